@@ -1,0 +1,14 @@
+"""Reading official and own checkpoints. Importing it fills ``WEIGHT_INITIALIZERS``."""
+
+from .initializer import PretrainedEncoder
+from .loading import LoadReport, load_encoder, load_into
+from .reader import CheckpointInfo, read_checkpoint
+
+__all__ = [
+    "CheckpointInfo",
+    "LoadReport",
+    "PretrainedEncoder",
+    "load_encoder",
+    "load_into",
+    "read_checkpoint",
+]

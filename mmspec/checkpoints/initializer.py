@@ -1,0 +1,46 @@
+"""``init_cfg`` for encoders."""
+
+from __future__ import annotations
+
+from mmengine.logging import print_log
+from torch import nn
+
+from mmspec.registry import WEIGHT_INITIALIZERS
+
+from .loading import load_into
+from .reader import read_checkpoint
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PretrainedEncoder:
+    """Starts a backbone from a checkpoint of any layout that :func:`~mmspec.read_checkpoint` knows.
+
+    ``backbone=dict(type='mmspec.ConvViT', init_cfg=dict(type='mmspec.PretrainedEncoder',
+    checkpoint='InfMAE.pth'))``. Unlike mmengine's ``Pretrained`` it renames, accounts for every
+    tensor in the log, and stops where little of the encoder was found instead of training from
+    scratch.
+
+    Args:
+        checkpoint: the file.
+        min_coverage: least share of the encoder's values that must be found; 0 accepts any.
+    """
+
+    def __init__(self, checkpoint: str, min_coverage: float = 0.9) -> None:
+        self.checkpoint = checkpoint
+        self.min_coverage = min_coverage
+
+    def __call__(self, module: nn.Module) -> None:
+        if hasattr(module, "backbone"):
+            raise ValueError(
+                f"init_cfg of {type(module).__name__}: mmspec.PretrainedEncoder initialises an encoder; "
+                "write it into the backbone's config"
+            )
+        state, info = read_checkpoint(self.checkpoint)
+        report = load_into(module, state, info, self.min_coverage)
+        print_log(f"PretrainedEncoder: {report}", logger="current")
+        # mmengine goes on to initialise the children, and mmpretrain's ViT its positions, unless
+        # they are told that weights were loaded: by these two marks.
+        for child in module.modules():
+            if child is not module and hasattr(child, "is_init"):
+                child.is_init = True
+        module.init_cfg = dict(type="Pretrained", checkpoint=self.checkpoint)

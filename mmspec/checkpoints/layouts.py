@@ -1,0 +1,130 @@
+"""From the tensor names of published checkpoints to ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmspec.models.layers.position import sincos_positions
+
+Renamed = tuple[dict[str, Tensor], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one family of checkpoints names its tensors.
+
+    Attributes:
+        name: what reports call it.
+        marker: a tensor that every file of the family has.
+        convert: state dict to (ours, {ignored name: reason}).
+    """
+
+    name: str
+    marker: str
+    convert: Callable[[dict[str, Tensor]], Renamed]
+
+
+_CONVMAE_NAMES = [
+    (r"patch_embed([123])\.(proj|norm)\.", lambda m: f"backbone.embeds.{int(m[1]) - 1}.{m[2]}."),
+    (r"patch_embed4\.", "backbone.token_proj."),
+    (r"blocks([12])\.(\d+)\.conv1\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.proj_in."),
+    (
+        r"blocks([12])\.(\d+)\.conv2\.",
+        lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.proj_out.",
+    ),
+    (r"blocks([12])\.(\d+)\.attn\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.dwconv."),
+    (r"blocks([123])\.(\d+)\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}."),
+    (r"stage([12])_output_decode\.", lambda m: f"backbone.fuse.{int(m[1]) - 1}."),
+    (r"norm\.", "backbone.norm."),
+    (r"mask_token$", "neck.mask_token"),
+    (r"decoder_(embed|blocks|norm|pred)\.", r"neck.\1."),
+]
+_POINTWISE = re.compile(r"backbone\.stages\.[01]\.\d+\.(proj_in|proj_out|mlp\.fc[12])\.weight")
+
+_MAE_NAMES = [
+    (r"(cls_token|pos_embed)$", r"backbone.\1"),
+    (r"patch_embed\.proj\.", "backbone.patch_embed.projection."),
+    (r"blocks\.(\d+)\.norm([12])\.", r"backbone.layers.\1.ln\2."),
+    (r"blocks\.(\d+)\.attn\.", r"backbone.layers.\1.attn."),
+    (r"blocks\.(\d+)\.mlp\.fc1\.", r"backbone.layers.\1.ffn.layers.0.0."),
+    (r"blocks\.(\d+)\.mlp\.fc2\.", r"backbone.layers.\1.ffn.layers.1."),
+    (r"norm\.", "backbone.ln1."),
+]
+
+
+def _rename(key: str, rules: list) -> str | None:
+    for pattern, replacement in rules:
+        renamed, count = re.subn(f"^{pattern}", replacement, key)
+        if count:
+            return renamed
+    return None
+
+
+def _is_sincos(table: Tensor) -> bool:
+    side = round(table.shape[1] ** 0.5)
+    if side * side != table.shape[1] or table.shape[2] % 4:
+        return False
+    return torch.allclose(
+        table[0].float(), sincos_positions((side, side), table.shape[2], side), atol=1e-4
+    )
+
+
+def _from_convmae(state: dict[str, Tensor]) -> Renamed:
+    """ConvMAE / MCMAE and InfMAE, pre-training or encoder alone."""
+    ours, ignored = {}, {}
+    for key, value in state.items():
+        if key in ("pos_embed", "decoder_pos_embed"):
+            if not _is_sincos(value):
+                raise ValueError(
+                    f"{key} is not the fixed sine-cosine table of a square grid; a ConvViT with learned "
+                    "positions is not supported"
+                )
+            ignored[key] = "fixed positions, computed for the grid at hand"
+        elif key == "patch_embed.proj.weight":
+            ours["masker.kernel"] = value.mean(0)
+        elif key == "patch_embed.proj.bias":
+            ignored[key] = "moves every masking score alike"
+        elif (renamed := _rename(key, _CONVMAE_NAMES)) is None:
+            ignored[key] = "not part of the network"
+        else:
+            ours[renamed] = value.flatten(1) if _POINTWISE.match(renamed) else value
+    return ours, ignored
+
+
+def _from_mae(state: dict[str, Tensor]) -> Renamed:
+    """facebookresearch/mae, pre-training or fine-tuned, and timm's ViT; mmpretrain's ViT names."""
+    ours, ignored = {}, {}
+    for key, value in state.items():
+        if (renamed := _rename(key, _MAE_NAMES)) is None:
+            ignored[key] = "not part of the encoder"
+        else:
+            ours[renamed] = value
+    return ours, ignored
+
+
+def _unchanged(state: dict[str, Tensor]) -> Renamed:
+    return dict(state), {}
+
+
+def _with_prefix(state: dict[str, Tensor]) -> Renamed:
+    return {f"backbone.{key}": value for key, value in state.items()}, {}
+
+
+LAYOUTS = [
+    Layout("mmspec", "backbone.embeds.0.proj.weight", _unchanged),
+    Layout("mmspec backbone", "embeds.0.proj.weight", _with_prefix),
+    Layout("ConvMAE / InfMAE", "patch_embed1.proj.weight", _from_convmae),
+    Layout("mmpretrain ViT", "backbone.patch_embed.projection.weight", _unchanged),
+    Layout("mmpretrain ViT backbone", "patch_embed.projection.weight", _with_prefix),
+    Layout("MAE / timm ViT", "blocks.0.attn.qkv.weight", _from_mae),
+]
+
+
+def find_layout(state: dict[str, Tensor]) -> Layout | None:
+    """The layout whose marker tensor is in the state dict."""
+    return next((layout for layout in LAYOUTS if layout.marker in state), None)

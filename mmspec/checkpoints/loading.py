@@ -1,0 +1,210 @@
+"""Putting an encoder's weights into a backbone, with an account of every tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from mmpretrain.models.utils import resize_pos_embed
+from torch import Tensor, nn
+
+from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models.backbones.conv_vit import ARCHS
+
+from .reader import CheckpointInfo, read_checkpoint
+
+PREFIX = "backbone."
+
+
+@dataclass
+class LoadReport:
+    """What became of every tensor of a backbone and of a checkpoint.
+
+    Attributes:
+        info: the checkpoint.
+        matched: tensors of the backbone that were loaded as they are.
+        resized: loaded after a change of shape, {name: how}.
+        missing: tensors of the backbone that keep their initial values, {name: why}.
+        new: missing by design, because pre-training does not have them.
+        ignored: tensors of the checkpoint that were not used, {name: why}.
+        coverage: share of the backbone's values, ``new`` ones aside, that came from the checkpoint.
+    """
+
+    info: CheckpointInfo
+    matched: list[str] = field(default_factory=list)
+    resized: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    coverage: float = 0.0
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.info.path} ({self.info.layout}): {len(self.matched)} tensors matched, "
+            f"{len(self.resized)} resized, {len(self.missing)} missing, {len(self.new)} new, "
+            f"{len(self.ignored)} ignored; {100 * self.coverage:.1f} % of the encoder loaded"
+        ]
+        for title, entries in (("resized", self.resized), ("missing", self.missing)):
+            lines += [f"  {title}: {name} ({why})" for name, why in entries.items()]
+        if self.new:
+            lines.append(f"  new: {', '.join(self.new)}")
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.ignored.items():
+            reasons.setdefault(why, []).append(name)
+        for why, names in reasons.items():
+            more = f", ... {len(names)} in all" if len(names) > 3 else ""
+            lines.append(f"  ignored: {', '.join(names[:3])}{more} ({why})")
+        return "\n".join(lines)
+
+
+def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Tensor, str] | None:
+    """A tensor of another shape made to fit, and how; None where that would be a guess."""
+    if value.shape == own.shape:
+        return value, ""
+    how = f"{tuple(value.shape)} to {tuple(own.shape)}"
+    if name.endswith("pos_embed") and value.dim() == 3 and value.shape[2] == own.shape[2]:
+        extra = getattr(backbone, "num_extra_tokens", 0)
+        side = round((value.shape[1] - extra) ** 0.5)
+        target = getattr(backbone, "patch_resolution", None)
+        if target is not None and side * side + extra == value.shape[1]:
+            return resize_pos_embed(value, (side, side), tuple(target), num_extra_tokens=extra), how
+    first_conv = (
+        value.dim() == 4 and value.shape[:1] + value.shape[2:] == own.shape[:1] + own.shape[2:]
+    )
+    if first_conv and own.shape[1] == 1 and value.shape[1] == 3:
+        # Exact for three equal channels: w1 x + w2 x + w3 x = (w1 + w2 + w3) x.
+        return value.sum(1, keepdim=True), f"{how}, three equal channels as one"
+    if first_conv and own.shape[1] == 3 and value.shape[1] == 1:
+        return value.expand_as(own) / 3, f"{how}, one channel as three equal ones"
+    return None
+
+
+@torch.no_grad()
+def load_into(
+    backbone: nn.Module, state: dict[str, Tensor], info: CheckpointInfo, min_coverage: float = 0.9
+) -> LoadReport:
+    """Loads the ``backbone.*`` tensors of a state dict.
+
+    Args:
+        backbone: any module; ``new_at_fine_tuning``, a tuple of name parts, tells which of its
+            tensors no pre-training has.
+        state: tensors under mmspec's names.
+        info: where they come from.
+        min_coverage: least share of the backbone's values that must be loaded; 0 accepts any.
+
+    Raises:
+        ValueError: less than ``min_coverage`` of the backbone was found in the checkpoint.
+    """
+    report = LoadReport(info, ignored=dict(info.ignored))
+    fresh = getattr(backbone, "new_at_fine_tuning", ())
+    own_state = backbone.state_dict()
+    loaded = total = 0
+    for name, own in own_state.items():
+        value = state.get(PREFIX + name)
+        if value is None and any(part in name.split(".") for part in fresh):
+            report.new.append(name)
+            continue
+        total += own.numel()
+        fitted = None if value is None else _fit(name, value, own, backbone)
+        if fitted is None:
+            why = (
+                "not in the checkpoint"
+                if value is None
+                else (f"{tuple(value.shape)} in the checkpoint, {tuple(own.shape)} here")
+            )
+            report.missing[name] = why
+            continue
+        value, how = fitted
+        own.copy_(value)
+        loaded += own.numel()
+        if how:
+            report.resized[name] = how
+        else:
+            report.matched.append(name)
+    report.coverage = loaded / total
+    for name in state:
+        if not name.startswith(PREFIX):
+            report.ignored[name] = "not part of the encoder"
+        elif name.removeprefix(PREFIX) not in own_state:
+            report.ignored[name] = "this backbone does not have it"
+    if report.coverage < min_coverage:
+        raise ValueError(
+            f"only {100 * report.coverage:.1f} % of {type(backbone).__name__} was found in the "
+            f"checkpoint, less than min_coverage={min_coverage}; give the arch it was trained with, or "
+            f"min_coverage=0 to go on all the same\n{report}"
+        )
+    return report
+
+
+def infer_conv_vit_arch(state: dict[str, Tensor]) -> dict:
+    """Settings of a ConvViT read off its tensors; ``num_heads`` only where they are a named arch's."""
+
+    def depth(stage: int) -> int:
+        prefix = f"{PREFIX}stages.{stage}."
+        return 1 + max(int(k[len(prefix) :].split(".")[0]) for k in state if k.startswith(prefix))
+
+    widths = tuple(state[f"{PREFIX}embeds.{i}.proj.weight"].shape[0] for i in range(3))
+    hidden = [state[f"{PREFIX}stages.{i}.0.mlp.fc1.weight"].shape[0] for i in range(3)]
+    arch = dict(
+        embed_dims=widths,
+        depths=tuple(depth(i) for i in range(3)),
+        mlp_ratios=tuple(h / w for h, w in zip(hidden, widths)),
+    )
+    for known in ARCHS.values():
+        if all(known[key] == value for key, value in arch.items()):
+            arch["num_heads"] = known["num_heads"]
+    return arch
+
+
+def infer_vit_arch(state: dict[str, Tensor]) -> dict:
+    """Settings of a mmpretrain ViT read off its tensors; heads of 64 channels, as all named ones."""
+    dims = state[f"{PREFIX}patch_embed.projection.weight"].shape[0]
+    prefix = f"{PREFIX}layers."
+    return dict(
+        embed_dims=dims,
+        num_layers=1
+        + max(int(k[len(prefix) :].split(".")[0]) for k in state if k.startswith(prefix)),
+        num_heads=dims // 64,
+        feedforward_channels=state[f"{prefix}0.ffn.layers.0.0.weight"].shape[0],
+    )
+
+
+def load_encoder(
+    checkpoint: str | Path,
+    arch: str | dict | None = None,
+    min_coverage: float = 0.9,
+    **backbone_args,
+) -> tuple[nn.Module, LoadReport]:
+    """Builds the encoder that a checkpoint was trained with, and loads it.
+
+    Args:
+        checkpoint: a file that :func:`~mmspec.read_checkpoint` reads.
+        arch: None infers everything from the tensors; a name or a dict of the backbone's ``arch``
+            overrides it. Tensors do not tell ``num_heads``: a network of no named size needs
+            ``arch=dict(num_heads=...)``.
+        min_coverage: least share of the encoder that must be found; 0 accepts any.
+        **backbone_args: further arguments of the backbone, ``out_indices`` or ``use_rel_pos`` say.
+
+    Returns:
+        A :class:`ConvViT` or, for a plain ViT, a :class:`MaskedViT`, in evaluation mode, and the
+        account of its tensors.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`~mmspec.read_checkpoint` and :func:`load_into`.
+    """
+    state, info = read_checkpoint(checkpoint)
+    if f"{PREFIX}embeds.0.proj.weight" in state:
+        backbone_type, inferred = ConvViT, infer_conv_vit_arch(state)
+    else:
+        backbone_type, inferred = MaskedViT, infer_vit_arch(state)
+    if not isinstance(arch, str):
+        arch = {**inferred, **(arch or {})}
+        if "num_heads" not in arch:
+            raise ValueError(
+                f"checkpoint {checkpoint}: widths {arch['embed_dims']} are no named arch, and tensors do "
+                "not tell the number of heads; give arch=dict(num_heads=...)"
+            )
+    backbone = backbone_type(arch=arch, **backbone_args)
+    report = load_into(backbone, state, info, min_coverage)
+    return backbone.eval(), report

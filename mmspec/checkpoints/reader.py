@@ -1,0 +1,81 @@
+"""Reading any known checkpoint into mmspec's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from .layouts import LAYOUTS, find_layout
+from .safe_load import load_file
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """Where a state dict came from.
+
+    Attributes:
+        path: the file.
+        layout: name of the family of checkpoints it belongs to.
+        ignored: tensors of the file that were left out, with the reason.
+        epoch: epochs trained, where the file says so.
+    """
+
+    path: str
+    layout: str
+    ignored: dict[str, str] = field(default_factory=dict)
+    epoch: int | None = None
+
+
+def _tensors(content: Any) -> dict[str, Tensor]:
+    """The state dict inside a file's content, without the prefix of a distributed wrapper."""
+    for key in ("state_dict", "model", "module"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping):
+        return {}
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
+    if tensors and all(k.startswith("module.") for k in tensors):
+        tensors = {k.removeprefix("module."): v for k, v in tensors.items()}
+    return tensors
+
+
+def _epoch(content: Any) -> int | None:
+    meta = content.get("meta", content) if isinstance(content, Mapping) else {}
+    epoch = meta.get("epoch") if isinstance(meta, Mapping) else None
+    return epoch if isinstance(epoch, int) else None
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Reads a checkpoint of any known layout.
+
+    Known: InfMAE and ConvMAE / MCMAE as published, facebookresearch/mae and timm ViTs, mmpretrain's
+    ViT, and mmspec's own (training checkpoints, converted files, safetensors, bare backbones).
+    Nothing in the file is executed.
+
+    Args:
+        path: a ``.pth``, ``.pt`` or ``.safetensors`` file.
+
+    Returns:
+        The tensors on CPU under mmspec's names (``backbone.*``, ``neck.*``, ...), and where they
+        are from.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint, or of no known layout.
+    """
+    content = load_file(path)
+    tensors = _tensors(content)
+    layout = find_layout(tensors)
+    if layout is None:
+        names = ", ".join(list(tensors)[:3]) or "none"
+        markers = "; ".join(f"{known.name} has {known.marker}" for known in LAYOUTS)
+        raise ValueError(
+            f"checkpoint {path}: {len(tensors)} tensors ({names}, ...) in no known layout ({markers})"
+        )
+    state, ignored = layout.convert(tensors)
+    return state, CheckpointInfo(str(path), layout.name, ignored, _epoch(content))

@@ -1,0 +1,6 @@
+"""Encoders."""
+
+from .conv_vit import ConvViT
+from .masked_vit import MaskedViT
+
+__all__ = ["ConvViT", "MaskedViT"]

@@ -1,0 +1,280 @@
+"""ConvViT: the multi-scale convolution + transformer encoder of InfMAE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mmspec.masking import PatchMask, grid_of
+from mmspec.registry import MODELS
+
+from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock
+from ..layers.layout import DenseLayout, VisibleLayout
+from ..layers.position import sincos_positions
+
+PATCH_SIZE = 16
+
+ARCHS = {
+    "tiny": dict(embed_dims=(48, 96, 224), depths=(2, 2, 6), num_heads=4, mlp_ratios=(4, 4, 4)),
+    "small": dict(embed_dims=(128, 192, 384), depths=(2, 2, 11), num_heads=6, mlp_ratios=(4, 4, 4)),
+    # InfMAE (arXiv 2402.00407), section 5.1.
+    "base": dict(embed_dims=(256, 384, 768), depths=(2, 2, 11), num_heads=12, mlp_ratios=(4, 4, 4)),
+}
+
+
+def resolve_arch(arch: str | dict) -> dict:
+    """Settings of a named architecture, or a checked copy of a dict of them."""
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise ValueError(
+                f"arch={arch!r}: {', '.join(ARCHS)} or a dict with {tuple(ARCHS['base'])}"
+            )
+        return dict(ARCHS[arch])
+    expected, given = set(ARCHS["base"]), set(arch)
+    if expected != given:
+        raise ValueError(
+            f"arch: missing {sorted(expected - given)}, unknown {sorted(given - expected)}"
+        )
+    for key in ("embed_dims", "depths", "mlp_ratios"):
+        if len(arch[key]) != 3:
+            raise ValueError(f"arch[{key!r}] needs one value for each of 3 stages, got {arch[key]}")
+    return dict(arch)
+
+
+@MODELS.register_module()
+class ConvViT(BaseModule):
+    """Encoder of InfMAE (ECCV 2024, section 4.2; the network is that of ConvMAE, arXiv 2205.03892).
+
+    Two convolution stages at 1/4 and 1/8 and a transformer stage at 1/16. Without a mask it is a
+    backbone: images (B, C, H, W) of any H x W give the maps F1, F2, F3, F4 at 1/4, 1/8, 1/16, 1/32
+    (sizes rounded up; the image is padded at the right and at the bottom to a multiple of 16). With
+    a :class:`~mmspec.masking.PatchMask` it is the encoder of masked pre-training: H and W must be
+    multiples of 16, and every stage runs on the visible patches alone.
+
+    Args:
+        arch: 'base' (the paper's), 'small', 'tiny', or a dict with ``embed_dims`` (three widths),
+            ``depths`` (three), ``num_heads`` (of stage 3) and ``mlp_ratios`` (three).
+        in_channels: image channels.
+        out_indices: which of (F1, F2, F3, F4) the dense forward returns. F4 is made by a 3x3
+            stride-2 convolution that pre-training does not have.
+        final_norm: apply the final LayerNorm to F3 (and so to F4).
+        pretraining: build what masked pre-training alone uses: the two convolutions that bring F1
+            and F2 to the patch grid, and the final norm.
+        drop_path_rate: stochastic depth, growing linearly over all blocks.
+        layer_scale_init_value: start of a learned scale on each residual branch; None: no scale.
+        use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning.
+        with_cp: activation checkpointing of every block.
+        frozen_stages: -1 none; n freezes stages 1..n with their embeddings (3: the whole encoder
+            but F4's convolution).
+        pretrain_grid: patches a side in pre-training, the unit of positions (14 for 224 pixels).
+        init_cfg: ``dict(type='mmspec.PretrainedEncoder', checkpoint=...)`` to start from a
+            checkpoint.
+    """
+
+    #: Parts of names whose tensors pre-training does not have.
+    new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w", "scale1", "scale2")
+
+    def __init__(
+        self,
+        arch: str | dict = "base",
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        final_norm: bool = False,
+        pretraining: bool = False,
+        drop_path_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
+        use_rel_pos: bool = False,
+        with_cp: bool = False,
+        frozen_stages: int = -1,
+        pretrain_grid: int = 14,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if not set(out_indices) <= {0, 1, 2, 3} or list(out_indices) != sorted(set(out_indices)):
+            raise ValueError(f"out_indices={out_indices}: increasing numbers out of 0, 1, 2, 3")
+        if not -1 <= frozen_stages <= 3:
+            raise ValueError(f"frozen_stages={frozen_stages}: -1, 0, 1, 2 or 3")
+        self.arch = resolve_arch(arch)
+        self.out_indices = tuple(out_indices)
+        self.final_norm = final_norm
+        self.with_cp = with_cp
+        self.frozen_stages = frozen_stages
+        self.pretrain_grid = pretrain_grid
+
+        dims, depths = self.arch["embed_dims"], self.arch["depths"]
+        ratios, heads = self.arch["mlp_ratios"], self.arch["num_heads"]
+        rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
+        self.embeds = nn.ModuleList(
+            [
+                PatchEmbed(in_channels, dims[0], 4),
+                PatchEmbed(dims[0], dims[1], 2),
+                PatchEmbed(dims[1], dims[2], 2),
+            ]
+        )
+        self.stages = nn.ModuleList(
+            nn.ModuleList(
+                ConvBlock(dims[i], ratios[i], next(rates), layer_scale_init_value)
+                for _ in range(depths[i])
+            )
+            for i in range(2)
+        )
+        self.token_proj = nn.Linear(dims[2], dims[2])
+        self.stages.append(
+            nn.ModuleList(
+                TransformerBlock(
+                    dims[2],
+                    heads,
+                    ratios[2],
+                    next(rates),
+                    layer_scale_init_value,
+                    pretrain_grid if use_rel_pos else None,
+                )
+                for _ in range(depths[2])
+            )
+        )
+        if pretraining:
+            self.fuse = nn.ModuleList(
+                [nn.Conv2d(dims[0], dims[2], 4, 4), nn.Conv2d(dims[1], dims[2], 2, 2)]
+            )
+        if pretraining or final_norm:
+            self.norm = nn.LayerNorm(dims[2], eps=1e-6)
+        if 3 in self.out_indices:
+            self.downsample = nn.Conv2d(dims[2], dims[2], 3, stride=2, padding=1)
+        self._freeze()
+
+    @property
+    def embed_dims(self) -> int:
+        """Width of the tokens of stage 3."""
+        return self.arch["embed_dims"][2]
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of the maps that the dense forward returns."""
+        dims = (*self.arch["embed_dims"], self.embed_dims)
+        return tuple(dims[i] for i in self.out_indices)
+
+    def init_weights(self) -> None:
+        """Xavier-uniform maps (convolution embeddings as flattened linear ones), as in MAE.
+
+        A checkpoint named by ``init_cfg`` is loaded afterwards.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear) or (
+                isinstance(module, nn.Conv2d) and module.groups == 1
+            ):
+                nn.init.xavier_uniform_(module.weight.flatten(1))
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Conv2d):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        super().init_weights()
+
+    def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
+        """Maps of a whole image, or tokens of its visible patches.
+
+        Args:
+            x: (B, in_channels, H, W) float, normalised.
+            mask: the visible patches, or None.
+
+        Returns:
+            Without a mask the maps of ``out_indices``, each (B, C_i, H_i, W_i). With a mask the
+            tokens LN(T + F1 + F2) of the visible patches, (B, V, C_3), in the order of
+            ``mask.ids_keep``.
+        """
+        return self._forward_dense(x) if mask is None else self._forward_visible(x, mask)
+
+    def _forward_dense(self, x: Tensor) -> tuple[Tensor, ...]:
+        height, width = x.shape[-2:]
+        x = F.pad(x, (0, -width % PATCH_SIZE, 0, -height % PATCH_SIZE))
+        f1, f2, tokens, grid = self._stages(x, DenseLayout())
+        if self.final_norm:
+            tokens = self.norm(tokens)
+        f3 = tokens.unflatten(1, grid)
+        maps = []
+        for i, f in enumerate((f1, f2, f3)):
+            if i in self.out_indices:
+                stride = 4 << i
+                f = f[:, : -(-height // stride), : -(-width // stride)]
+                maps.append(f.permute(0, 3, 1, 2))
+        if 3 in self.out_indices:
+            maps.append(self.downsample(f3.permute(0, 3, 1, 2)))
+        return tuple(maps)
+
+    def _forward_visible(self, x: Tensor, mask: PatchMask) -> Tensor:
+        if not hasattr(self, "fuse"):
+            raise RuntimeError("a masked forward needs ConvViT(pretraining=True)")
+        grid = grid_of(*x.shape[-2:], PATCH_SIZE)
+        if grid != tuple(mask.grid):
+            raise ValueError(f"a {grid} grid of patches was given a mask for {tuple(mask.grid)}")
+        layout = VisibleLayout(mask)
+        f1, f2, tokens, _ = self._stages(x, layout)
+        for f, conv in zip((f1, f2), self.fuse):
+            tokens = tokens + layout.downsample(f, conv).flatten(1, 3)
+        return self.norm(tokens)
+
+    def _stages(
+        self, x: Tensor, layout: DenseLayout | VisibleLayout
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
+        grid = grid_of(*x.shape[-2:], PATCH_SIZE)
+        x = self.embeds[0](x, layout.embed_image)
+        f1 = self._run(self.stages[0], x, layout)
+        f2 = self._run(self.stages[1], self.embeds[1](f1, layout.downsample), layout)
+        tokens = self.embeds[2](f2, layout.downsample)
+        positions = sincos_positions(grid, self.embed_dims, self.pretrain_grid, x.device)
+        positions = positions.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
+        if isinstance(layout, VisibleLayout):
+            positions = layout.mask.gather(positions)
+            tokens = tokens.flatten(1, 3)
+        else:
+            tokens = tokens.flatten(1, 2)
+        tokens = self.token_proj(tokens) + positions
+        return f1, f2, self._run(self.stages[2], tokens, grid), grid
+
+    def _run(self, blocks: nn.ModuleList, x: Tensor, context) -> Tensor:
+        for block in blocks:
+            if self.with_cp and x.requires_grad:
+                x = checkpoint(block, x, context, use_reentrant=False)
+            else:
+                x = block(x, context)
+        return x
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        frozen = [
+            module
+            for i in range(max(self.frozen_stages, 0))
+            for module in (self.embeds[i], self.stages[i])
+        ]
+        if self.frozen_stages == 3:
+            frozen += [self.token_proj, *([self.norm] if hasattr(self, "norm") else [])]
+        return frozen
+
+    def _freeze(self) -> None:
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> ConvViT:
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
+        """Layer of a parameter for layer-wise learning-rate decay: (depth, number of layers).
+
+        Stages 1 and 2, the embeddings and ``token_proj`` are layer 0, block i of stage 3 is layer
+        i + 1, everything behind is the last layer (ConvMAE's fine-tuning: 11 blocks, decay 0.75).
+        """
+        num_layers = self.arch["depths"][2] + 2
+        name = param_name.removeprefix(prefix)
+        if name == param_name and prefix:
+            return num_layers - 1, num_layers
+        if name.startswith(("embeds.", "stages.0.", "stages.1.", "token_proj.")):
+            return 0, num_layers
+        if name.startswith("stages.2."):
+            return int(name.split(".")[2]) + 1, num_layers
+        return num_layers - 1, num_layers

@@ -1,0 +1,58 @@
+"""A plain ViT that encodes the visible patches of any mask."""
+
+from __future__ import annotations
+
+from mmpretrain.models.backbones import VisionTransformer
+from torch import Tensor, cat, nn
+
+from mmspec.masking import PatchMask
+from mmspec.registry import MODELS
+
+from ..layers.position import sincos_positions
+
+
+@MODELS.register_module()
+class MaskedViT(VisionTransformer):
+    """mmpretrain's ViT as the encoder of masked pre-training (MAE, arXiv 2111.06377, section 3).
+
+    Takes the same arguments; positions are fixed sine-cosine ones. mmpretrain's own ``MAEViT``
+    draws its random mask inside; this one is told which patches are visible, so that it serves with
+    information-aware masks (the second row of InfMAE's table 4).
+    """
+
+    def __init__(self, arch: str | dict = "base", img_size: int = 224, **kwargs) -> None:
+        kwargs.setdefault("out_type", "featmap")
+        super().__init__(arch=arch, img_size=img_size, **kwargs)
+        self.pos_embed.requires_grad = False
+
+    def init_weights(self) -> None:
+        """mmpretrain's initialisation with sine-cosine positions and MAE's linear maps."""
+        super().init_weights()
+        positions = sincos_positions(
+            self.patch_resolution, self.embed_dims, self.patch_resolution[0]
+        )
+        extra = self.pos_embed.shape[1] - positions.shape[0]
+        self.pos_embed.data.zero_()
+        self.pos_embed.data[0, extra:] = positions
+        nn.init.xavier_uniform_(self.patch_embed.projection.weight.flatten(1))
+        for module in self.layers.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
+        """Maps of a whole image as mmpretrain's ViT gives them, or tokens of visible patches.
+
+        With a mask: (B, V, C) in the order of ``mask.ids_keep``, without the class token.
+        """
+        if mask is None:
+            return super().forward(x)
+        extra = self.num_extra_tokens
+        tokens = self.patch_embed(x)[0] + self.pos_embed[:, extra:]
+        tokens = mask.gather(tokens)
+        if self.cls_token is not None:
+            first = self.cls_token + self.pos_embed[:, :1]
+            tokens = cat([first.expand(len(tokens), -1, -1), tokens], dim=1)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return self.ln1(tokens)[:, extra:]

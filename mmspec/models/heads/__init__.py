@@ -1,0 +1,5 @@
+"""Targets and losses."""
+
+from .reconstruction import ReconstructionHead
+
+__all__ = ["ReconstructionHead"]

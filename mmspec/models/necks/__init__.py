@@ -1,0 +1,5 @@
+"""Decoders and feature pyramids."""
+
+from .infmae_decoder import InfMAEDecoder
+
+__all__ = ["InfMAEDecoder"]
