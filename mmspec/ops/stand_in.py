@@ -1,0 +1,52 @@
+"""How Python comes to find ``mmcv._ext`` where mmcv was installed without compiled operators.
+
+A real module with a ``__spec__`` is made, not an entry in ``sys.modules``, because mmengine asks
+``importlib.util.find_spec('mmcv._ext')``. Only the standard library is imported here: torch and
+torchvision follow when mmcv imports the module.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NoReturn
+
+EXTENSION = "mmcv._ext"
+
+
+class StandInLoader(Loader):
+    """Fills the module with the operators we have; any other name is an operator that raises."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        from .operators import OPERATORS, unavailable
+
+        def missing(name: str) -> Callable[..., NoReturn]:
+            # mmcv's load_ext asserts hasattr() of every operator when mmcv.ops is imported, so the
+            # name must exist; Python's own (__path__, __wrapped__, ...) must not.
+            if name.startswith("_"):
+                raise AttributeError(f"module {EXTENSION!r} has no attribute {name!r}")
+
+            def operator(*args: Any, **kwargs: Any) -> NoReturn:
+                raise unavailable(name)
+
+            operator.__name__ = operator.__qualname__ = name
+            return operator
+
+        module.__dict__.update(OPERATORS, __getattr__=missing)
+
+
+class StandInFinder(MetaPathFinder):
+    """Answers for ``mmcv._ext`` alone; last in ``sys.meta_path``, after any compiled one."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname != EXTENSION:
+            return None
+        return ModuleSpec(fullname, StandInLoader(), origin="mmspec.ops (torchvision)")
+
+
+FINDER = StandInFinder()
