@@ -207,4 +207,5 @@ def load_encoder(
             )
     backbone = backbone_type(arch=arch, **backbone_args)
     report = load_into(backbone, state, info, min_coverage)
-    return backbone.eval(), report
+    backbone.eval()
+    return backbone, report

@@ -3,64 +3,79 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import collections
 import pickle
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
-# What official and mmengine checkpoints hold beside tensors and plain containers: the arguments of
-# the run (MAE's family) and the smoothed log values (mmengine). None of them runs code when
-# rebuilt.
+
+
+def _nothing(*args: Any) -> None:
+    """In place of ``getattr``, by which mmengine's log buffers refer to their own methods."""
+
+
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
-ALLOWED_GLOBALS = [
-    argparse.Namespace,
-    HistoryBuffer,
-    np.ndarray,
-    np.dtype,
-    _RECONSTRUCT,
-    _SCALAR,
-    *{type(np.dtype(code)) for code in ("bool", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")},
-]
-# The same two functions under the module names of numpy 1 and numpy 2.
-_NUMPY_ALIASES = [
-    (function, f"numpy.{core}.multiarray.{function.__name__}")
-    for core in ("core", "_core")
-    for function in (_RECONSTRUCT, _SCALAR)
-]
+
+#: What checkpoints hold beside tensors and plain containers, by its pickled name, and what is
+#rebuilt : for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
+#and 2). None : of them runs code. Log buffers become bare namespaces, since nothing here reads
+#them.
+ALLOWED: dict[str, Any] = {
+    "argparse.Namespace": argparse.Namespace,
+    "mmengine.logging.history_buffer.HistoryBuffer": argparse.Namespace,
+    "builtins.getattr": _nothing,
+    "__builtin__.getattr": _nothing,
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy.core.multiarray.scalar": _SCALAR,
+    "numpy._core.multiarray.scalar": _SCALAR,
+    "_codecs.encode": codecs.encode,
+    **{
+        f"{kind.__module__}.{kind.__qualname__}": kind
+        for kind in {type(np.dtype(code)) for code in ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")}
+    },
+}
+# torch 2.6 is the first that takes names with its safe globals; older ones get the same list here,
+# with the functions that rebuild tensors.
+_TENSORS: dict[str, Any] = {
+    "collections.OrderedDict": collections.OrderedDict,
+    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
+    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
+    "torch.Size": torch.Size,
+}
 
 
 class _AllowListUnpickler(pickle.Unpickler):
-    """The allow-list for torch < 2.5, whose ``weights_only`` cannot be extended."""
-
-    _allowed = {
-        ("collections", "OrderedDict"): collections.OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-        ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-        ("torch", "Size"): torch.Size,
-        ("_codecs", "encode"): __import__("_codecs").encode,
-        **{(c.__module__, c.__name__): c for c in ALLOWED_GLOBALS},
-        **{tuple(name.rsplit(".", 1)): function for function, name in _NUMPY_ALIASES},
-    }
-
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self._allowed:
-            return self._allowed[module, name]
+        full_name = f"{module}.{name}"
+        if full_name in ALLOWED:
+            return ALLOWED[full_name]
+        if full_name in _TENSORS:
+            return _TENSORS[full_name]
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
             return getattr(torch, name)
-        raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {module}.{name}")
+        if module == "torch" and name.endswith("Storage"):
+            return getattr(torch, name)
+        raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {full_name}")
 
 
 class _AllowListPickle:
     """What ``torch.load`` expects of a ``pickle_module``."""
 
     Unpickler = _AllowListUnpickler
-    load = staticmethod(lambda file, **kwargs: _AllowListUnpickler(file, **kwargs).load())
+
+    @staticmethod
+    def load(file: BinaryIO, **kwargs: Any) -> Any:
+        return _AllowListUnpickler(file, **kwargs).load()
 
 
 def _load_pickled(path: Path) -> Any:
@@ -68,16 +83,16 @@ def _load_pickled(path: Path) -> Any:
     # The legacy format (no zip archive) cannot be mapped.
     with path.open("rb") as file:
         mmap = file.read(2) == b"PK"
-    if digit_version(torch.__version__) < digit_version("2.5"):
+    if digit_version(torch.__version__) < digit_version("2.6"):
         return torch.load(path, map_location="cpu", pickle_module=_AllowListPickle, mmap=mmap)
-    with torch.serialization.safe_globals([*ALLOWED_GLOBALS, *_NUMPY_ALIASES]):
+    with torch.serialization.safe_globals([(kind, name) for name, kind in ALLOWED.items()]):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def load_file(path: str | Path) -> Any:
     """Reads a ``.pth`` / ``.pt`` file or a ``.safetensors`` file to CPU.
 
-    Only tensors, plain containers and :data:`ALLOWED_GLOBALS` are rebuilt; a file that asks for
+    Only tensors, plain containers and :data:`ALLOWED` are rebuilt; a file that asks for
     anything else is refused, so that no code from a file ever runs.
 
     Raises:
@@ -97,14 +112,16 @@ def load_file(path: str | Path) -> Any:
             raise ValueError(f"checkpoint {path}: not a safetensors file ({error})") from error
     try:
         return _load_pickled(path)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
-        if "Unsupported global" in str(error) or "nsupported class" in str(error):
-            name = str(error).split("GLOBAL ")[-1].split(" ")[0].split("\n")[0]
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError, OSError) as error:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        if refused:
             raise ValueError(
-                f"checkpoint {path} holds a pickled {name}, which is not on the allow-list and was "
-                "not loaded. If you trust the file, save its tensors alone: "
-                "torch.save({'model': {k: v for k, v in model.items()}}, 'clean.pth')"
+                f"checkpoint {path} holds a pickled {refused[1]}, which is not on the allow-list, and "
+                "was not loaded. If you trust the file, save its tensors alone: content = "
+                f"torch.load('{path}', weights_only=False), then "
+                "torch.save({'model': content['model']}, 'clean.pth')"
             ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"checkpoint {path}: not a torch checkpoint, or damaged ({str(error).splitlines()[0]})"
+            f"checkpoint {path}: not a torch checkpoint, or damaged ({reason})"
         ) from error

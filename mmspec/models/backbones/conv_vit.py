@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -108,7 +108,7 @@ class ConvViT(BaseModule):
 
         dims, depths = self.arch["embed_dims"], self.arch["depths"]
         ratios, heads = self.arch["mlp_ratios"], self.arch["num_heads"]
-        rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
+        rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.embeds = nn.ModuleList(
             [
                 PatchEmbed(in_channels, dims[0], 4),

@@ -28,6 +28,8 @@ class MaskedViT(VisionTransformer):
     def init_weights(self) -> None:
         """mmpretrain's initialisation with sine-cosine positions and MAE's linear maps."""
         super().init_weights()
+        if isinstance(self.init_cfg, dict) and self.init_cfg["type"] == "Pretrained":
+            return
         positions = sincos_positions(
             self.patch_resolution, self.embed_dims, self.patch_resolution[0]
         )

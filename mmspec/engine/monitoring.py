@@ -1,0 +1,85 @@
+"""What a run tells while it trains: images a second, a progress bar, and a loss that went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+from mmspec.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ThroughputHook(Hook):
+    """Logs ``images_per_s``: images of all ranks over the time of an iteration, loading included."""
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        seconds = runner.message_hub.get_scalar("train/time").current()
+        images = len(data_batch["inputs"]) * get_world_size()
+        runner.message_hub.update_scalar("train/images_per_s", images / seconds)
+
+
+@HOOKS.register_module()
+class StopOnInvalidLossHook(Hook):
+    """Ends a run whose loss is NaN or infinite, with what is needed to find the cause.
+
+    The value is the one that mmengine has already brought to the host for its log, so that looking at
+    every iteration costs nothing.
+    """
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        loss = runner.message_hub.get_scalar("train/loss").current()
+        if math.isfinite(loss):
+            return
+        rates = runner.optim_wrapper.get_lr()
+        raise FloatingPointError(
+            f"loss is {loss} in epoch {runner.epoch + 1}, iteration {runner.iter + 1}, at learning "
+            f"rate {next(iter(rates.values()))[0]:.3g}. Images: "
+            f"{', '.join(_names(data_batch.get('data_samples')))}. Usual causes: too high a "
+            "learning rate or too short a warm-up, fp16 (try bfloat16: optim_wrapper.dtype), or "
+            f"broken images. Checkpoints are in {runner.work_dir}"
+        )
+
+
+def _names(samples: Sequence | None, limit: int = 4) -> list[str]:
+    names = [str(sample.get("img_path")) for sample in samples or [] if hasattr(sample, "get")]
+    more = [f"and {len(names) - limit} more"] if len(names) > limit else []
+    return names[:limit] + more or ["(no data samples)"]
+
+
+@HOOKS.register_module()
+class ProgressBarHook(Hook):
+    """One bar over all iterations of a run, with loss and images a second, for a terminal."""
+
+    # After the hooks that update the values it shows.
+    priority = "LOW"
+
+    def before_train(self, runner: Runner) -> None:
+        self.bar = tqdm(
+            total=runner.max_iters,
+            initial=runner.iter,
+            unit="it",
+            dynamic_ncols=True,
+            disable=not is_main_process(),
+        )
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        scalars = runner.message_hub.log_scalars
+        shown = {"loss": f"{scalars['train/loss'].mean(20):.4f}"}
+        if "train/images_per_s" in scalars:
+            shown["images/s"] = f"{scalars['train/images_per_s'].mean(20):.0f}"
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
+
+    def after_train(self, runner: Runner) -> None:
+        self.bar.close()

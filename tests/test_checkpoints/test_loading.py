@@ -1,0 +1,225 @@
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import MODELS
+
+from mmspec.checkpoints import load_encoder, load_into, read_checkpoint
+from mmspec.checkpoints.reader import CheckpointInfo
+from mmspec.models import ConvViT, InfMAE, InfMAEDecoder, MaskedViT, ReconstructionHead
+
+ARCH = dict(embed_dims=(8, 12, 16), depths=(1, 2, 3), num_heads=2, mlp_ratios=(4, 3, 2))
+INFO = CheckpointInfo("a.pth", "test")
+
+
+def pretrained(**kwargs) -> InfMAE:
+    torch.manual_seed(0)
+    model = InfMAE(
+        backbone=ConvViT(ARCH, pretraining=True, out_indices=(0, 1, 2), **kwargs),
+        neck=InfMAEDecoder(16, 8, 1, 2),
+        head=ReconstructionHead(),
+    )
+    return model
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "own.pth"
+    torch.save({"state_dict": pretrained().state_dict(), "meta": {"epoch": 3, "iter": 7}}, path)
+    return path
+
+
+def mae_state(dims=128, layers=2, patches=196) -> dict[str, torch.Tensor]:
+    """Names and shapes of facebookresearch/mae."""
+    shapes = {
+        "cls_token": (1, 1, dims),
+        "pos_embed": (1, patches + 1, dims),
+        "patch_embed.proj.weight": (dims, 3, 16, 16),
+        "patch_embed.proj.bias": (dims,),
+        "norm.weight": (dims,),
+        "norm.bias": (dims,),
+        "mask_token": (1, 1, 64),
+        "decoder_embed.weight": (64, dims),
+    }
+    for i in range(layers):
+        for name, shape in {
+            "norm1.weight": (dims,), "norm1.bias": (dims,), "attn.qkv.weight": (3 * dims, dims),
+            "attn.qkv.bias": (3 * dims,), "attn.proj.weight": (dims, dims),
+            "attn.proj.bias": (dims,), "norm2.weight": (dims,), "norm2.bias": (dims,),
+            "mlp.fc1.weight": (4 * dims, dims), "mlp.fc1.bias": (4 * dims,),
+            "mlp.fc2.weight": (dims, 4 * dims), "mlp.fc2.bias": (dims,),
+        }.items():  # fmt: skip
+            shapes[f"blocks.{i}.{name}"] = shape
+    generator = torch.Generator().manual_seed(0)
+    return {k: torch.randn(v, generator=generator) * 0.05 for k, v in shapes.items()}
+
+
+def test_own_training_checkpoint_gives_the_same_features(checkpoint):
+    backbone, report = load_encoder(checkpoint, arch=dict(num_heads=2), out_indices=(0, 1, 2))
+    assert (report.missing, report.new, report.resized, report.coverage) == ({}, [], {}, 1.0)
+    assert set(report.ignored.values()) == {"not part of the encoder", "this backbone does not have it"}
+    assert report.info.layout == "mmspec" and report.info.epoch == 3
+    image = torch.randn(1, 3, 48, 64)
+    for f, g in zip(backbone(image), pretrained().eval().extract_feat(image)):
+        assert torch.equal(f, g)
+
+
+def test_new_layers_are_called_new(checkpoint):
+    backbone, report = load_encoder(checkpoint, dict(num_heads=2), use_rel_pos=True)
+    assert {name.split(".")[-1] for name in report.new} == {"weight", "bias", "rel_pos_h", "rel_pos_w"}
+    assert report.coverage == 1.0
+    assert "2 new" not in str(report) and "8 new" in str(report)
+
+
+def test_heads_of_no_named_arch_must_be_given(checkpoint):
+    with pytest.raises(ValueError, match="num_heads"):
+        load_encoder(checkpoint)
+
+
+def test_named_archs_are_recognised(tmp_path):
+    with torch.device("meta"):
+        state = ConvViT("tiny", out_indices=(0, 1, 2)).state_dict()
+    torch.save({k: torch.zeros(v.shape) for k, v in state.items()}, tmp_path / "bare.pth")
+    backbone, report = load_encoder(tmp_path / "bare.pth")
+    assert backbone.arch["num_heads"] == 4
+    assert report.info.layout == "mmspec backbone"
+
+
+def test_official_file_by_its_own_names(golden_root):
+    backbone, report = load_encoder(golden_root / "infmae_small_official.pth", dict(num_heads=4))
+    assert len(report.matched) == 106 and report.missing == {}
+    assert report.new == ["downsample.weight", "downsample.bias"]
+    assert [tuple(f.shape) for f in backbone(torch.zeros(1, 3, 64, 64))] == [
+        (1, 16, 16, 16), (1, 24, 8, 8), (1, 48, 4, 4), (1, 48, 2, 2)
+    ]  # fmt: skip
+
+
+def test_distributed_prefix_is_taken_off(tmp_path):
+    state = {f"module.{k}": v for k, v in pretrained().state_dict().items()}
+    torch.save({"model": state}, tmp_path / "ddp.pth")
+    assert load_encoder(tmp_path / "ddp.pth", dict(num_heads=2))[1].coverage == 1.0
+
+
+def test_mae_checkpoint_computes_what_a_vit_computes(tmp_path):
+    state = mae_state()
+    torch.save({"model": state}, tmp_path / "mae.pth")
+    backbone, report = load_encoder(tmp_path / "mae.pth")
+    assert isinstance(backbone, MaskedViT)
+    assert (report.missing, report.coverage) == ({}, 1.0)
+    assert report.ignored == {
+        "mask_token": "not part of the encoder", "decoder_embed.weight": "not part of the encoder"
+    }  # fmt: skip
+    image = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        ours = backbone(image)[0].flatten(2).transpose(1, 2)
+        assert torch.allclose(ours, _plain_vit(state, image)[:, 1:], atol=1e-4)
+
+
+def _plain_vit(state, image):
+    """A ViT of the MAE file's names, written out."""
+    from torch.nn import functional as F
+
+    def linear(x, name):
+        return F.linear(x, state[f"{name}.weight"], state[f"{name}.bias"])
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], 1e-6)
+
+    x = F.conv2d(image, state["patch_embed.proj.weight"], state["patch_embed.proj.bias"], 16)
+    x = torch.cat([state["cls_token"], x.flatten(2).transpose(1, 2)], 1) + state["pos_embed"]
+    for i in range(2):
+        q, k, v = linear(norm(x, f"blocks.{i}.norm1"), f"blocks.{i}.attn.qkv").view(
+            1, 197, 3, 2, 64).permute(2, 0, 3, 1, 4)  # fmt: skip
+        attention = (q @ k.transpose(-1, -2) / 8).softmax(-1) @ v
+        x = x + linear(attention.transpose(1, 2).flatten(2), f"blocks.{i}.attn.proj")
+        hidden = F.gelu(linear(norm(x, f"blocks.{i}.norm2"), f"blocks.{i}.mlp.fc1"))
+        x = x + linear(hidden, f"blocks.{i}.mlp.fc2")
+    return norm(x, "norm")
+
+
+def test_positions_of_a_vit_are_resized_and_said_so(tmp_path):
+    torch.save({"model": mae_state()}, tmp_path / "mae.pth")
+    backbone, report = load_encoder(tmp_path / "mae.pth", img_size=(320, 240))
+    assert report.resized == {"pos_embed": "(1, 197, 128) to (1, 301, 128)"}
+    assert backbone(torch.zeros(1, 3, 320, 240))[0].shape == (1, 128, 20, 15)
+
+
+def test_one_channel_input_is_exact_for_equal_channels(checkpoint):
+    three, _ = load_encoder(checkpoint, dict(num_heads=2), out_indices=(0,))
+    one, report = load_encoder(checkpoint, dict(num_heads=2), out_indices=(0,), in_channels=1)
+    assert list(report.resized) == ["embeds.0.proj.weight"]
+    gray = torch.randn(1, 1, 32, 32)
+    assert torch.allclose(one(gray)[0], three(gray.expand(-1, 3, -1, -1))[0], atol=1e-5)
+
+
+def test_learned_positions_are_refused(tmp_path, golden_root):
+    official = torch.load(golden_root / "infmae_small_official.pth", weights_only=False)["model"]
+    official["pos_embed"] = torch.randn_like(official["pos_embed"])
+    torch.save({"model": official}, tmp_path / "learned.pth")
+    with pytest.raises(ValueError, match="pos_embed is not the fixed sine-cosine table"):
+        read_checkpoint(tmp_path / "learned.pth")
+
+
+def test_another_arch_is_an_error_that_shows_the_shapes():
+    state = pretrained().state_dict()
+    other = ConvViT({**ARCH, "embed_dims": (8, 12, 32)})
+    with pytest.raises(ValueError, match=r"only [\d.]+ % of ConvViT") as error:
+        load_into(other, state, INFO)
+    assert "(16, 16) in the checkpoint, (32, 32) here" in str(error.value)
+    report = load_into(other, state, INFO, min_coverage=0)
+    assert 0 < report.coverage < 0.5
+
+
+def test_deeper_encoder_misses_blocks_and_says_which():
+    deeper = ConvViT({**ARCH, "depths": (1, 2, 4)})
+    report = load_into(deeper, pretrained().state_dict(), INFO, min_coverage=0.5)
+    assert {name.split(".")[2] for name in report.missing} == {"3"}
+    assert set(report.missing.values()) == {"not in the checkpoint"}
+
+
+def test_another_model_is_no_silent_start_from_scratch(tmp_path):
+    torch.save({"state_dict": {"backbone.conv1.weight": torch.ones(1)}}, tmp_path / "resnet.pth")
+    with pytest.raises(ValueError, match=r"resnet\.pth: 1 tensors \(backbone\.conv1\.weight"):
+        read_checkpoint(tmp_path / "resnet.pth")
+    torch.save({"epoch": 3}, tmp_path / "empty.pth")
+    with pytest.raises(ValueError, match=r"empty\.pth: 0 tensors"):
+        read_checkpoint(tmp_path / "empty.pth")
+
+
+def build(checkpoint, **kwargs):
+    init_cfg = dict(type="mmspec.PretrainedEncoder", checkpoint=str(checkpoint))
+    return MODELS.build(ConfigDict(type="mmspec.ConvViT", arch=ARCH, init_cfg=init_cfg, **kwargs))
+
+
+def test_initialiser_loads_after_random_values(checkpoint):
+    backbone = build(checkpoint, out_indices=(0, 1, 2))
+    backbone.init_weights()
+    expected = pretrained().state_dict()
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, expected[f"backbone.{name}"]), name
+
+
+def test_initialiser_refuses_another_model(tmp_path):
+    torch.save({"model": mae_state()}, tmp_path / "mae.pth")
+    with pytest.raises(ValueError, match="only 0.0 % of ConvViT"):
+        build(tmp_path / "mae.pth").init_weights()
+
+
+def test_initialiser_on_a_whole_model_says_where_it_belongs(checkpoint):
+    init_cfg = dict(type="mmspec.PretrainedEncoder", checkpoint=str(checkpoint))
+    model = InfMAE(ConvViT(ARCH, pretraining=True), InfMAEDecoder(16, 8, 1, 2), ReconstructionHead(),
+                   init_cfg=init_cfg)  # fmt: skip
+    with pytest.raises(ValueError, match="write it into the backbone's config"):
+        model.init_weights()
+
+
+@pytest.mark.parametrize("type_", ["mmspec.MaskedViT", "mmpretrain.VisionTransformer"])
+def test_initialiser_serves_mmpretrains_vit(tmp_path, type_):
+    state = mae_state()
+    torch.save({"model": state}, tmp_path / "mae.pth")
+    arch = dict(embed_dims=128, num_layers=2, num_heads=2, feedforward_channels=512)
+    init_cfg = dict(type="mmspec.PretrainedEncoder", checkpoint=str(tmp_path / "mae.pth"))
+    vit = MODELS.build(ConfigDict(type=type_, arch=arch, img_size=224, init_cfg=init_cfg))
+    vit.init_weights()
+    assert torch.equal(vit.pos_embed, state["pos_embed"])
+    assert torch.equal(vit.layers[1].ffn.layers[1].weight, state["blocks.1.mlp.fc2.weight"])
+    assert torch.equal(vit.patch_embed.projection.weight, state["patch_embed.proj.weight"])

@@ -1,0 +1,43 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+from mmpretrain.structures import DataSample
+
+from mmspec.engine import StopOnInvalidLossHook, ThroughputHook
+
+
+def runner(**scalars) -> SimpleNamespace:
+    hub = MessageHub.get_instance(f"test-{torch.rand(1).item()}")
+    for name, value in scalars.items():
+        hub.update_scalar(f"train/{name}", value)
+    return SimpleNamespace(
+        message_hub=hub,
+        epoch=2,
+        iter=70,
+        work_dir="work_dirs/x",
+        optim_wrapper=SimpleNamespace(get_lr=lambda: {"lr": [0.5]}),
+    )
+
+
+def test_throughput_counts_the_batch():
+    run = runner(time=0.5)
+    ThroughputHook().after_train_iter(run, 0, dict(inputs=torch.zeros(8, 1, 2, 2)))
+    assert run.message_hub.get_scalar("train/images_per_s").current() == 16
+
+
+def test_a_finite_loss_goes_on():
+    StopOnInvalidLossHook().after_train_iter(runner(loss=1.0), 0, {})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_invalid_loss_stops_and_names_the_images(value):
+    data_samples = [DataSample(metainfo=dict(img_path=f"a/{i}.png")) for i in range(6)]
+    with pytest.raises(FloatingPointError) as error:
+        StopOnInvalidLossHook().after_train_iter(
+            runner(loss=value), 3, dict(data_samples=data_samples)
+        )
+    for part in (f"loss is {value}", "epoch 3, iteration 71", "rate 0.5", "a/0.png", "2 more",
+                 "work_dirs/x"):  # fmt: skip
+        assert part in str(error.value)

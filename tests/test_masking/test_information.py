@@ -1,0 +1,65 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmspec.masking import SCORES, entropy, grid_of, intensity, projection, variance
+
+
+def test_intensity_is_the_mean_gray_of_each_patch():
+    image = torch.zeros(1, 1, 32, 48)
+    image[..., :16, 16:32] = 100
+    image[..., 16, 0] = 256
+    assert intensity(image).tolist() == [[0, 100, 0, 1, 0, 0]]
+
+
+def test_variance_of_two_levels():
+    image = torch.zeros(1, 1, 16, 32)
+    image[..., ::2, 16:] = 10
+    assert variance(image).tolist() == [[0, 25]]
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4, 256])
+def test_entropy_of_equally_frequent_levels_is_log2(levels):
+    image = (torch.arange(256) % levels).view(1, 1, 16, 16)
+    assert entropy(image).item() == pytest.approx(torch.tensor(float(levels)).log2().item())
+
+
+def test_entropy_matches_a_histogram_count():
+    image = torch.randint(0, 9, (2, 1, 32, 32), generator=torch.Generator().manual_seed(0))
+    scores = entropy(image.to(torch.uint8))
+    for b in range(2):
+        for i in range(4):
+            patch = image[b, 0, i // 2 * 16 : i // 2 * 16 + 16, i % 2 * 16 : i % 2 * 16 + 16]
+            p = torch.bincount(patch.flatten()).double() / 256
+            expected = -(p[p > 0] * p[p > 0].log2()).sum()
+            assert scores[b, i].item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_channels_are_averaged():
+    gray = torch.rand(1, 1, 32, 32) * 255
+    for score in SCORES.values():
+        assert torch.allclose(score(gray.expand(-1, 3, -1, -1)), score(gray), atol=1e-2)
+
+
+def test_projection_ranks_like_the_mean_over_a_convolution():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 3, 64, 48, generator=generator)
+    weight = torch.randn(20, 3, 16, 16, generator=generator)
+    bias = torch.randn(20, generator=generator)
+    whole = F.conv2d(images, weight, bias, stride=16).mean(1).flatten(1)
+    assert torch.allclose(projection(images, weight.mean(0)) + bias.mean(), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_are_finite_and_equal_on_a_black_image(name):
+    scores = SCORES[name](torch.zeros(2, 1, 48, 32, dtype=torch.uint8))
+    assert scores.dtype == torch.float32
+    assert torch.equal(scores, torch.zeros(2, 6))
+
+
+def test_patch_size_must_divide():
+    assert grid_of(48, 64, 16) == (3, 4)
+    with pytest.raises(ValueError, match="48x60 image does not divide into 16x16"):
+        grid_of(48, 60, 16)
+    with pytest.raises(ValueError, match="30x32"):
+        intensity(torch.zeros(1, 1, 30, 32))

@@ -1,0 +1,191 @@
+import pytest
+import torch
+from mmpretrain.models.utils import SelfSupDataPreprocessor
+from mmpretrain.structures import DataSample
+
+from mmspec.masking import PatchMask
+from mmspec.models import (
+    ConvViT,
+    InfMAE,
+    InfMAEDecoder,
+    InformationMasker,
+    MaskedViT,
+    RandomMasker,
+    ReconstructionHead,
+)
+
+ARCH = dict(embed_dims=(8, 12, 16), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))
+MEAN, STD = (108.375,) * 3, (51.0,) * 3
+
+
+def model(masker=None, norm_pix=False) -> InfMAE:
+    torch.manual_seed(0)
+    return InfMAE(
+        backbone=ConvViT(ARCH, pretraining=True, out_indices=(0, 1, 2)),
+        neck=InfMAEDecoder(in_dims=16, dims=8, depth=1, num_heads=2),
+        head=ReconstructionHead(norm_pix=norm_pix),
+        masker=masker,
+        data_preprocessor=dict(mean=MEAN, std=STD, to_rgb=False),
+    )
+
+
+def samples(*ids_keep) -> list[DataSample]:
+    result = []
+    for ids in ids_keep:
+        result.append(DataSample())
+        result[-1].set_field(torch.tensor(ids), "ids_keep")
+    return result
+
+
+@pytest.fixture
+def batch() -> dict:
+    gray = torch.randint(0, 256, (2, 1, 32, 48), dtype=torch.uint8)
+    return dict(inputs=gray, data_samples=samples([1, 4], [0, 5]))
+
+
+def test_one_gray_channel_becomes_three_equal_normalised_ones(batch):
+    data = model().data_preprocessor(batch, True)
+    assert isinstance(model().data_preprocessor, SelfSupDataPreprocessor)
+    assert data["inputs"].shape == (2, 3, 32, 48)
+    expected = (batch["inputs"].float() - 108.375) / 51
+    assert torch.allclose(data["inputs"], expected.expand(-1, 3, -1, -1))
+
+
+def test_loss_looks_at_masked_patches_only():
+    net = model()
+    images = torch.randn(2, 3, 32, 48)
+    losses = []
+    for patch in (1, 2):  # in image 0, patch 1 is visible, patch 2 masked
+        changed = images.clone()
+        changed[0, :, :16, patch * 16 : patch * 16 + 16] += 1
+        prediction = torch.zeros(2, 6, 768)
+        mask = net.patch_mask(images, samples([1, 4], [0, 5]))
+        losses.append(net.head.loss(prediction, changed, mask.mask))
+    reference = net.head.loss(prediction, images, mask.mask)
+    assert losses[0] == reference
+    assert losses[1] != reference
+
+
+def test_training_step_reaches_every_parameter(batch):
+    net = model()
+    net(**net.data_preprocessor(batch, True), mode="loss")["loss"].backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
+
+
+def test_a_few_steps_fit_one_batch(batch):
+    net = model()
+    batch["inputs"] = torch.arange(48, dtype=torch.uint8).mul(5).expand(2, 1, 32, 48).clone()
+    data = net.data_preprocessor(batch, True)
+    optimizer = torch.optim.AdamW(net.parameters(), 5e-3)
+    losses = []
+    for _ in range(40):
+        loss = net(**data, mode="loss")["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("norm_pix", [False, True])
+def test_reconstruct_gives_gray_levels_and_keeps_visible_patches(batch, norm_pix):
+    net = model(norm_pix=norm_pix).eval()
+    data = net.data_preprocessor(batch, False)
+    result = net.reconstruct(**data)
+    gray = batch["inputs"].float().expand(-1, 3, -1, -1)
+    assert torch.allclose(result.image, gray, atol=1e-3)
+    visible = result.mask.upsample(16)
+    assert torch.allclose(torch.where(visible, result.composite, gray), gray, atol=1e-3)
+    assert torch.equal(result.composite[~visible.expand_as(gray)],
+                       result.prediction[~visible.expand_as(gray)])  # fmt: skip
+    assert torch.allclose(result.visible[~visible.expand_as(gray)], torch.tensor(108.375))
+    assert 0 <= result.prediction.min() and result.prediction.max() <= 255
+    loss = net(**data, mode="loss")["loss"]
+    assert result.loss.mean().item() == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_perfect_prediction_is_the_image():
+    for norm_pix in (False, True):
+        head = ReconstructionHead(norm_pix=norm_pix)
+        images = torch.randn(2, 3, 32, 48)
+        target = head.target(images)
+        assert torch.allclose(head.to_pixels(target, images), images, atol=1e-5)
+        assert head.loss(target, images, torch.ones(2, 6)) == 0
+    assert torch.equal(head.unpatchify(head.patchify(images), (2, 3)), images)
+
+
+def test_normalised_target_has_mean_0_and_variance_1():
+    target = ReconstructionHead(norm_pix=True).target(torch.randn(1, 3, 16, 16) * 7 + 3)
+    assert target.mean().abs() < 1e-5
+    assert target.var().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_predict_fills_the_samples(batch):
+    net = model().eval()
+    data = net.data_preprocessor(batch, False)
+    first = net(**data, mode="predict")[0]
+    assert first.reconstruction.shape == (3, 32, 48)
+    assert first.patch_mask.tolist() == [[True, False, True], [True, False, True]]
+    assert first.reconstruction_loss.item() > 0
+
+
+def test_extract_feat_sees_the_whole_image():
+    maps = model().eval()(torch.randn(1, 3, 40, 56))
+    assert [tuple(f.shape) for f in maps] == [(1, 8, 10, 14), (1, 12, 5, 7), (1, 16, 3, 4)]
+
+
+def test_no_mask_is_an_error_that_says_what_to_add():
+    with pytest.raises(ValueError, match="InformationAwareMask"):
+        model()(torch.zeros(1, 3, 32, 32), [DataSample()], mode="loss")
+    with pytest.raises(ValueError, match="InformationAwareMask"):
+        model()(torch.zeros(1, 3, 32, 32), None, mode="loss")
+
+
+@pytest.mark.parametrize("score", ["intensity", "variance", "entropy", "projection"])
+def test_in_model_masker_serves_every_score(score):
+    net = model(InformationMasker(score, stride=3, mean=MEAN, std=STD))
+    images = torch.randn(2, 3, 48, 48)
+    assert net.masker(images).num_visible == 3
+    assert net(images, None, mode="loss")["loss"].isfinite()
+
+
+@pytest.mark.parametrize("score", ["intensity", "variance", "entropy"])
+def test_in_model_masker_and_transform_agree(score):
+    from mmspec.datasets.transforms import InformationAwareMask
+
+    gray = torch.randint(0, 256, (2, 1, 64, 48), dtype=torch.uint8)
+    normalised = (gray.float() - 108.375) / 51
+    in_model = InformationMasker(score, mean=MEAN, std=STD)(normalised.expand(-1, 3, -1, -1))
+    transform = InformationAwareMask(score=score)
+    for image, ids_keep in zip(gray, in_model.ids_keep):
+        assert torch.equal(transform(dict(img=image[0].numpy()))["ids_keep"], ids_keep)
+
+
+def test_random_masker_follows_torchs_generator():
+    masker = RandomMasker(0.5)
+    torch.manual_seed(3)
+    first = masker(torch.zeros(2, 3, 64, 64)).ids_keep
+    torch.manual_seed(3)
+    assert torch.equal(first, masker(torch.zeros(2, 3, 64, 64)).ids_keep)
+    assert first.shape == (2, 8) and not torch.equal(first[0], first[1])
+
+
+def test_wrong_score_is_named():
+    with pytest.raises(ValueError, match="score='heat'"):
+        InformationMasker("heat")
+
+
+def test_masked_vit_encodes_visible_patches_as_if_the_others_were_absent():
+    torch.manual_seed(0)
+    arch = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
+    vit = MaskedViT(arch=arch, img_size=64, patch_size=16)
+    vit.init_weights()
+    vit.eval()
+    assert not vit.pos_embed.requires_grad
+    images = torch.randn(2, 3, 64, 64)
+    mask = PatchMask.from_keep(torch.arange(16).expand(2, -1), (4, 4))
+    everything = vit(images)[0].flatten(2).transpose(1, 2)
+    assert torch.allclose(vit(images, mask), everything, atol=1e-5)
+    some = PatchMask.from_keep(torch.tensor([[3, 9], [0, 15]]), (4, 4))
+    changed = torch.where(some.upsample(16), images, images + 5)
+    assert torch.allclose(vit(images, some), vit(changed, some), atol=1e-6)
