@@ -1,0 +1,354 @@
+"""Read an infrared image file of any common kind as 8-bit gray.
+
+One decoder does not suit all files. OpenCV is fast and right for JPEG and PNG, but returns TIFF
+with separate planes scrambled, "white is zero" 16-bit TIFF inverted and RGBA TIFF multiplied by its
+alpha, all without a word; Pillow cuts 48-bit PNG and TIFF to 8 bits; tifffile has no LZW itself.
+So JPEG and PNG go to OpenCV, BMP and 8-bit TIFF to Pillow, deeper TIFF to tifffile. What some
+decoders let pass in silence, a file cut short, is checked from the file's own structure first.
+"""
+
+import io
+import math
+import struct
+import warnings
+from os import PathLike
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+from PIL import Image
+
+DEFAULT_PERCENTILES = (0.5, 99.5)
+
+COLOURED = (
+    "a colour image, converted to gray by luma (0.299 R + 0.587 G + 0.114 B); where the colours are"
+    " a palette laid over temperatures, luma is not monotonic in temperature: use the gray original"
+)
+SEQUENCE = "a TIFF of several frames, only the first is read; split it into one file a frame"
+
+_KEEP_DEPTH = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+_WAY_OUT = (
+    "Replace or remove the file, or have such files skipped and counted with"
+    " InfraredFolder(skip_broken=True)."
+)
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # TIFF 6.0, PhotometricInterpretation
+
+# Undo each value of the TIFF orientation tag (TIFF 6.0, section "Orientation").
+_UPRIGHT = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+class UnreadableImageError(ValueError):
+    """An image file that cannot be used; the message names it, what is wrong and the way out.
+
+    ``reason`` is what is wrong alone, for reports that name the file elsewhere.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or message
+
+
+def read_infrared(
+    source: str | PathLike | bytes,
+    *,
+    name: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+) -> np.ndarray:
+    """Read a JPEG, PNG, TIFF or BMP file as gray.
+
+    8-bit values are kept as they are. Deeper images (16-bit, 32-bit, float) are scaled to 0..255:
+    each by its own percentiles, or all by one ``value_range``, which keeps temperatures comparable
+    between images. Palettes are looked up, alpha is ignored, EXIF / TIFF orientation is applied.
+    Three equal channels are one; other colours become luma (ITU-R BT.601) with a warning.
+
+    Args:
+        source: Path, or the file's bytes.
+        name: What errors and warnings call the file; the path unless given.
+        value_range: Raw values that become 0 and 255, for more than 8 bits; values outside are
+            clipped.
+        percentiles: Percentiles of an image's raw values that become 0 and 255, for more than 8
+            bits. Where both fall on one value, the image's minimum and maximum serve instead.
+
+    Returns:
+        (H, W) uint8. A constant image of more than 8 bits gives zeros.
+
+    Raises:
+        UnreadableImageError: Not such a file, empty, cut short, damaged, of size zero, or holding
+            NaN or infinite values.
+        ValueError: A ``value_range`` or ``percentiles`` that cannot scale an image.
+    """
+    check_scaling(value_range, percentiles)
+    name = _name_of(source, name)
+    gray, remarks = decode_infrared(source, name, value_range=value_range, percentiles=percentiles)
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=2)
+    return gray
+
+
+def decode_infrared(
+    source: str | PathLike | bytes,
+    name: str | None = None,
+    *,
+    value_range: tuple[float, float] | None = None,
+    percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """:func:`read_infrared` that returns its remarks instead of warning, scaling unchecked.
+
+    Returns:
+        (H, W) uint8, and which of ``COLOURED`` and ``SEQUENCE`` hold.
+    """
+    name = _name_of(source, name)
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise cannot_open(name, error) from None
+    try:
+        pixels, remarks = _decode(data)
+        if pixels is None:
+            raise UnreadableImageError("damaged: its pixels cannot be decoded")
+        if pixels.size == 0:
+            raise UnreadableImageError(f"has no pixels (shape {pixels.shape})")
+        gray, coloured = _one_channel(pixels)
+        gray = _to_8_bit(gray, value_range, percentiles)
+    except UnreadableImageError as error:
+        raise _unreadable(name, str(error)) from None
+    except Exception as error:  # on damaged bytes the decoders raise whatever they trip over
+        raise _unreadable(name, f"damaged ({type(error).__name__}: {error})") from None
+    return gray, (COLOURED, *remarks) if coloured else remarks
+
+
+def cannot_open(name: str, error: OSError) -> UnreadableImageError:
+    """The error for a file that the file system or storage backend does not hand out."""
+    return _unreadable(name, f"cannot be opened ({error})")
+
+
+def _name_of(source: str | PathLike | bytes, name: str | None) -> str:
+    return name or ("<bytes>" if isinstance(source, bytes) else str(source))
+
+
+def _unreadable(name: str, reason: str) -> UnreadableImageError:
+    return UnreadableImageError(f"{name}: {reason}. {_WAY_OUT}", reason)
+
+
+def check_scaling(
+    value_range: tuple[float, float] | None, percentiles: tuple[float, float]
+) -> None:
+    """Raise ValueError for a range or percentiles that cannot scale an image."""
+    if value_range is not None:
+        low, high = value_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"value_range must be (low, high) with low < high, got {value_range}")
+    low, high = percentiles
+    if not 0 <= low < high <= 100:
+        raise ValueError(
+            f"percentiles must be (low, high) with 0 <= low < high <= 100, got {percentiles}"
+        )
+
+
+def _decode(data: bytes) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Pixels as the file holds them: (H, W) or (H, W, 3 or 4), any depth; blue first if colour."""
+    if not data:
+        raise UnreadableImageError("empty file (0 bytes)")
+    if data.startswith(b"\xff\xd8"):
+        components = _check_jpeg(data)
+        return _opencv(data, cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR), ()
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        _check_png(data)
+        return _opencv(data, _KEEP_DEPTH), ()
+    if data.startswith(b"BM"):
+        return _pillow(data), ()
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return _decode_tiff(data)
+    raise UnreadableImageError(f"not a JPEG, PNG, TIFF or BMP file (it begins with {data[:24]!r})")
+
+
+def _opencv(data: bytes, flag: int) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+
+
+def _check_jpeg(data: bytes) -> int:
+    """Walk the segments up to the pixels, look for the end marker; return the component count."""
+    position, components = 2, 0
+    while position + 4 <= len(data):
+        marker = data[position + 1]
+        if data[position] != 0xFF:
+            raise UnreadableImageError("damaged JPEG: a segment marker is missing")
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        if marker == 0xDA:
+            # Within coded pixels 0xFF is followed by 0 or a restart marker, so this is the end.
+            if data.find(b"\xff\xd9", position) < 0:
+                break
+            return components
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            precision, height, width, components = struct.unpack_from(">BHHB", data, position + 4)
+            if precision != 8:
+                raise UnreadableImageError(f"{precision}-bit JPEG, only 8-bit JPEG can be read")
+            if not height or not width:
+                raise UnreadableImageError(f"JPEG of {width} x {height} pixels")
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    raise UnreadableImageError(f"JPEG cut short after {len(data)} bytes: no end marker")
+
+
+def _check_png(data: bytes) -> None:
+    """Walk the chunks to the end chunk."""
+    position = 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind == b"IHDR":
+            width, height = struct.unpack_from(">II", data, position + 8)
+            if not height or not width:
+                raise UnreadableImageError(f"PNG of {width} x {height} pixels")
+        if kind == b"IEND":
+            return
+        position += 12 + length
+    raise UnreadableImageError(f"PNG cut short after {len(data)} bytes: no end chunk")
+
+
+def _decode_tiff(data: bytes) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        if len(tiff.pages) == 0:
+            raise UnreadableImageError("TIFF cut short or damaged: it lists no image")
+        page = tiff.pages[0]
+        if page.imagewidth * page.imagelength == 0:
+            raise UnreadableImageError(f"TIFF of {page.imagewidth} x {page.imagelength} pixels")
+        segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+        if not segments or any(
+            count == 0 or offset + count > len(data) for offset, count in segments
+        ):
+            raise UnreadableImageError(f"TIFF cut short after {len(data)} bytes: pixels are absent")
+        remarks = (SEQUENCE,) if sum(other.shape == page.shape for other in tiff.pages) > 1 else ()
+        deep = page.bitspersample > 8 or page.sampleformat == tifffile.SAMPLEFORMAT.INT
+        return _deep_tiff(data, page) if deep else _pillow(data), remarks
+
+
+def _pillow(data: bytes) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8, upright; Pillow turns TIFF by its orientation tag itself."""
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode in ("LA", "La"):
+            return np.array(image.convert("LA").getchannel("L"))
+        if image.mode in ("1", "L"):
+            return np.array(image.convert("L"))
+        return np.array(image.convert("RGB"))[..., ::-1]
+
+
+def _deep_tiff(data: bytes, page: tifffile.TiffPage) -> np.ndarray | None:
+    """(H, W) or (H, W, 3 or 4), upright, of more than 8 bits or signed."""
+    if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+        raise UnreadableImageError(f"{page.bitspersample}-bit TIFF of kind {page.photometric.name}")
+    separate = page.samplesperpixel > 1 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    try:
+        pixels = page.asarray()
+        if separate:
+            pixels = np.moveaxis(pixels, 0, -1)
+        pixels = _UPRIGHT[page.tags.valueof("Orientation", 1)](pixels)
+        if page.photometric == _RGB:
+            pixels = pixels[..., 2::-1]
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        if separate:
+            raise UnreadableImageError(
+                f"TIFF with separate planes and {page.compression.name} compression: save it"
+                " uncompressed or with deflate"
+            ) from None
+        pixels = _opencv(data, _KEEP_DEPTH)
+    if pixels is not None and page.photometric == _WHITE_IS_ZERO:
+        if pixels.dtype.kind != "u":
+            raise UnreadableImageError(f'"white is zero" TIFF of type {pixels.dtype}')
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    return pixels
+
+
+def _one_channel(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(H, W) of any depth, and whether the image is coloured.
+
+    Chroma of a lossy file strays by a few levels, so up to 8 of 255 counts as gray.
+    """
+    if pixels.ndim == 2:
+        return pixels, False
+    if pixels.ndim != 3 or pixels.shape[-1] > 4:
+        raise UnreadableImageError(f"not one image of 1 to 4 channels (shape {pixels.shape})")
+    if pixels.shape[-1] < 3:
+        return pixels[..., 0], False
+    if pixels.dtype == np.uint8:
+        pixels = pixels[..., :3]
+        blue, green, red = cv2.split(pixels)
+        spread = cv2.max(cv2.absdiff(blue, green), cv2.absdiff(green, red)).max()
+        return (cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if spread else green), spread > 8
+    blue, green, red = np.moveaxis(pixels[..., :3].astype(np.float64), -1, 0)
+    _refuse_non_finite(pixels)
+    spread = max(np.abs(blue - green).max(), np.abs(green - red).max())
+    if spread == 0:
+        return pixels[..., 1], False
+    return 0.299 * red + 0.587 * green + 0.114 * blue, spread > 8 / 255 * np.ptp(pixels)
+
+
+def _refuse_non_finite(pixels: np.ndarray) -> None:
+    if pixels.dtype.kind == "f" and (count := int((~np.isfinite(pixels)).sum())):
+        raise UnreadableImageError(
+            f"{count} of {pixels.size} values are NaN or infinite; replace them before training"
+        )
+
+
+def _to_8_bit(
+    gray: np.ndarray,
+    value_range: tuple[float, float] | None,
+    percentiles: tuple[float, float],
+) -> np.ndarray:
+    """(H, W) of any depth to uint8."""
+    if gray.dtype == np.uint8:
+        return np.ascontiguousarray(gray)
+    if gray.dtype.kind not in "uif":
+        raise UnreadableImageError(f"pixels of type {gray.dtype} are not gray values")
+    _refuse_non_finite(gray)
+    if gray.dtype == np.uint16:
+        # 65,536 possible values: a histogram gives percentiles, and a table the result, at once.
+        histogram = np.bincount(gray.ravel(), minlength=65536)
+        low, high = value_range or _percentile_range(histogram, percentiles)
+        return _scale(np.arange(65536), low, high)[gray]
+    low, high = value_range or _percentile_range_of_values(gray, percentiles)
+    return _scale(gray, low, high)
+
+
+def _percentile_range(
+    histogram: np.ndarray, percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """Smallest values that the given shares of the pixels do not exceed."""
+    cumulative = histogram.cumsum()
+    ranks = np.maximum(np.array(percentiles) / 100 * cumulative[-1], 1)
+    low, high = np.searchsorted(cumulative, ranks)
+    if low == high:  # for instance a small target on an even sky
+        present = np.flatnonzero(histogram)
+        low, high = present[0], present[-1]
+    return low, high
+
+
+def _percentile_range_of_values(
+    gray: np.ndarray, percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    low, high = np.percentile(gray, percentiles, method="inverted_cdf")
+    if low == high:
+        low, high = gray.min(), gray.max()
+    return low, high
+
+
+def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    if low == high:
+        return np.zeros(values.shape, np.uint8)
+    low, high = float(low), float(high)
+    scaled = (values.astype(np.float64) - low) * 255 / (high - low)
+    return np.rint(scaled.clip(0, 255)).astype(np.uint8)

@@ -1,0 +1,375 @@
+import io
+import pickle
+import struct
+import warnings
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+
+from mmspec.datasets.image_io import (
+    UnreadableImageError,
+    check_scaling,
+    decode_infrared,
+    read_infrared,
+)
+
+
+def smooth_gray(height=24, width=40):
+    """(H, W) uint8 that uses 0 and 255 and is not symmetric."""
+    rows, columns = np.mgrid[:height, :width]
+    values = rows * 3.0 + columns**1.5
+    return np.rint((values - values.min()) / np.ptp(values) * 255).astype(np.uint8)
+
+
+GRAY = smooth_gray()
+RAW = GRAY.astype(np.int64) + 1000  # more than 8 bits, and gone if the low byte is cut off
+RAW_RANGE = (1000, 1255)
+
+
+def pillow_bytes(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def tiff_bytes(pixels, **options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, **options)
+    return buffer.getvalue()
+
+
+def png_bytes(pixels):
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+ALPHA = Image.fromarray(np.linspace(0, 255, GRAY.size).astype(np.uint8).reshape(GRAY.shape))
+L = Image.fromarray(GRAY)
+MODES = {
+    "gray": L,
+    "three equal channels": L.convert("RGB"),
+    "gray and alpha": Image.merge("LA", [L, ALPHA]),
+    "RGBA": Image.merge("RGBA", [L, L, L, ALPHA]),
+    "gray palette": L.convert("P"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+def test_8_bit_values_are_kept(kind, mode):
+    if (kind, mode) == ("BMP", "gray and alpha"):
+        pytest.skip("BMP has no gray with alpha")
+    gray = read_infrared(pillow_bytes(MODES[mode], kind))
+    assert gray.dtype == np.uint8
+    np.testing.assert_array_equal(gray, GRAY)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_equals_gray_decoding(mode, progressive):
+    data = pillow_bytes(L.convert(mode), "JPEG", quality=90, progressive=progressive)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(read_infrared(data), expected)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_bilevel_becomes_0_and_255(kind):
+    bilevel = L.convert("1", dither=Image.Dither.NONE)
+    expected = np.where(np.array(bilevel), 255, 0)
+    np.testing.assert_array_equal(read_infrared(pillow_bytes(bilevel, kind)), expected)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+def test_palette_is_looked_up(kind):
+    palette_image = L.convert("P")
+    palette_image.putpalette([255 - level for level in range(256) for _ in range(3)])
+    np.testing.assert_array_equal(read_infrared(pillow_bytes(palette_image, kind)), 255 - GRAY)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bit_png_keeps_its_depth(channels):
+    raw = RAW.astype(np.uint16)
+    pixels = raw if channels == 1 else np.dstack([raw] * channels)
+    np.testing.assert_array_equal(read_infrared(png_bytes(pixels), value_range=RAW_RANGE), GRAY)
+
+
+DEEP_TIFF = {
+    **{
+        kind: tiff_bytes(RAW.astype(kind))
+        for kind in ("uint16", "int16", "uint32", "int32", "float16", "float32", "float64")
+    },
+    "big-endian": tiff_bytes(RAW.astype(np.uint16), byteorder=">"),
+    "BigTIFF": tiff_bytes(RAW.astype(np.uint16), bigtiff=True),
+    "deflate": tiff_bytes(RAW.astype(np.float32), compression="zlib"),
+    "tiles": tiff_bytes(RAW.astype(np.uint16), tile=(16, 16)),
+    "strips": tiff_bytes(RAW.astype(np.uint16), rowsperstrip=5),
+    "RGB": tiff_bytes(np.dstack([RAW.astype(np.uint16)] * 3), photometric="rgb"),
+    "RGB float": tiff_bytes(np.dstack([RAW.astype(np.float32)] * 3), photometric="rgb"),
+    "separate planes": tiff_bytes(
+        np.stack([RAW.astype(np.uint16)] * 3), photometric="rgb", planarconfig="separate"
+    ),
+    "white is zero": tiff_bytes((65535 - RAW).astype(np.uint16), photometric="miniswhite"),
+    "LZW": pillow_bytes(Image.fromarray(RAW.astype(np.uint16)), "TIFF", compression="tiff_lzw"),
+    "LZW float": pillow_bytes(
+        Image.fromarray(RAW.astype(np.float32)), "TIFF", compression="tiff_lzw"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP_TIFF)
+def test_deep_tiff(kind):
+    gray = read_infrared(DEEP_TIFF[kind], value_range=RAW_RANGE)
+    np.testing.assert_array_equal(gray, GRAY)
+
+
+def test_signed_8_bit_tiff():
+    signed = (GRAY.astype(np.int16) - 128).astype(np.int8)
+    np.testing.assert_array_equal(read_infrared(tiff_bytes(signed), value_range=(-128, 127)), GRAY)
+
+
+def test_8_bit_tiff_where_white_is_zero():
+    data = tiff_bytes(255 - GRAY, photometric="miniswhite")
+    np.testing.assert_array_equal(read_infrared(data), GRAY)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "TIFF 16", "TIFF 16 LZW"])
+def test_orientation_is_applied(kind, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    tag = dict(tiffinfo={274: orientation}) if "TIFF" in kind else dict(exif=exif)
+    image = Image.fromarray(RAW.astype(np.uint16)) if "16" in kind else L
+    if "LZW" in kind:
+        tag["compression"] = "tiff_lzw"
+    container = kind.split()[0]
+    plain = read_infrared(pillow_bytes(image, container), value_range=RAW_RANGE)
+    reference = Image.fromarray(plain)
+    reference.getexif()[274] = orientation
+    turned = read_infrared(pillow_bytes(image, container, **tag), value_range=RAW_RANGE)
+    np.testing.assert_array_equal(turned, np.array(ImageOps.exif_transpose(reference)))
+
+
+@pytest.mark.parametrize("percentiles", [(0, 100), (0.5, 99.5), (2, 90)])
+def test_percentile_stretch(percentiles):
+    raw = np.random.default_rng(0).normal(30000, 3000, (50, 70)).astype(np.uint16)
+    low, high = np.percentile(raw, percentiles, method="inverted_cdf").astype(float)
+    expected = np.rint(((raw - low) / (high - low) * 255).clip(0, 255))
+    from_histogram = read_infrared(png_bytes(raw), percentiles=percentiles)
+    np.testing.assert_array_equal(from_histogram, expected)
+    from_values = read_infrared(tiff_bytes(raw.astype(np.float32)), percentiles=percentiles)
+    np.testing.assert_array_equal(from_values, expected)
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_small_target_on_an_even_sky_survives_the_stretch(kind):
+    raw = np.full((60, 60), 5000, kind)
+    raw[30, 40] = 9000
+    gray = read_infrared(tiff_bytes(raw))
+    assert gray[30, 40] == 255
+    assert gray.sum() == 255
+
+
+@pytest.mark.parametrize("level", [0, 300])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int32", "float32"])
+def test_constant_image_is_legal(kind, level):
+    level = min(level, 200) if kind == "uint8" else level
+    gray = read_infrared(tiff_bytes(np.full((20, 30), level, kind)))
+    np.testing.assert_array_equal(gray, np.full((20, 30), level if kind == "uint8" else 0))
+
+
+def test_value_range_clips():
+    raw = np.array([[0, 100, 200, 300, 65535]], np.uint16)
+    gray = read_infrared(png_bytes(raw), value_range=(100, 300))
+    np.testing.assert_array_equal(gray, [[0, 0, 128, 255, 255]])
+
+
+def test_value_range_leaves_8_bit_alone():
+    np.testing.assert_array_equal(read_infrared(png_bytes(GRAY), value_range=(0, 10)), GRAY)
+
+
+def test_colour_is_luma_with_one_warning_that_names_the_file(tmp_path):
+    colour = np.zeros((8, 8, 3), np.uint8)
+    colour[...] = (10, 100, 200)
+    path = tmp_path / "jet.png"
+    Image.fromarray(colour).save(path)
+    with pytest.warns(UserWarning, match=r"jet\.png: a colour image") as caught:
+        gray = read_infrared(path)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(gray, np.full((8, 8), 84))  # 0.299*10 + 0.587*100 + 0.114*200
+
+
+def test_colour_of_16_bits_is_luma():
+    colour = np.dstack([RAW + 400, RAW, RAW - 400]).astype(np.uint16)
+    with pytest.warns(UserWarning, match="a colour image"):
+        gray = read_infrared(tiff_bytes(colour, photometric="rgb"), value_range=RAW_RANGE)
+    luma = (RAW + 74 - 1000).clip(0, 255)
+    np.testing.assert_array_equal(gray, luma)  # 74 is (0.299 - 0.114) * 400
+
+
+def test_slight_chroma_is_not_colour():
+    pixels = np.dstack([GRAY // 2, GRAY // 2 + 3, GRAY // 2])
+    gray, remarks = decode_infrared(pillow_bytes(Image.fromarray(pixels), "PNG"), "x")
+    assert remarks == ()
+    assert np.abs(gray.astype(int) - GRAY // 2).max() <= 3
+
+
+def test_frames_beyond_the_first_are_reported():
+    with pytest.warns(UserWarning, match="several frames"):
+        gray = read_infrared(
+            tiff_bytes(np.stack([RAW, RAW + 9]).astype(np.uint16), photometric="minisblack"),
+            value_range=RAW_RANGE,
+        )
+    np.testing.assert_array_equal(gray, GRAY)
+
+
+NOISE = np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8)
+WHOLE = {
+    "JPEG": pillow_bytes(Image.fromarray(NOISE), "JPEG"),
+    "progressive JPEG": pillow_bytes(Image.fromarray(NOISE), "JPEG", progressive=True),
+    "PNG": png_bytes(NOISE),
+    "BMP": pillow_bytes(Image.fromarray(NOISE), "BMP"),
+    "TIFF": tiff_bytes(NOISE),
+    "TIFF of strips": tiff_bytes(NOISE.astype(np.uint16), rowsperstrip=8, compression="zlib"),
+    "TIFF separate planes": tiff_bytes(
+        np.stack([NOISE] * 3).astype(np.uint16), photometric="rgb", planarconfig="separate"
+    ),
+    "LZW TIFF": pillow_bytes(Image.fromarray(NOISE), "TIFF", compression="tiff_lzw"),
+}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_file_cut_short(kind, share):
+    data = WHOLE[kind]
+    read_infrared(data)
+    with pytest.raises(UnreadableImageError, match=r"^frame_7: .*InfraredFolder\(skip_broken"):
+        read_infrared(data[: int(share * len(data))], name="frame_7")
+
+
+def test_jpeg_cut_short_behind_a_thumbnail_with_its_own_end_marker():
+    data = WHOLE["JPEG"]
+    with_thumbnail = data[:2] + b"\xff\xe1\x00\x08ab\xff\xd9cd" + data[2:]
+    np.testing.assert_array_equal(read_infrared(with_thumbnail), read_infrared(data))
+    with pytest.raises(UnreadableImageError, match="JPEG cut short"):
+        read_infrared(with_thumbnail[:-2])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_bytes_behind_the_end_do_not_matter(kind):
+    data = WHOLE[kind]
+    np.testing.assert_array_equal(read_infrared(data + b"\0" * 100), read_infrared(data))
+
+
+def test_empty_file(tmp_path):
+    path = tmp_path / "empty.jpg"
+    path.touch()
+    with pytest.raises(UnreadableImageError, match=r"empty\.jpg: empty file"):
+        read_infrared(path)
+
+
+def test_text_file(tmp_path):
+    path = tmp_path / "notes.png"
+    path.write_text("frame 1: two people")
+    with pytest.raises(UnreadableImageError, match=r"notes\.png: not a JPEG.*frame 1: two"):
+        read_infrared(path)
+
+
+def test_absent_file(tmp_path):
+    with pytest.raises(UnreadableImageError, match=r"gone\.png: cannot be opened"):
+        read_infrared(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("value_range", [None, (0, 2000)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_nan_and_infinite_values_are_counted(channels, value_range):
+    raw = RAW.astype(np.float32)
+    raw[3, 4], raw[5, 6], raw[7, 8] = np.nan, np.inf, -np.inf
+    pixels = raw if channels == 1 else np.dstack([raw] * 3)
+    data = tiff_bytes(pixels, photometric="minisblack" if channels == 1 else "rgb")
+    expected = f"hot: {3 * channels} of {RAW.size * channels} values are NaN or infinite"
+    with pytest.raises(UnreadableImageError, match=expected):
+        read_infrared(data, name="hot", value_range=value_range)
+
+
+def test_png_of_size_zero():
+    header = b"IHDR" + struct.pack(">IIBBBBB", 0, 9, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
+    data += struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IEND\xae\x42\x60\x82"
+    with pytest.raises(UnreadableImageError, match="PNG of 0 x 9 pixels"):
+        read_infrared(data)
+
+
+def test_jpeg_of_12_bits():
+    data = bytearray(WHOLE["JPEG"])
+    data[data.index(b"\xff\xc0") + 4] = 12
+    with pytest.raises(UnreadableImageError, match="12-bit JPEG"):
+        read_infrared(bytes(data))
+
+
+def test_too_many_channels():
+    data = tiff_bytes(
+        np.zeros((20, 20, 5), np.uint16), photometric="minisblack", planarconfig="contig"
+    )
+    with pytest.raises(UnreadableImageError, match="not one image of 1 to 4 channels"):
+        read_infrared(data)
+
+
+def test_16_bit_palette_indices_are_not_taken_for_gray():
+    colormap = np.zeros((3, 65536), np.uint16)
+    data = tiff_bytes(RAW.astype(np.uint16), photometric="palette", colormap=colormap)
+    with pytest.raises(UnreadableImageError, match="16-bit TIFF of kind PALETTE"):
+        read_infrared(data)
+
+
+def test_damaged_bytes_never_escape_as_another_error():
+    rng = np.random.default_rng(0)
+    for data in WHOLE.values():
+        for _ in range(20):
+            damaged = np.frombuffer(data, np.uint8).copy()
+            damaged[rng.integers(0, min(200, len(damaged)), 3)] = rng.integers(0, 256, 3)
+            try:
+                gray, _ = decode_infrared(damaged.tobytes(), "x")
+            except UnreadableImageError:
+                continue
+            assert gray.dtype == np.uint8
+            assert gray.ndim == 2
+
+
+def test_error_crosses_processes():
+    error = UnreadableImageError("a.png: empty file. Remove it.", "empty file")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.reason) == (str(error), "empty file")
+
+
+@pytest.mark.parametrize(
+    ("value_range", "percentiles"),
+    [((5, 5), (0, 100)), ((0, float("nan")), (0, 100)), (None, (5, 5)), (None, (-1, 99))],
+)
+def test_scaling_that_cannot_be(value_range, percentiles):
+    with pytest.raises(ValueError, match="must be"):
+        check_scaling(value_range, percentiles)
+    with pytest.raises(ValueError, match="must be"):
+        read_infrared(png_bytes(GRAY), value_range=value_range, percentiles=percentiles)
+
+
+def test_real_files_of_every_mode(data_root):
+    by_mode = {}
+    for path in sorted((data_root / "sirst_v2" / "mixed").glob("*.png")):
+        with Image.open(path) as image:
+            by_mode.setdefault(image.mode, path)
+    assert {"L", "RGB", "RGBA", "P"} <= set(by_mode)
+    for path in by_mode.values():
+        gray, _ = decode_infrared(path.read_bytes(), str(path))
+        with Image.open(path) as image:
+            expected = np.array(image.convert("RGB").convert("L"))
+        assert np.abs(gray.astype(int) - expected).max() <= 1
