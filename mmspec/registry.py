@@ -1,8 +1,8 @@
 """Registries of mmspec: children of mmengine's, scope ``mmspec``.
 
 ``locations`` names the modules that fill a registry. mmengine imports them at the first look-up, so
-that ``import mmspec`` (what ``custom_imports`` does in a config) costs nothing until a class is asked
-for, and a config of mmdet or mmseg finds ``mmspec.ConvViT`` without importing the rest.
+that ``import mmspec`` (what ``custom_imports`` does in a config) costs nothing until a class is
+asked for, and a config of mmdet or mmseg finds ``mmspec.ConvViT`` without importing the rest.
 """
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS

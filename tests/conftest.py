@@ -23,5 +23,5 @@ def data_root() -> Path:
 
 @pytest.fixture(scope="session")
 def golden_root() -> Path:
-    """Folder of numbers from the authors' code (``MMSPEC_GOLDEN``, default ``../shared/golden``)."""
+    """Numbers from the authors' code (``MMSPEC_GOLDEN``, default ``../shared/golden``)."""
     return _folder("MMSPEC_GOLDEN", "../shared/golden")

@@ -32,7 +32,7 @@ class PretrainedEncoder:
     def __call__(self, module: nn.Module) -> None:
         if hasattr(module, "backbone"):
             raise ValueError(
-                f"init_cfg of {type(module).__name__}: mmspec.PretrainedEncoder initialises an encoder; "
+                f"init_cfg of {type(module).__name__}: mmspec.PretrainedEncoder starts an encoder; "
                 "write it into the backbone's config"
             )
         state, info = read_checkpoint(self.checkpoint)

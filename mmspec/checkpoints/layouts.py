@@ -81,8 +81,8 @@ def _from_convmae(state: dict[str, Tensor]) -> Renamed:
         if key in ("pos_embed", "decoder_pos_embed"):
             if not _is_sincos(value):
                 raise ValueError(
-                    f"{key} is not the fixed sine-cosine table of a square grid; a ConvViT with learned "
-                    "positions is not supported"
+                    f"{key} is not the fixed sine-cosine table of a square grid; a ConvViT with "
+                    "learned positions is not supported"
                 )
             ignored[key] = "fixed positions, computed for the grid at hand"
         elif key == "patch_embed.proj.weight":

@@ -131,14 +131,14 @@ def load_into(
     if report.coverage < min_coverage:
         raise ValueError(
             f"only {100 * report.coverage:.1f} % of {type(backbone).__name__} was found in the "
-            f"checkpoint, less than min_coverage={min_coverage}; give the arch it was trained with, or "
-            f"min_coverage=0 to go on all the same\n{report}"
+            f"checkpoint, less than min_coverage={min_coverage}; give the arch it was trained with, "
+            f"or min_coverage=0 to go on all the same\n{report}"
         )
     return report
 
 
 def infer_conv_vit_arch(state: dict[str, Tensor]) -> dict:
-    """Settings of a ConvViT read off its tensors; ``num_heads`` only where they are a named arch's."""
+    """Settings of a ConvViT read off its tensors; ``num_heads`` for named archs only."""
 
     def depth(stage: int) -> int:
         prefix = f"{PREFIX}stages.{stage}."
@@ -158,7 +158,7 @@ def infer_conv_vit_arch(state: dict[str, Tensor]) -> dict:
 
 
 def infer_vit_arch(state: dict[str, Tensor]) -> dict:
-    """Settings of a mmpretrain ViT read off its tensors; heads of 64 channels, as all named ones."""
+    """Settings of a mmpretrain ViT read off its tensors, with heads of 64 channels."""
     dims = state[f"{PREFIX}patch_embed.projection.weight"].shape[0]
     prefix = f"{PREFIX}layers."
     return dict(
@@ -202,8 +202,8 @@ def load_encoder(
         arch = {**inferred, **(arch or {})}
         if "num_heads" not in arch:
             raise ValueError(
-                f"checkpoint {checkpoint}: widths {arch['embed_dims']} are no named arch, and tensors do "
-                "not tell the number of heads; give arch=dict(num_heads=...)"
+                f"checkpoint {checkpoint}: widths {arch['embed_dims']} are no named arch, and tensors "
+                "do not tell the number of heads; give arch=dict(num_heads=...)"
             )
     backbone = backbone_type(arch=arch, **backbone_args)
     report = load_into(backbone, state, info, min_coverage)

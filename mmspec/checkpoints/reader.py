@@ -75,7 +75,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
         names = ", ".join(list(tensors)[:3]) or "none"
         markers = "; ".join(f"{known.name} has {known.marker}" for known in LAYOUTS)
         raise ValueError(
-            f"checkpoint {path}: {len(tensors)} tensors ({names}, ...) in no known layout ({markers})"
+            f"checkpoint {path}: {len(tensors)} tensors ({names}, ...) in no known layout "
+            f"({markers})"
         )
     state, ignored = layout.convert(tensors)
     return state, CheckpointInfo(str(path), layout.name, ignored, _epoch(content))

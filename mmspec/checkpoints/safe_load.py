@@ -15,7 +15,6 @@ import torch
 from mmengine.utils import digit_version
 
 
-
 def _nothing(*args: Any) -> None:
     """In place of ``getattr``, by which mmengine's log buffers refer to their own methods."""
 
@@ -24,9 +23,9 @@ _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
 
 #: What checkpoints hold beside tensors and plain containers, by its pickled name, and what is
-#rebuilt : for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
-#and 2). None : of them runs code. Log buffers become bare namespaces, since nothing here reads
-#them.
+# rebuilt : for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
+# and 2). None : of them runs code. Log buffers become bare namespaces, since nothing here reads
+# them.
 ALLOWED: dict[str, Any] = {
     "argparse.Namespace": argparse.Namespace,
     "mmengine.logging.history_buffer.HistoryBuffer": argparse.Namespace,
@@ -41,7 +40,9 @@ ALLOWED: dict[str, Any] = {
     "_codecs.encode": codecs.encode,
     **{
         f"{kind.__module__}.{kind.__qualname__}": kind
-        for kind in {type(np.dtype(code)) for code in ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")}
+        for kind in {
+            type(np.dtype(code)) for code in ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")
+        }
     },
 }
 # torch 2.6 is the first that takes names with its safe globals; older ones get the same list here,
@@ -116,8 +117,8 @@ def load_file(path: str | Path) -> Any:
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if refused:
             raise ValueError(
-                f"checkpoint {path} holds a pickled {refused[1]}, which is not on the allow-list, and "
-                "was not loaded. If you trust the file, save its tensors alone: content = "
+                f"checkpoint {path} holds a pickled {refused[1]}, which is not on the allow-list, "
+                "and was not loaded. If you trust the file, save its tensors alone: content = "
                 f"torch.load('{path}', weights_only=False), then "
                 "torch.save({'model': content['model']}, 'clean.pth')"
             ) from error

@@ -15,7 +15,7 @@ from mmspec.registry import HOOKS
 
 @HOOKS.register_module()
 class ThroughputHook(Hook):
-    """Logs ``images_per_s``: images of all ranks over the time of an iteration, loading included."""
+    """Logs ``images_per_s``: images of all ranks by the time of an iteration with loading."""
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
@@ -29,8 +29,8 @@ class ThroughputHook(Hook):
 class StopOnInvalidLossHook(Hook):
     """Ends a run whose loss is NaN or infinite, with what is needed to find the cause.
 
-    The value is the one that mmengine has already brought to the host for its log, so that looking at
-    every iteration costs nothing.
+    The value is the one that mmengine has already brought to the host for its log, so that looking
+    at every iteration costs nothing.
     """
 
     def after_train_iter(

@@ -19,8 +19,8 @@ class RepeatableEpochsHook(Hook):
 
     What is random in a step (drop path, masks made in the model) and in the data pipeline (crops,
     flips, phases of masks) then no longer depends on how a run came to this epoch. The order of the
-    samples is already so, by mmengine's ``DefaultSampler``. Samples follow where the data set derives
-    from ``RepeatableSamplesMixin``.
+    samples is already so, by mmengine's ``DefaultSampler``. Samples follow where the data set
+    derives from ``RepeatableSamplesMixin``.
     """
 
     priority = "VERY_HIGH"
@@ -33,12 +33,20 @@ class RepeatableEpochsHook(Hook):
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
+        _set_epoch(runner.train_dataloader.dataset, runner.seed, runner.epoch)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        # Not before the epoch: a loader draws a number when its workers start, in the first epoch
+        # of a process but not in later ones.
+        if batch_idx != 0:
+            return
         entropy = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
         seed = int(entropy.generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
-        _set_epoch(runner.train_dataloader.dataset, runner.seed, runner.epoch)
 
 
 def _set_epoch(dataset, seed: int, epoch: int) -> None:

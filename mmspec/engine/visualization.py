@@ -20,7 +20,8 @@ from mmspec.visualization.reconstruction import reconstruction_sheet
 class ReconstructionVisualizationHook(Hook):
     """Writes ``WORK_DIR/reconstructions/epoch_N.png`` every few epochs and after the last one.
 
-    The rows are the same images in every sheet: evenly spaced ones of the training set, prepared once
+    The rows are the same images in every sheet: evenly spaced ones of the training set, prepared
+        once
     by its pipeline when training starts.
 
     Args:

@@ -1,5 +1,7 @@
-"""Pictures of masks and reconstructions."""
+"""Pictures of masks, reconstructions and losses."""
 
-from .reconstruction import mask_overlay, reconstruction_sheet
+from .loss_curve import save_loss_curve
+from .masks import mask_sheet
+from .reconstruction import reconstruction_sheet
 
-__all__ = ["mask_overlay", "reconstruction_sheet"]
+__all__ = ["mask_sheet", "reconstruction_sheet", "save_loss_curve"]

@@ -56,7 +56,10 @@ def mae_state(dims=128, layers=2, patches=196) -> dict[str, torch.Tensor]:
 def test_own_training_checkpoint_gives_the_same_features(checkpoint):
     backbone, report = load_encoder(checkpoint, arch=dict(num_heads=2), out_indices=(0, 1, 2))
     assert (report.missing, report.new, report.resized, report.coverage) == ({}, [], {}, 1.0)
-    assert set(report.ignored.values()) == {"not part of the encoder", "this backbone does not have it"}
+    assert set(report.ignored.values()) == {
+        "not part of the encoder",
+        "this backbone does not have it",
+    }
     assert report.info.layout == "mmspec" and report.info.epoch == 3
     image = torch.randn(1, 3, 48, 64)
     for f, g in zip(backbone(image), pretrained().eval().extract_feat(image)):
@@ -65,7 +68,12 @@ def test_own_training_checkpoint_gives_the_same_features(checkpoint):
 
 def test_new_layers_are_called_new(checkpoint):
     backbone, report = load_encoder(checkpoint, dict(num_heads=2), use_rel_pos=True)
-    assert {name.split(".")[-1] for name in report.new} == {"weight", "bias", "rel_pos_h", "rel_pos_w"}
+    assert {name.split(".")[-1] for name in report.new} == {
+        "weight",
+        "bias",
+        "rel_pos_h",
+        "rel_pos_w",
+    }
     assert report.coverage == 1.0
     assert "2 new" not in str(report) and "8 new" in str(report)
 
@@ -206,8 +214,8 @@ def test_initialiser_refuses_another_model(tmp_path):
 
 def test_initialiser_on_a_whole_model_says_where_it_belongs(checkpoint):
     init_cfg = dict(type="mmspec.PretrainedEncoder", checkpoint=str(checkpoint))
-    model = InfMAE(ConvViT(ARCH, pretraining=True), InfMAEDecoder(16, 8, 1, 2), ReconstructionHead(),
-                   init_cfg=init_cfg)  # fmt: skip
+    model = pretrained()
+    model.init_cfg = init_cfg
     with pytest.raises(ValueError, match="write it into the backbone's config"):
         model.init_weights()
 

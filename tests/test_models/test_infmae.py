@@ -99,7 +99,7 @@ def test_reconstruct_gives_gray_levels_and_keeps_visible_patches(batch, norm_pix
     assert torch.equal(result.composite[~visible.expand_as(gray)],
                        result.prediction[~visible.expand_as(gray)])  # fmt: skip
     assert torch.allclose(result.visible[~visible.expand_as(gray)], torch.tensor(108.375))
-    assert 0 <= result.prediction.min() and result.prediction.max() <= 255
+    assert result.prediction.min() >= 0 and result.prediction.max() <= 255
     loss = net(**data, mode="loss")["loss"]
     assert result.loss.mean().item() == pytest.approx(loss.item(), rel=1e-5)
 

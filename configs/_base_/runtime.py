@@ -1,0 +1,28 @@
+# What every run shares: scopes, log, checkpoints, devices.
+custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
+default_scope = "mmpretrain"
+
+default_hooks = dict(
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=50),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+)
+log_processor = dict(
+    window_size=50, custom_cfg=[dict(data_src="images_per_s", method_name="mean", window_size=50)]
+)
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
+vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]
+visualizer = dict(type="Visualizer", vis_backends=vis_backends)
+
+log_level = "INFO"
+load_from = None
+resume = False
+# A fixed seed, so that a run repeats and a resumed one continues.
+randomness = dict(seed=0)

@@ -1,0 +1,7 @@
+# Table 8 of the paper: Inf10, about 100 K images (the default config: Inf30, 305,241).
+_base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
+
+data_root = "data/inf50"
+ann_file = "inf10.txt"  # a list of images, as tools/dataset_converters/prepare_corpus.py writes it
+
+train_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_file))

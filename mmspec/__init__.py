@@ -1,0 +1,32 @@
+"""Infrared and RGB-thermal foundation models for the OpenMMLab stack.
+
+Importing mmspec imports neither torch nor an mm package: it checks that one mm stack is installed
+and arranges that ``mmcv.ops`` finds operators (``mmspec.ops``). The registries fill themselves when
+mmengine first looks for a name with the scope ``mmspec``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mmspec import ops, stack
+from mmspec.version import __version__
+
+if TYPE_CHECKING:
+    from mmspec.checkpoints import load_encoder, read_checkpoint
+
+__all__ = ["__version__", "load_encoder", "read_checkpoint"]
+
+stack.check()
+ops.install()
+
+_HOME = {"load_encoder": "mmspec.checkpoints", "read_checkpoint": "mmspec.checkpoints"}
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'mmspec' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

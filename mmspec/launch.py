@@ -1,0 +1,198 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: from a config file to a runner."""
+
+import argparse
+import difflib
+import inspect
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.hooks import Hook
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+# Keys of a config that act after the file was read: the runner's arguments and what it looks up.
+RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
+    "activation_checkpointing",
+    "compile",
+    "efficient_conv_bn_eval",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "sync_bn",
+}
+
+
+class LaunchError(ValueError):
+    """A command line, config or machine that cannot work; the message names the way out."""
+
+
+def read_config(path: str, options: Sequence[str] = ()) -> Config:
+    """Read a config file and apply ``KEY=VALUE`` options, strictly.
+
+    Raises:
+        LaunchError: no such file, an option without ``=``, or one that would change nothing.
+    """
+    if not Path(path).is_file():
+        raise LaunchError(f"no config file {path}{_similar_configs(path)}")
+    cfg = Config.fromfile(path)
+    merge_options(cfg, options)
+    return cfg
+
+
+def merge_options(cfg: Config, options: Sequence[str]) -> None:
+    """Merge ``KEY=VALUE`` options into a config; a key that would have no effect is an error.
+
+    mmengine accepts any key, so that a misspelt one, or a variable the file has already used (such
+    as ``data_root``), would be dropped without a word. Deeper keys are arguments of classes and are
+    checked when these are built.
+    """
+    for option in options:
+        key, equals, _ = option.partition("=")
+        if not equals:
+            raise LaunchError(f"--cfg-options takes KEY=VALUE, got '{option}'")
+        top, *rest = key.split(".")
+        if top in RUNNER_KEYS:
+            continue
+        if top in cfg:
+            places = [".".join([place, *rest]) for place in _places(cfg, top)]
+            raise LaunchError(
+                f"--cfg-options {key}: '{top}' is a variable that {cfg.filename} has already used; "
+                f"set where it is used: {', '.join(places) or 'nowhere'}"
+            )
+        close = difflib.get_close_matches(top, RUNNER_KEYS & set(cfg), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else f", which has: {', '.join(cfg)}"
+        raise LaunchError(f"--cfg-options {key}: no '{top}' in {cfg.filename}{hint}")
+
+    parsed = argparse.Namespace()
+    try:
+        DictAction(["--cfg-options"], "cfg_options")(None, parsed, options)
+        cfg.merge_from_dict(parsed.cfg_options)
+    except (AssertionError, KeyError, TypeError) as error:
+        raise LaunchError(f"--cfg-options {' '.join(options)}: {error}") from error
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config for the machine at hand, and log what that changed.
+
+    Without a GPU, several processes talk through gloo, and mixed precision becomes float32.
+
+    Raises:
+        LaunchError: the launcher needs a GPU and there is none.
+    """
+    notes = adapt_to_cpu(cfg) if get_device() == "cpu" else []
+    if cfg.launcher == "mpi":  # mmengine reads it when it wraps the model
+        os.environ.setdefault("LOCAL_RANK", os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
+    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    for note in notes:
+        runner.logger.warning(note)
+    return runner
+
+
+def adapt_to_cpu(cfg: Config) -> list[str]:
+    """Change in a config what needs a GPU, start gloo if there are several processes; say what."""
+    notes = []
+    wrapper = cfg.get("optim_wrapper") or {}
+    if str(wrapper.get("type", "")).endswith("AmpOptimWrapper"):
+        wrapper.type = "OptimWrapper"
+        wrapper.pop("loss_scale", None)
+        wrapper.pop("dtype", None)
+        notes.append("No GPU: training in float32, the config's mixed precision needs a GPU.")
+    if cfg.launcher == "pytorch":
+        # mmengine selects a CUDA device before it starts the process group, unless one is there.
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo")
+        ddp = {
+            "type": "MMDistributedDataParallel",
+            "broadcast_buffers": False,
+            "find_unused_parameters": cfg.get("find_unused_parameters", False),
+        }
+        cfg.model_wrapper_cfg = {**ddp, **cfg.get("model_wrapper_cfg", {}), "device_ids": None}
+        notes.append("No GPU: the processes talk through gloo, on the CPU.")
+    elif cfg.launcher != "none":
+        raise LaunchError(f"--launcher {cfg.launcher} needs a GPU; on CPUs use --launcher pytorch")
+    return notes
+
+
+def draw_to(cfg: Config, folder: str) -> None:
+    """Have the config's visualization hook draw every tested image into a folder.
+
+    Raises:
+        LaunchError: the config has no visualization hook, or one of a kind unknown here.
+    """
+    folder = str(Path(folder).absolute())
+    hook = (cfg.get("default_hooks") or {}).get("visualization") or {}
+    kind = str(hook.get("type")).rpartition(".")[2]
+    if kind == "VisualizationHook":  # mmpretrain
+        hook.update(enable=True, interval=1, out_dir=folder)
+    elif kind == "DetVisualizationHook":
+        hook.update(draw=True, test_out_dir=folder)
+    elif kind == "SegVisualizationHook":
+        hook.update(draw=True, interval=1)
+        cfg.visualizer.save_dir = folder
+    else:
+        raise LaunchError(
+            f"--show-dir: default_hooks.visualization of {cfg.filename} is not one of mmpretrain, "
+            f"mmdet or mmseg, but {kind}"
+        )
+
+
+class RefuseOtherModel(Hook):
+    """Raises if a loaded checkpoint holds under 90 % of the model's tensors, in name and shape.
+
+    mmengine loads what matches, warns about the rest and goes on, with random weights if need be.
+
+    Args:
+        source: what the message calls the checkpoint.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        model = getattr(runner.model, "module", runner.model).state_dict()
+        loaded = {
+            name.removeprefix("module."): getattr(value, "shape", None)
+            for name, value in checkpoint.get("state_dict", checkpoint).items()
+        }
+        missing = [name for name, value in model.items() if loaded.get(name) != value.shape]
+        if len(missing) > 0.1 * len(model):
+            raise LaunchError(
+                f"{self.source} is of another model than the config's: {len(missing)} of the "
+                f"{len(model)} tensors are not in it in the same shape, such as {missing[0]}"
+            )
+
+
+def _places(cfg: Config, variable: str) -> list[str]:
+    """Dotted keys under which the value of a variable of the file went into the runner's part.
+
+    Those named like the variable alone, if there are any: equal numbers may be a coincidence.
+    """
+    found = [
+        place for key in cfg if key in RUNNER_KEYS for place in _find(cfg[key], cfg[variable], key)
+    ]
+    named_alike = [place for place in found if place.rpartition(".")[2] == variable]
+    return named_alike or found
+
+
+def _find(node: Any, value: Any, path: str) -> Iterator[str]:
+    if type(node) is type(value) and node == value:
+        yield path
+    elif isinstance(node, dict):
+        for key, child in node.items():
+            yield from _find(child, value, f"{path}.{key}")
+    elif isinstance(node, list | tuple):
+        for index, child in enumerate(node):
+            yield from _find(child, value, f"{path}.{index}")
+
+
+def _similar_configs(path: str) -> str:
+    """The nearest file names among the configs beside ``tools``, in a clone or in ``.mim``."""
+    package = Path(__file__).resolve().parent
+    homes = [home for home in (package.parent, package / ".mim") if (home / "configs").is_dir()]
+    configs = {file.name: file for home in homes for file in (home / "configs").rglob("*.py")}
+    close = difflib.get_close_matches(Path(path).with_suffix(".py").name, configs, n=3)
+    return "; did you mean " + ", ".join(str(configs[name]) for name in close) if close else ""

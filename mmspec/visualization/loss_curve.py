@@ -1,0 +1,40 @@
+"""The loss of a run as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+
+def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Logged (iterations, losses) of all runs in a work directory; a resumed run's come last.
+
+    Raises:
+        FileNotFoundError: the directory holds no log of a run.
+    """
+    losses: dict[int, float] = {}
+    logs = sorted(Path(work_dir).glob("*/vis_data/scalars.json"))
+    if not logs:
+        raise FileNotFoundError(f"{work_dir}: no */vis_data/scalars.json, the log of a run")
+    for log in logs:
+        for line in log.read_text().splitlines():
+            entry = json.loads(line)
+            if "loss" in entry:
+                losses[entry["step"]] = entry["loss"]
+    steps = sorted(losses)
+    return np.array(steps), np.array([losses[step] for step in steps])
+
+
+def save_loss_curve(work_dir: str | Path, path: str | Path) -> None:
+    """Draws the logged losses of a run into a picture file."""
+    steps, losses = read_losses(work_dir)
+    figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    axes.plot(steps, losses, color="tab:red", linewidth=1.5)
+    axes.set(xlabel="iteration", ylabel="reconstruction loss", ylim=(0, None))
+    axes.set_title(f"last logged loss {losses[-1]:.3f}", fontsize="medium")
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,34 @@
+"""What each masking score leaves visible."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mmspec.masking import SCORES, PatchMask, grid_of, information_keep, random_keep
+
+from .reconstruction import display_gain, mask_overlay, titled_grid, to_display
+
+
+def mask_sheet(images: list[np.ndarray], stride: int = 4, patch_size: int = 16) -> np.ndarray:
+    """Each image under information-aware masking by every score, and under a random mask.
+
+    Args:
+        images: (H, W) gray levels 0..255, of one size that the patch size divides.
+        stride: every how many-th rank is visible.
+        patch_size: pixels a side of a patch.
+
+    Returns:
+        (H, W, 3) uint8, a row an image.
+    """
+    rows = []
+    for image in images:
+        gain = display_gain(image)
+        grid = grid_of(*image.shape, patch_size)
+        num_patches = grid[0] * grid[1]
+        tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+        kept = [information_keep(score(tensor, patch_size), stride) for score in SCORES.values()]
+        kept.append(random_keep(1, num_patches, num_patches // stride))
+        masks = [PatchMask.from_keep(ids, grid).mask.view(grid).numpy() for ids in kept]
+        rows.append([to_display(image, gain), *(mask_overlay(image, mask, gain) for mask in masks)])
+    return titled_grid(rows, ("input", *SCORES, "random"))

@@ -1,0 +1,140 @@
+"""From a config file and options to what the runner gets."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmspec import launch
+from mmspec.launch import LaunchError, RefuseOtherModel
+
+CONFIG = """
+data_root = 'images'
+batch_size = 8
+pipeline = [dict(type='Load'), dict(type='Crop', scale=224)]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=8,
+    dataset=dict(data_root=data_root, pipeline=pipeline))
+train_cfg = dict(by_epoch=True, max_epochs=3)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    file = tmp_path / "tiny.py"
+    file.write_text(CONFIG)
+    return str(file)
+
+
+def test_options_replace_values(config):
+    options = ["train_cfg.max_epochs=5", "train_dataloader.dataset.pipeline.1.scale=(64,32)"]
+    cfg = launch.read_config(config, options)
+    assert cfg.train_cfg.max_epochs == 5
+    assert cfg.train_dataloader.dataset.pipeline[1].scale == (64, 32)
+
+
+def test_arguments_of_the_runner_need_not_be_in_the_config(config):
+    options = ["randomness.seed=3", "load_from=a=b.pth", "find_unused_parameters=True"]
+    cfg = launch.read_config(config, options)
+    assert cfg.randomness.seed == 3
+    assert cfg.load_from == "a=b.pth"
+    assert cfg.find_unused_parameters is True
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("max_epochs", r"takes KEY=VALUE, got 'max_epochs'$"),
+        ("train_cgf.max_epochs=1", r"no 'train_cgf' in .*tiny.py; did you mean 'train_cfg'\?$"),
+        ("zzz=1", r"no 'zzz' in .*tiny.py, which has: data_root, batch_size, pipeline, train_data"),
+        ("data_root=x", r"already used; .* used: train_dataloader.dataset.data_root$"),
+        # num_workers is 8 as well, but of another name.
+        ("batch_size=2", r"already used; .* used: train_dataloader.batch_size$"),
+        ("pipeline.1.scale=2", r"used: train_dataloader.dataset.pipeline.1.scale$"),
+        ("train_dataloader.dataset.pipeline.7.scale=2", r"Index 7 exceeds"),
+        ("train_cfg.by_epoch.x=2", r"train_cfg.by_epoch.x=2: "),
+        ("train_cfg.max_epochs=[1,2", r"Imbalanced brackets"),
+    ],
+)
+def test_option_without_effect_is_an_error(config, option, message):
+    with pytest.raises(LaunchError, match=message):
+        launch.read_config(config, [option])
+
+
+def test_missing_config_names_the_nearest():
+    name = "infmae_convvit-tiny-p16_1xb16-coslr_demos.py"
+    with pytest.raises(LaunchError, match=rf"no config file {name}; did you mean .*_demo.py"):
+        launch.read_config(name)
+
+
+def test_mixed_precision_becomes_float32_on_a_cpu():
+    wrapper = {"type": "AmpOptimWrapper", "loss_scale": "dynamic", "optimizer": {"type": "SGD"}}
+    cfg = Config({"launcher": "none", "optim_wrapper": wrapper})
+    (note,) = launch.adapt_to_cpu(cfg)
+    assert "float32" in note
+    assert cfg.optim_wrapper == {"type": "OptimWrapper", "optimizer": {"type": "SGD"}}
+
+
+def test_plain_config_is_not_changed_on_a_cpu(config):
+    cfg = launch.read_config(config, ["launcher=none"])
+    before = cfg.to_dict()
+    assert launch.adapt_to_cpu(cfg) == []
+    assert cfg.to_dict() == before
+
+
+@pytest.mark.parametrize("launcher", ["slurm", "mpi"])
+def test_launcher_that_needs_a_gpu(launcher):
+    with pytest.raises(LaunchError, match=f"--launcher {launcher} needs a GPU; .*pytorch"):
+        launch.adapt_to_cpu(Config({"launcher": launcher}))
+
+
+class Runner:
+    """What the hook needs of a runner."""
+
+    def __init__(self, model):
+        self.model = model
+
+
+def test_checkpoint_of_the_model_is_loaded():
+    model = torch.nn.Linear(2, 3)
+    hook = RefuseOtherModel("ours.pth")
+    hook.after_load_checkpoint(Runner(model), {"state_dict": model.state_dict()})
+    wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
+    hook.after_load_checkpoint(Runner(model), {"state_dict": wrapped})
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        {"state_dict": {"encoder.weight": torch.zeros(3, 2)}},
+        {"state_dict": torch.nn.Linear(2, 4).state_dict()},
+        {"model": torch.nn.Linear(2, 3).state_dict(), "epoch": 3},
+    ],
+    ids=["other names", "other shapes", "tensors below another key"],
+)
+def test_checkpoint_of_another_model_is_refused(checkpoint):
+    message = "theirs.pth is of another model than the config's: 2 of the 2 tensors .* weight"
+    with pytest.raises(LaunchError, match=message):
+        RefuseOtherModel("theirs.pth").after_load_checkpoint(
+            Runner(torch.nn.Linear(2, 3)), checkpoint
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("mmpretrain.VisualizationHook", {"enable": True, "interval": 1, "out_dir": "/pictures"}),
+        ("DetVisualizationHook", {"draw": True, "test_out_dir": "/pictures"}),
+        ("SegVisualizationHook", {"draw": True, "interval": 1}),
+    ],
+)
+def test_pictures_of_predictions(kind, expected):
+    cfg = Config({"default_hooks": {"visualization": {"type": kind}}, "visualizer": {}})
+    launch.draw_to(cfg, "/pictures")
+    assert cfg.default_hooks.visualization == {"type": kind, **expected}
+    assert cfg.visualizer == ({"save_dir": "/pictures"} if kind.startswith("Seg") else {})
+
+
+def test_config_that_cannot_draw():
+    with pytest.raises(LaunchError, match=r"--show-dir: default_hooks.visualization .* but None"):
+        launch.draw_to(Config({}), "/pictures")

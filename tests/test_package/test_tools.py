@@ -1,0 +1,174 @@
+"""``tools/train.py`` and ``tools/test.py`` as a user runs them, on a model of two numbers."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+TOOLS = REPO / "tools"
+
+# y = 2 x + 1, learnt by one linear layer.
+MODULE = """
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, METRICS, MODELS
+
+
+@DATASETS.register_module()
+class LineDataset(torch.utils.data.Dataset):
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, index):
+        x = torch.tensor([index / 16.0])
+        return dict(x=x, y=2 * x + 1)
+
+
+@MODELS.register_module()
+class LineModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(1, 1)
+
+    def forward(self, x, y, mode):
+        error = (self.line(x) - y).abs()
+        return dict(loss=error.mean()) if mode == 'loss' else list(error)
+
+
+@METRICS.register_module()
+class MeanError(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results += [float(error) for error in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(error=sum(results) / len(results))
+"""
+CONFIG = """
+custom_imports = dict(imports=['line_task'])
+model = dict(type='LineModel')
+train_dataloader = dict(
+    batch_size=4, num_workers=0,
+    dataset=dict(type='LineDataset'), sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'))
+test_dataloader = {**train_dataloader, 'sampler': dict(type='DefaultSampler', shuffle=False)}
+test_cfg = dict()
+test_evaluator = dict(type='MeanError')
+optim_wrapper = dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+train_cfg = dict(by_epoch=True, max_epochs=2)
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+randomness = dict(seed=0)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the config ``line.py``, where the commands run."""
+    folder = tmp_path_factory.mktemp("line")
+    (folder / "line_task.py").write_text(MODULE)
+    (folder / "line.py").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    """Run a command in the folder; gives its output."""
+
+    def call(*command, fails=False) -> str:
+        result = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            # Processes on a machine with GPUs shall do here what they do without.
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(folder), str(REPO)]),
+                "CUDA_VISIBLE_DEVICES": "-1",
+                "PYTHON": sys.executable,
+                "OMP_NUM_THREADS": "1",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        assert (result.returncode != 0) == fails, result.stdout
+        return result.stdout
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(run, folder) -> tuple[Path, str]:
+    """Work directory and output of a training of two epochs, as ``mim`` starts it on a CPU."""
+    output = run(sys.executable, TOOLS / "train.py", "line.py", "--device", "cpu")
+    return folder / "work_dirs" / "line", output
+
+
+def test_train(trained):
+    work_dir, output = trained
+    assert "No GPU: training in float32" in output
+    assert (work_dir / "epoch_2.pth").is_file()
+
+
+def test_resume(run, trained):
+    work_dir, _ = trained
+    options = ["--resume", "--cfg-options", "train_cfg.max_epochs=3"]
+    output = run(sys.executable, TOOLS / "train.py", "line.py", *options)
+    assert "resumed epoch: 2, iter: 8" in output
+    assert set(re.findall(r"Epoch\(train\) +\[(\d)\]", output)) == {"3"}
+    assert (work_dir / "epoch_3.pth").is_file()
+
+
+def test_test(run, folder, trained):
+    work_dir, _ = trained
+    options = ["--out", "metrics.json", "--work-dir", "tested"]
+    run(sys.executable, TOOLS / "test.py", "line.py", work_dir / "epoch_2.pth", *options)
+    assert 0 < json.loads((folder / "metrics.json").read_text())["error"] < 2
+    assert (folder / "tested").is_dir()
+
+
+def test_two_processes_without_a_gpu(run, folder):
+    output = run(TOOLS / "dist_train.sh", "line.py", "2", "--work-dir", "both")
+    assert "No GPU: the processes talk through gloo" in output
+    assert "Epoch(train) [1][2/2]" in output  # 16 samples, 2 processes of batch 4
+    assert (folder / "both" / "epoch_2.pth").is_file()
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("train.py", ["no.py"], "train.py: error: no config file no.py"),
+        ("train.py", ["line.py", "--resume", "no.pth"], "--resume: no checkpoint no.pth"),
+        ("train.py", ["line.py", "--gpus", "2"], "--gpus 2 needs --launcher pytorch"),
+        ("train.py", ["line.py", "--auto-scale-lr"], "has no auto_scale_lr"),
+        ("test.py", ["line.py", "no.pth"], "test.py: error: no checkpoint no.pth"),
+        ("test.py", ["line.py", "no.pth", "--out", "x.txt"], ".json holds the metrics"),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(run, tool, arguments, message):
+    output = run(sys.executable, TOOLS / tool, *arguments, fails=True)
+    assert message in output.splitlines()[-1]
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("tool", ["train.py", "test.py"])
+def test_help_is_quick_because_it_imports_nothing(tool):
+    code = (
+        "import runpy, sys; sys.argv = ['tool', '-h']\n"
+        f"try: runpy.run_path({str(TOOLS / tool)!r}, run_name='__main__')\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert output.splitlines()[-1] == "False"
+    # `mim train` passes its own --gpus on only to a tool whose help has it.
+    assert ("--gpus" in output) == (tool == "train.py")
+
+
+@pytest.mark.parametrize("script", ["dist_train", "dist_test", "slurm_train", "slurm_test"])
+def test_script_without_arguments_says_its_usage(run, script):
+    assert run(TOOLS / f"{script}.sh", fails=True).startswith("usage: ")

@@ -1,0 +1,110 @@
+#!/usr/bin/env python
+"""Pre-train a tiny InfMAE in minutes and look at what it learned. `make demo` runs this.
+
+    python tools/demo.py                      # procedurally made thermal scenes
+    python tools/demo.py --data my/images     # your own infrared images
+
+Leaves loss_curve.png, masks.png, reconstructions.png and the checkpoint in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from PIL import Image
+
+import mmspec  # noqa: F401  (before mmcv looks for its operators)
+from mmspec.datasets import UnreadableImageError
+from mmspec.datasets.infrared_folder import find_images
+from mmspec.datasets.repeatable import isolated_random
+from mmspec.launch import build_runner, read_config
+from mmspec.visualization import mask_sheet, reconstruction_sheet, save_loss_curve
+
+PRETRAIN = Path(__file__).resolve().parents[1] / "configs" / "pretrain"
+CONFIG = PRETRAIN / "infmae_convvit-tiny-p16_1xb16-coslr_demo.py"
+PICTURES = 6
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for the results")
+    parser.add_argument("--data", type=Path, help="folder of infrared images instead of scenes")
+    parser.add_argument("--epochs", type=int, help="instead of the config's")
+    return parser.parse_args()
+
+
+def make_config(args: argparse.Namespace) -> Config:
+    cfg = read_config(str(CONFIG))
+    cfg.launcher = "none"
+    cfg.work_dir = str(args.out / "run")
+    cfg.log_level = "WARNING"  # the progress bar tells enough
+    if args.data is not None:
+        cfg.train_dataloader.dataset = dict(
+            type="mmspec.InfraredFolder", data_root=str(args.data), pipeline=cfg.train_pipeline
+        )
+        # As many iterations as on the scenes, whatever the number of images.
+        images = len(find_images(str(args.data)))
+        if images < cfg.batch_size:
+            sys.exit(f"{args.data}: {images} images, fewer than a batch of {cfg.batch_size}")
+        steps = cfg.max_epochs * (cfg.num_scenes // cfg.batch_size)
+        args.epochs = args.epochs or max(1, round(steps / (images // cfg.batch_size)))
+    if args.epochs is not None:
+        warmup, cosine = cfg.param_scheduler
+        cosine.end = cfg.train_cfg.max_epochs = args.epochs
+        warmup.end = cosine.begin = min(warmup.end, max(1, args.epochs // 10))
+        cfg.default_hooks.checkpoint.interval = args.epochs
+    return cfg
+
+
+def pictures(runner: Runner, cfg: Config, out: Path) -> None:
+    """Masks and reconstructions: of scenes that training never saw, or of your images."""
+    dataset_cfg = cfg.train_dataloader.dataset.copy()
+    if dataset_cfg.type == "mmspec.SyntheticInfrared":
+        dataset_cfg.update(seed=dataset_cfg.seed + 1, length=PICTURES)
+    dataset = DATASETS.build(dataset_cfg)
+    indices = np.linspace(0, len(dataset) - 1, PICTURES).astype(int)
+    with isolated_random(0):
+        batch = runner.train_dataloader.collate_fn([dataset[int(i)] for i in indices])
+    grays = [image[0].numpy() for image in batch["inputs"]]
+    Image.fromarray(mask_sheet(grays[:4])).save(out / "masks.png")
+    runner.model.eval()
+    result = runner.model.reconstruct(**runner.model.data_preprocessor(batch, False))
+    Image.fromarray(reconstruction_sheet(result)).save(out / "reconstructions.png")
+    save_loss_curve(runner.work_dir, out / "loss_curve.png")
+
+
+def main() -> None:
+    args = parse_args()
+    start = time.perf_counter()
+    warnings.simplefilter("ignore")
+    try:
+        cfg = make_config(args)
+        runner = build_runner(cfg)
+        print(
+            f"InfMAE, arch tiny, {sum(p.numel() for p in runner.model.parameters()) / 1e6:.1f} M "
+            f"parameters, on {args.data or 'procedurally made thermal scenes'}: "
+            f"{cfg.train_cfg.max_epochs} epochs"
+        )
+        runner.train()
+    except (FileNotFoundError, UnreadableImageError) as error:
+        sys.exit(str(error))
+    pictures(runner, cfg, args.out)
+    print(f"\n{(time.perf_counter() - start) / 60:.1f} minutes. Look at:")
+    for name in ("loss_curve.png", "masks.png", "reconstructions.png"):
+        print(f"  {args.out / name}")
+    checkpoint = args.out / "run" / f"epoch_{cfg.train_cfg.max_epochs}.pth"
+    print(f"The encoder: mmspec.load_encoder('{checkpoint}')")
+
+
+if __name__ == "__main__":
+    main()

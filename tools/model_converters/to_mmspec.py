@@ -1,0 +1,60 @@
+#!/usr/bin/env python
+"""Convert a checkpoint of any known layout to mmspec's names, as plain tensors.
+
+    python tools/model_converters/to_mmspec.py InfMAE.pth infmae.safetensors --encoder-only
+
+Reads InfMAE and ConvMAE / MCMAE as published, facebookresearch/mae, timm and mmpretrain ViTs, and
+mmspec's own training checkpoints. Writes ``.safetensors``, or ``.pth`` with nothing but tensors and
+text. Nothing in the source file is executed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from mmspec import __version__, read_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="checkpoint to read")
+    parser.add_argument("target", type=Path, help="file to write: .safetensors or .pth")
+    parser.add_argument("--encoder-only", action="store_true", help="leave out decoder and masker")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.target.suffix not in (".safetensors", ".pth"):
+        sys.exit(f"{args.target}: the name must end in .safetensors or .pth")
+    try:
+        state, info = read_checkpoint(args.source)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+    left_out = dict(info.ignored)
+    if args.encoder_only:
+        left_out.update(
+            {k: "not part of the encoder" for k in state if not k.startswith("backbone.")}
+        )
+        state = {k: v for k, v in state.items() if k.startswith("backbone.")}
+    state = {k: v.contiguous() for k, v in state.items()}
+    meta = {"format": "pt", "mmspec_version": __version__, "source": args.source.name}
+    if args.target.suffix == ".safetensors":
+        save_file(state, args.target, metadata=meta)
+    else:
+        torch.save({"state_dict": state, "meta": meta}, args.target)
+    print(f"{args.source}: {info.layout}")
+    print(f"{args.target}: {len(state)} tensors, {sum(v.numel() for v in state.values()):,} values")
+    for name, why in left_out.items():
+        print(f"left out: {name} ({why})")
+
+
+if __name__ == "__main__":
+    main()

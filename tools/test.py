@@ -1,0 +1,68 @@
+"""Test a checkpoint with its config: of mmspec, mmpretrain, mmdet or mmseg, on GPUs or a CPU."""
+
+import argparse
+from pathlib import Path
+
+
+def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", metavar="CONFIG", help="config file")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint file")
+    parser.add_argument("--work-dir", help="for logs (work_dirs/CONFIG)")
+    parser.add_argument("--out", help="file for the metrics (.json) or the predictions (.pkl)")
+    parser.add_argument("--show-dir", help="folder for pictures of the predictions")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings that replace the config's, such as test_dataloader.batch_size=1",
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # What torch.distributed.launch gives; the environment says the same.
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.out and not args.out.endswith((".json", ".pkl")):
+        parser.error(f"--out {args.out}: .json holds the metrics, .pkl the predictions")
+    return parser, args
+
+
+def main() -> None:
+    parser, args = parse_args()
+
+    # Late, so that --help is quick.
+    from mmengine import dump
+    from mmengine.evaluator import DumpResults
+
+    from mmspec.launch import LaunchError, RefuseOtherModel, build_runner, draw_to, read_config
+
+    try:
+        cfg = read_config(args.config, args.cfg_options)
+        if cfg.get("test_dataloader") is None:
+            raise LaunchError(f"{args.config} has no test_dataloader: there is nothing to test")
+        if not Path(args.checkpoint).is_file():
+            raise LaunchError(f"no checkpoint {args.checkpoint}")
+        cfg.launcher = args.launcher
+        cfg.load_from = args.checkpoint
+        cfg.resume = False
+        if args.work_dir:
+            cfg.work_dir = args.work_dir
+        elif cfg.get("work_dir") is None:
+            cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+        if args.show_dir:
+            draw_to(cfg, args.show_dir)
+
+        runner = build_runner(cfg)
+        runner.register_hook(RefuseOtherModel(args.checkpoint))
+        if args.out and args.out.endswith(".pkl"):
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        metrics = runner.test()
+        if args.out and args.out.endswith(".json") and runner.rank == 0:
+            dump(metrics, args.out)
+    except LaunchError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

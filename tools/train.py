@@ -1,0 +1,88 @@
+"""Train from a config: of mmspec, mmpretrain, mmdet or mmseg, on one GPU, several, or a CPU."""
+
+import argparse
+import os
+from pathlib import Path
+
+
+def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", metavar="CONFIG", help="config file")
+    parser.add_argument("--work-dir", help="for logs and checkpoints (work_dirs/CONFIG)")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from a checkpoint; without a value from the newest in the work directory",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision (needs a GPU)")
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate to the real batch size, by the config's auto_scale_lr",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help='settings that replace the config\'s, such as train_cfg.max_epochs=5 or key="[a,b]"',
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # What `mim train` gives: --gpus N, or --device cpu for none.
+    parser.add_argument(
+        "--gpus", type=int, default=1, help="0: the CPU, even if there is a GPU (as --device cpu)"
+    )
+    parser.add_argument("--device", choices=["cpu"], help=argparse.SUPPRESS)
+    # What torch.distributed.launch gives; the environment says the same.
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.gpus > 1 and args.launcher == "none":
+        parser.error(f"--gpus {args.gpus} needs --launcher pytorch, or tools/dist_train.sh")
+    return parser, args
+
+
+def main() -> None:
+    parser, args = parse_args()
+    if args.device == "cpu" or args.gpus == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before torch looks for GPUs
+
+    # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
+    from mmspec.launch import LaunchError, RefuseOtherModel, build_runner, read_config
+
+    try:
+        cfg = read_config(args.config, args.cfg_options)
+        cfg.launcher = args.launcher
+        if args.work_dir:
+            cfg.work_dir = args.work_dir
+        elif cfg.get("work_dir") is None:
+            cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+        if args.amp:
+            cfg.optim_wrapper.type = "AmpOptimWrapper"
+            cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        if args.auto_scale_lr:
+            if "base_batch_size" not in (cfg.get("auto_scale_lr") or {}):
+                raise LaunchError(
+                    f"--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=N)"
+                )
+            cfg.auto_scale_lr.enable = True
+        if args.resume:
+            if args.resume != "auto" and not Path(args.resume).is_file():
+                raise LaunchError(f"--resume: no checkpoint {args.resume}")
+            cfg.resume = True
+            cfg.load_from = None if args.resume == "auto" else args.resume
+
+        runner = build_runner(cfg)
+        if cfg.get("resume"):
+            runner.register_hook(
+                RefuseOtherModel(cfg.load_from or f"the newest checkpoint in {cfg.work_dir}")
+            )
+        runner.train()
+    except LaunchError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
