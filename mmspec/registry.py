@@ -7,7 +7,9 @@ asked for, and a config of mmdet or mmseg finds ``mmspec.ConvViT`` without impor
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
@@ -23,9 +25,18 @@ TRANSFORMS = Registry(
     locations=["mmspec.datasets.transforms"],
 )
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="mmspec", locations=["mmspec.engine"])
+METRICS = Registry(
+    "metric", parent=MMENGINE_METRICS, scope="mmspec", locations=["mmspec.evaluation"]
+)
 WEIGHT_INITIALIZERS = Registry(
     "weight initializer",
     parent=MMENGINE_WEIGHT_INITIALIZERS,
     scope="mmspec",
     locations=["mmspec.checkpoints"],
+)
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    "optimizer wrapper constructor",
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope="mmspec",
+    locations=["mmspec.engine"],
 )

@@ -59,9 +59,7 @@ def make_config(args: argparse.Namespace) -> Config:
         steps = cfg.max_epochs * (cfg.num_scenes // cfg.batch_size)
         args.epochs = args.epochs or max(1, round(steps / (images // cfg.batch_size)))
     if args.epochs is not None:
-        warmup, cosine = cfg.param_scheduler
-        cosine.end = cfg.train_cfg.max_epochs = args.epochs
-        warmup.end = cosine.begin = min(warmup.end, max(1, args.epochs // 10))
+        cfg.param_scheduler[1].end = cfg.train_cfg.max_epochs = args.epochs
         cfg.default_hooks.checkpoint.interval = args.epochs
     return cfg
 

@@ -40,6 +40,30 @@ train_dataloader = dict(
     dataset=dict(type="mmspec.InfraredFolder", data_root="data/inf30", pipeline=train_pipeline),
 )
 
+# Held-out images, for `tools/test.py`: the error on masked patches.
+test_pipeline = [
+    dict(type="mmspec.LoadInfraredImageFromFile"),
+    dict(type="ResizeEdge", scale=image_size, edge="short", backend="pillow"),
+    dict(type="CenterCrop", crop_size=image_size),
+    dict(type="mmspec.InformationAwareMask", score="intensity", stride=4),
+    dict(type="PackInputs", algorithm_keys=["ids_keep"]),
+]
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(
+        type="mmspec.InfraredFolder",
+        data_root="data/inf30_test",
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+test_evaluator = dict(type="mmspec.ReconstructionMetric")
+test_cfg = dict()
+
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1.5e-4, betas=(0.9, 0.95), weight_decay=0.05),

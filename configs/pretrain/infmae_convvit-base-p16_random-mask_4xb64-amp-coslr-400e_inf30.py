@@ -6,3 +6,6 @@ mask_ratio = 0.75
 train_pipeline = _base_.train_pipeline
 train_pipeline[3] = dict(type="mmspec.RandomPatchMask", mask_ratio=mask_ratio)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+test_pipeline = _base_.test_pipeline
+test_pipeline[3] = dict(type="mmspec.RandomPatchMask", mask_ratio=mask_ratio)
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

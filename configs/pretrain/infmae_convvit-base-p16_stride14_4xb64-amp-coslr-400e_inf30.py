@@ -6,3 +6,6 @@ stride = 14
 train_pipeline = _base_.train_pipeline
 train_pipeline[3].update(stride=stride)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+test_pipeline = _base_.test_pipeline
+test_pipeline[3].update(stride=stride)
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

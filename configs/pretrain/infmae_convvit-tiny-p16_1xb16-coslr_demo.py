@@ -5,7 +5,7 @@ _base_ = "./infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py"
 num_scenes = 320
 batch_size = 16
 max_epochs = 12
-warmup_epochs = 1
+warmup_iters = 20
 lr = 1.5e-3
 
 train_dataloader = dict(
@@ -19,11 +19,22 @@ train_dataloader = dict(
         pipeline=_base_.train_pipeline[1:],
     ),
 )
+test_dataloader = dict(
+    batch_size=batch_size,
+    dataset=dict(
+        _delete_=True,
+        type="mmspec.SyntheticInfrared",
+        length=64,
+        size=(256, 320),
+        seed=1,
+        pipeline=_base_.test_pipeline[1:],
+    ),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(end=warmup_epochs)
-param_scheduler[1].update(begin=warmup_epochs, end=max_epochs)
+param_scheduler[0].update(end=warmup_iters, by_epoch=False, convert_to_iter_based=False)
+param_scheduler[1].update(begin=0, end=max_epochs)
 default_hooks = dict(checkpoint=dict(interval=max_epochs))
 custom_hooks = _base_.custom_hooks
 custom_hooks.append(dict(type="mmspec.ProgressBarHook"))

@@ -4,6 +4,7 @@ _base_ = "../_base_/infmae_pretrain.py"
 
 # Frequently modified
 data_root = "{{$MMSPEC_DATA:data}}/inf_mini/images"  # any folder of infrared images
+test_root = "{{$MMSPEC_DATA:data}}/udder_seg/images/test"  # images that training did not see
 batch_size = 32
 num_workers = 1  # mim and mmpretrain want at least 1
 max_epochs = 20
@@ -13,6 +14,9 @@ lr = 1e-3  # 32 images a step; the paper's 1.5e-4 for 256 is far too slow for 2,
 model = dict(backbone=dict(arch="tiny"), neck=dict(in_dims=224, dims=128, depth=2, num_heads=4))
 train_dataloader = dict(
     batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=data_root)
+)
+test_dataloader = dict(
+    batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=test_root)
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)

@@ -36,3 +36,7 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 custom_hooks = [
     hook for hook in _base_.custom_hooks if hook["type"] != "mmspec.ReconstructionVisualizationHook"
 ]
+# mmpretrain's MAE does not predict.
+test_dataloader = None
+test_evaluator = None
+test_cfg = None

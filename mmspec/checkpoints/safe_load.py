@@ -85,9 +85,9 @@ def _load_pickled(path: Path) -> Any:
     with path.open("rb") as file:
         mmap = file.read(2) == b"PK"
     if digit_version(torch.__version__) < digit_version("2.6"):
-        return torch.load(path, map_location="cpu", pickle_module=_AllowListPickle, mmap=mmap)
+        return torch.load(str(path), map_location="cpu", pickle_module=_AllowListPickle, mmap=mmap)
     with torch.serialization.safe_globals([(kind, name) for name, kind in ALLOWED.items()]):
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def load_file(path: str | Path) -> Any:

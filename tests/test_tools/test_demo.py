@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmspec import load_encoder
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+def test_demo_on_a_users_images_leaves_its_pictures(tmp_path):
+    (tmp_path / "mine").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(16):
+        image = rng.integers(0, 4000, (64, 80), dtype=np.uint16)
+        Image.fromarray(image).save(tmp_path / "mine" / f"{i:02d}.png")
+    out = tmp_path / "out"
+    command = [sys.executable, str(TOOLS / "demo.py"), "--out", str(out), "--epochs", "1",
+               "--data", str(tmp_path / "mine")]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for name in ("loss_curve.png", "masks.png", "reconstructions.png"):
+        assert np.asarray(Image.open(out / name).convert("L")).std() > 10
+    backbone, report = load_encoder(out / "run" / "epoch_1.pth")
+    assert backbone.arch["depths"] == (2, 2, 6) and report.coverage == 1.0
+
+
+def test_demo_on_an_empty_folder_is_one_line(tmp_path):
+    command = [sys.executable, str(TOOLS / "demo.py"), "--data", str(tmp_path), "--out",
+               str(tmp_path / "out")]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert f"no images in '{tmp_path}'" in result.stderr and "Traceback" not in result.stderr

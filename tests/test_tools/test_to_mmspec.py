@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmspec import load_encoder, read_checkpoint
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "model_converters" / "to_mmspec.py"
+
+
+def convert(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_official_file_goes_there_and_back(golden_root, tmp_path, suffix):
+    source, target = golden_root / "infmae_small_official.pth", tmp_path / f"plain{suffix}"
+    result = convert(source, target)
+    assert result.returncode == 0, result.stderr
+    assert "144 tensors" in result.stdout
+    assert "left out: patch_embed.proj.bias (moves every masking score alike)" in result.stdout
+    before, after = read_checkpoint(source)[0], read_checkpoint(target)[0]
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_encoder_only(golden_root, tmp_path):
+    result = convert(
+        golden_root / "infmae_small_official.pth", tmp_path / "e.safetensors", "--encoder-only"
+    )
+    assert "left out: neck.pred.weight (not part of the encoder)" in result.stdout
+    assert all(k.startswith("backbone.") for k in read_checkpoint(tmp_path / "e.safetensors")[0])
+    _, report = load_encoder(tmp_path / "e.safetensors", arch=dict(num_heads=4))
+    assert report.coverage == 1.0
+
+
+def test_bad_input_is_one_line(tmp_path):
+    (tmp_path / "text.pth").write_text("no checkpoint")
+    for arguments, message in (
+        ((tmp_path / "text.pth", tmp_path / "a.pth"), "text.pth: not a torch checkpoint"),
+        ((tmp_path / "absent.pth", tmp_path / "a.pth"), "absent.pth: no such file"),
+        ((tmp_path / "text.pth", tmp_path / "a.bin"), "must end in .safetensors or .pth"),
+    ):
+        result = convert(*arguments)
+        assert result.returncode == 1
+        assert message in result.stderr and "Traceback" not in result.stderr
