@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from mmengine.registry import DefaultScope
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -25,3 +26,10 @@ def data_root() -> Path:
 def golden_root() -> Path:
     """Numbers from the authors' code (``MMSPEC_GOLDEN``, default ``../shared/golden``)."""
     return _folder("MMSPEC_GOLDEN", "../shared/golden")
+
+
+@pytest.fixture(autouse=True)
+def _no_default_scope_left_behind():
+    """mmengine keeps the scope of the last config; the next test starts without one."""
+    yield
+    DefaultScope._instance_dict.clear()

@@ -247,3 +247,14 @@ def test_sizes_of_named_archs(arch, millions):
     with torch.device("meta"):
         encoder = ConvViT(arch, pretraining=True, out_indices=(0, 1, 2))
     assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_compiles_as_one_graph(masked):
+    encoder = small(pretraining=True, out_indices=(0, 1, 2)).eval()
+    mask = (PatchMask.from_keep(random_keep(1, 8, 3), (2, 4)),) if masked else ()
+    image = torch.randn(1, 3, 32, 64)
+    compiled = torch.compile(encoder, backend="aot_eager", fullgraph=True)
+    with torch.no_grad():
+        for ours, plain in zip(compiled(image, *mask), encoder(image, *mask)):
+            assert torch.allclose(ours, plain, atol=1e-5)

@@ -47,8 +47,9 @@ def test_contents(wheel):
     for home in ("mmspec", f"mmspec-{__version__}.dist-info"):
         wanted = {f"{home}/.mim/{name}" for name in {*tools, *configs, "model-index.yml"}}
         assert wanted <= names
-    packages = {str(path.relative_to(REPO)) for path in (REPO / "mmspec").rglob("__init__.py")}
-    assert packages <= names
+    # A folder without __init__.py would be left out.
+    modules = {str(path.relative_to(REPO)) for path in (REPO / "mmspec").rglob("*.py")}
+    assert modules == {name for name in names if re.match(r"mmspec/[^.].*\.py$", name)}
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
 
 
