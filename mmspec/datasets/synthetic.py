@@ -1,0 +1,87 @@
+"""Procedurally made thermal scenes as a data set: no files, the same scenes on every machine."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from mmspec.registry import DATASETS
+
+from .repeatable import RepeatableSamplesMixin
+from .thermal_scene import CLASSES, PALETTE, render_scene
+
+
+@DATASETS.register_module()
+class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
+    """Thermal scenes (see :func:`render_scene`) rendered when they are asked for.
+
+    A sample is a dict of ``img`` (H, W) uint8 gray, ``img_shape`` and ``ori_shape`` (H, W),
+    ``img_path`` (a name, ``synthetic://seed/index``), ``img_id`` (the scene's index, whatever the
+    subset), ``sample_idx``, ``gt_seg_map`` (H, W) uint8 with ``seg_fields`` as mmseg's transforms
+    want them, ``gt_bboxes`` (N, 4) float32 xyxy, ``gt_bboxes_labels`` (N,) int64 and ``point_mask``
+    (H, W) uint8, through ``pipeline``. No loading transform is needed. Both kinds of label index
+    ``METAINFO["classes"]``; boxes only use the first ``len(THING_CLASSES)``.
+
+    Args:
+        length: Number of scenes.
+        size: (H, W) of a scene, each from 32 to 1024 pixels.
+        seed: Of the data set; scene i depends on (seed, i) alone.
+        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
+            ``mmengine.dataset.BaseDataset``.
+
+    Raises:
+        ValueError: ``length`` under 1 or a negative ``seed``; a ``size`` out of range, when a scene
+            is rendered.
+    """
+
+    METAINFO: ClassVar[dict] = dict(classes=CLASSES, palette=PALETTE)
+
+    def __init__(
+        self,
+        length: int,
+        size: tuple[int, int] = (256, 256),
+        seed: int = 0,
+        *,
+        metainfo: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+    ) -> None:
+        if length < 1 or seed < 0:
+            raise ValueError(f"length={length}, seed={seed}: length starts at 1 and seed at 0")
+        self.length, self.size, self.seed = length, tuple(size), seed
+        super().__init__(
+            metainfo=metainfo,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        return [
+            dict(img_path=f"synthetic://{self.seed}/{index}", img_id=index)
+            for index in range(self.length)
+        ]
+
+    def get_data_info(self, idx: int) -> dict:
+        """The sample ``idx`` before the pipeline, rendered now."""
+        info = super().get_data_info(idx)
+        mixed = np.random.SeedSequence((self.seed, info["img_id"])).generate_state(1, np.uint64)
+        scene = render_scene(int(mixed[0]), self.size)
+        return info | dict(
+            img=scene.image,
+            img_shape=scene.image.shape,
+            ori_shape=scene.image.shape,
+            gt_seg_map=scene.labels,
+            seg_fields=["gt_seg_map", "point_mask"],
+            gt_bboxes=scene.boxes,
+            gt_bboxes_labels=scene.box_labels,
+            point_mask=scene.point_mask,
+        )

@@ -1,0 +1,1 @@
+"""Parts of a procedural thermal scene: textures, canvas, ground, objects, families, sensor."""
