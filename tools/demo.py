@@ -52,12 +52,17 @@ def make_config(args: argparse.Namespace) -> Config:
         cfg.train_dataloader.dataset = dict(
             type="mmspec.InfraredFolder", data_root=str(args.data), pipeline=cfg.train_pipeline
         )
-        # As many iterations as on the scenes, whatever the number of images.
         images = len(find_images(str(args.data)))
         if images < cfg.batch_size:
             sys.exit(f"{args.data}: {images} images, fewer than a batch of {cfg.batch_size}")
-        steps = cfg.max_epochs * (cfg.num_scenes // cfg.batch_size)
-        args.epochs = args.epochs or max(1, round(steps / (images // cfg.batch_size)))
+        # As many iterations as on the scenes: an evenly spaced part of a large folder, a small one
+        # several times.
+        wanted = cfg.max_epochs * cfg.num_scenes
+        if images > wanted:
+            cfg.train_dataloader.dataset.indices = (
+                np.linspace(0, images - 1, wanted).astype(int).tolist()
+            )
+        args.epochs = args.epochs or max(1, round(wanted / images))
     if args.epochs is not None:
         cfg.param_scheduler[1].end = cfg.train_cfg.max_epochs = args.epochs
         cfg.default_hooks.checkpoint.interval = args.epochs

@@ -50,6 +50,8 @@ def main() -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before torch looks for GPUs
 
     # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
+    from mmspec.checkpoints.safe_load import CheckpointError
+    from mmspec.datasets.image_io import UnreadableImageError
     from mmspec.launch import LaunchError, RefuseOtherModel, build_runner, read_config
 
     try:
@@ -75,13 +77,17 @@ def main() -> None:
             cfg.load_from = None if args.resume == "auto" else args.resume
 
         runner = build_runner(cfg)
-        if cfg.get("resume"):
+        if cfg.get("resume") or cfg.get("load_from"):
             runner.register_hook(
                 RefuseOtherModel(cfg.load_from or f"the newest checkpoint in {cfg.work_dir}")
             )
+        if len(runner.train_loop.dataloader) == 0:
+            raise LaunchError("the training set has fewer images than a batch; lower batch_size")
         runner.train()
-    except LaunchError as error:
+    except (LaunchError, FileNotFoundError, CheckpointError) as error:
         parser.error(str(error))
+    except UnreadableImageError as error:
+        parser.error(str(error).splitlines()[-1])  # of a worker's traceback
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
 )
-log_processor = dict(
-    window_size=50, custom_cfg=[dict(data_src="images_per_s", method_name="mean", window_size=50)]
-)
+log_processor = dict(window_size=50)
 
 env_cfg = dict(
     cudnn_benchmark=True,

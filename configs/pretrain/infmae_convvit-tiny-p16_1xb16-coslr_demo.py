@@ -2,33 +2,26 @@
 _base_ = "./infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py"
 
 # Frequently modified
-num_scenes = 320
+num_scenes = 640
 batch_size = 16
-max_epochs = 12
+max_epochs = 16
 warmup_iters = 20
-lr = 1.5e-3
+lr = 2e-3
+image_size = 128  # a third of the work of 224
 
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].update(scale=image_size, crop_ratio_range=(0.5, 1.0))
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].update(scale=image_size)
+test_pipeline[2].update(crop_size=image_size)
+scenes = dict(_delete_=True, type="mmspec.SyntheticInfrared", size=(144, 176))
 train_dataloader = dict(
     batch_size=batch_size,
-    dataset=dict(
-        _delete_=True,
-        type="mmspec.SyntheticInfrared",
-        length=num_scenes,
-        size=(256, 320),
-        seed=0,
-        pipeline=_base_.train_pipeline[1:],
-    ),
+    dataset=dict(scenes, length=num_scenes, seed=0, pipeline=train_pipeline[1:]),
 )
 test_dataloader = dict(
     batch_size=batch_size,
-    dataset=dict(
-        _delete_=True,
-        type="mmspec.SyntheticInfrared",
-        length=64,
-        size=(256, 320),
-        seed=1,
-        pipeline=_base_.test_pipeline[1:],
-    ),
+    dataset=dict(scenes, length=64, seed=1, pipeline=test_pipeline[1:]),
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)

@@ -35,6 +35,11 @@ class PretrainedEncoder:
                 f"init_cfg of {type(module).__name__}: mmspec.PretrainedEncoder starts an encoder; "
                 "write it into the backbone's config"
             )
+        if isinstance(module.init_cfg, list) and module.init_cfg[-1].get("checkpoint") is None:
+            raise ValueError(
+                f"init_cfg of {type(module).__name__}: what follows mmspec.PretrainedEncoder in "
+                "the list would overwrite the checkpoint; put it last"
+            )
         state, info = read_checkpoint(self.checkpoint)
         report = load_into(module, state, info, self.min_coverage)
         print_log(f"PretrainedEncoder: {report}", logger="current")

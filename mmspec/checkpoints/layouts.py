@@ -11,6 +11,8 @@ from torch import Tensor
 
 from mmspec.models.layers.position import sincos_positions
 
+from .safe_load import CheckpointError
+
 Renamed = tuple[dict[str, Tensor], dict[str, str]]
 
 
@@ -80,7 +82,7 @@ def _from_convmae(state: dict[str, Tensor]) -> Renamed:
     for key, value in state.items():
         if key in ("pos_embed", "decoder_pos_embed"):
             if not _is_sincos(value):
-                raise ValueError(
+                raise CheckpointError(
                     f"{key} is not the fixed sine-cosine table of a square grid; a ConvViT with "
                     "learned positions is not supported"
                 )
@@ -101,6 +103,11 @@ def _from_mae(state: dict[str, Tensor]) -> Renamed:
     ours, ignored = {}, {}
     for key, value in state.items():
         if (renamed := _rename(key, _MAE_NAMES)) is None:
+            if key.startswith(("blocks.", "patch_embed.")):
+                raise CheckpointError(
+                    f"{key}: a kind of ViT with layers that mmspec's does not have (layer scale, "
+                    "query norms, ...); it cannot be loaded without changing what it computes"
+                )
             ignored[key] = "not part of the encoder"
         else:
             ours[renamed] = value

@@ -13,8 +13,11 @@ from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.models.backbones.conv_vit import ARCHS
 
 from .reader import CheckpointInfo, read_checkpoint
+from .safe_load import CheckpointError
 
 PREFIX = "backbone."
+#: Heads of the published ViTs by width: MAE's and timm's tiny, small, base, large, huge.
+VIT_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 
 
 @dataclass
@@ -88,32 +91,43 @@ def load_into(
 
     Args:
         backbone: any module; ``new_at_fine_tuning``, a tuple of name parts, tells which of its
-            tensors no pre-training has.
+            tensors no pre-training has, and
+            ``pretraining_only`` which tensors of a checkpoint may be left out.
         state: tensors under mmspec's names.
         info: where they come from.
-        min_coverage: least share of the backbone's values that must be loaded; 0 accepts any.
+        min_coverage: least share of the values of backbone and checkpoint's encoder that must be
+            loaded; 0 accepts any, and other shapes.
 
     Raises:
-        ValueError: less than ``min_coverage`` of the backbone was found in the checkpoint.
+        CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, or
+            a tensor of it has a shape that cannot be made to fit.
     """
+    grid = getattr(backbone, "pretrain_grid", None)
+    if info.pretrain_grid is not None and grid not in (None, info.pretrain_grid):
+        raise CheckpointError(
+            f"checkpoint {info.path} was trained with positions of {info.pretrain_grid} patches a "
+            f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
+        )
     report = LoadReport(info, ignored=dict(info.ignored))
     fresh = getattr(backbone, "new_at_fine_tuning", ())
     own_state = backbone.state_dict()
     loaded = total = 0
+    misfits = []
     for name, own in own_state.items():
         value = state.get(PREFIX + name)
-        if value is None and any(part in name.split(".") for part in fresh):
+        if value is None and _is_part(name, fresh):
             report.new.append(name)
             continue
         total += own.numel()
         fitted = None if value is None else _fit(name, value, own, backbone)
         if fitted is None:
-            why = (
+            if value is not None:
+                misfits.append(name)
+            report.missing[name] = (
                 "not in the checkpoint"
                 if value is None
-                else (f"{tuple(value.shape)} in the checkpoint, {tuple(own.shape)} here")
+                else f"{tuple(value.shape)} in the checkpoint, {tuple(own.shape)} here"
             )
-            report.missing[name] = why
             continue
         value, how = fitted
         own.copy_(value)
@@ -122,23 +136,35 @@ def load_into(
             report.resized[name] = how
         else:
             report.matched.append(name)
-    report.coverage = loaded / total
-    for name in state:
+    for name, value in state.items():
         if not name.startswith(PREFIX):
             report.ignored[name] = "not part of the encoder"
-        elif name.removeprefix(PREFIX) not in own_state:
+        elif (own_name := name.removeprefix(PREFIX)) not in own_state:
             report.ignored[name] = "this backbone does not have it"
-    if report.coverage < min_coverage:
-        raise ValueError(
-            f"only {100 * report.coverage:.1f} % of {type(backbone).__name__} was found in the "
-            f"checkpoint, less than min_coverage={min_coverage}; give the arch it was trained with, "
-            f"or min_coverage=0 to go on all the same\n{report}"
+            # What an encoder computed with and this one does not is lost, as missing weights are.
+            if not _is_part(own_name, getattr(backbone, "pretraining_only", ())):
+                total += value.numel()
+    report.coverage = loaded / total
+    if min_coverage > 0 and (misfits or report.coverage < min_coverage):
+        reason = (
+            f"{len(misfits)} tensors have another shape, the first is {misfits[0]}"
+            if misfits
+            else f"only {100 * report.coverage:.1f} % of the encoder was found, less than "
+            f"min_coverage={min_coverage}"
+        )
+        raise CheckpointError(
+            f"{type(backbone).__name__} and checkpoint do not go together: {reason}. Give the "
+            f"settings it was trained with, or min_coverage=0 to go on all the same\n{report}"
         )
     return report
 
 
-def infer_conv_vit_arch(state: dict[str, Tensor]) -> dict:
-    """Settings of a ConvViT read off its tensors; ``num_heads`` for named archs only."""
+def _is_part(name: str, parts: tuple[str, ...]) -> bool:
+    return any(part in parts for part in name.split("."))
+
+
+def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:
+    """Arguments of a ConvViT read off its tensors; ``num_heads`` for named archs only."""
 
     def depth(stage: int) -> int:
         prefix = f"{PREFIX}stages.{stage}."
@@ -154,20 +180,32 @@ def infer_conv_vit_arch(state: dict[str, Tensor]) -> dict:
     for known in ARCHS.values():
         if all(known[key] == value for key, value in arch.items()):
             arch["num_heads"] = known["num_heads"]
-    return arch
+    settings = dict(
+        arch=arch,
+        in_channels=state[f"{PREFIX}embeds.0.proj.weight"].shape[1],
+        use_rel_pos=f"{PREFIX}stages.2.0.attn.rel_pos_h" in state,
+    )
+    if f"{PREFIX}stages.2.0.scale1.weight" in state:
+        settings["layer_scale_init_value"] = 1.0  # overwritten by the checkpoint's
+    if settings["use_rel_pos"]:
+        table = state[f"{PREFIX}stages.2.0.attn.rel_pos_h"]
+        settings["pretrain_grid"] = (table.shape[0] + 1) // 2
+    return settings
 
 
-def infer_vit_arch(state: dict[str, Tensor]) -> dict:
-    """Settings of a mmpretrain ViT read off its tensors, with heads of 64 channels."""
-    dims = state[f"{PREFIX}patch_embed.projection.weight"].shape[0]
+def infer_vit_settings(state: dict[str, Tensor]) -> dict:
+    """Arguments of a ViT read off its tensors; ``num_heads`` for published widths only."""
+    dims, in_channels, patch_size, _ = state[f"{PREFIX}patch_embed.projection.weight"].shape
     prefix = f"{PREFIX}layers."
-    return dict(
+    arch = dict(
         embed_dims=dims,
         num_layers=1
         + max(int(k[len(prefix) :].split(".")[0]) for k in state if k.startswith(prefix)),
-        num_heads=dims // 64,
         feedforward_channels=state[f"{prefix}0.ffn.layers.0.0.weight"].shape[0],
     )
+    if dims in VIT_HEADS:
+        arch["num_heads"] = VIT_HEADS[dims]
+    return dict(arch=arch, patch_size=patch_size, in_channels=in_channels)
 
 
 def load_encoder(
@@ -191,21 +229,26 @@ def load_encoder(
         account of its tensors.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`~mmspec.read_checkpoint` and :func:`load_into`.
+        FileNotFoundError, CheckpointError: see :func:`~mmspec.read_checkpoint` and
+            :func:`load_into`.
     """
     state, info = read_checkpoint(checkpoint)
     if f"{PREFIX}embeds.0.proj.weight" in state:
-        backbone_type, inferred = ConvViT, infer_conv_vit_arch(state)
+        backbone_type, settings = ConvViT, infer_conv_vit_settings(state)
+        if info.pretrain_grid is not None:
+            settings["pretrain_grid"] = info.pretrain_grid
     else:
-        backbone_type, inferred = MaskedViT, infer_vit_arch(state)
-    if not isinstance(arch, str):
-        arch = {**inferred, **(arch or {})}
-        if "num_heads" not in arch:
-            raise ValueError(
-                f"checkpoint {checkpoint}: widths {arch['embed_dims']} are no named arch, and tensors "
-                "do not tell the number of heads; give arch=dict(num_heads=...)"
+        backbone_type, settings = MaskedViT, infer_vit_settings(state)
+    if isinstance(arch, str):
+        settings["arch"] = arch
+    else:
+        settings["arch"].update(arch or {})
+        if "num_heads" not in settings["arch"]:
+            raise CheckpointError(
+                f"checkpoint {checkpoint}: widths {settings['arch']['embed_dims']} are no named "
+                "arch, and tensors do not tell the number of heads; give arch=dict(num_heads=...)"
             )
-    backbone = backbone_type(arch=arch, **backbone_args)
+    backbone = backbone_type(**{**settings, **backbone_args})
     report = load_into(backbone, state, info, min_coverage)
     backbone.eval()
     return backbone, report

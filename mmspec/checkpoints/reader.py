@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from .layouts import LAYOUTS, find_layout
-from .safe_load import load_file
+from .safe_load import CheckpointError, load_file
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class CheckpointInfo:
         layout: name of the family of checkpoints it belongs to.
         ignored: tensors of the file that were left out, with the reason.
         epoch: epochs trained, where the file says so.
+        pretrain_grid: patches a side that fixed positions were made for, where the file says so.
     """
 
     path: str
     layout: str
     ignored: dict[str, str] = field(default_factory=dict)
     epoch: int | None = None
+    pretrain_grid: int | None = None
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
@@ -66,7 +68,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no checkpoint, or of no known layout.
+        CheckpointError: no checkpoint, or of no known layout.
     """
     content = load_file(path)
     tensors = _tensors(content)
@@ -74,9 +76,12 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     if layout is None:
         names = ", ".join(list(tensors)[:3]) or "none"
         markers = "; ".join(f"{known.name} has {known.marker}" for known in LAYOUTS)
-        raise ValueError(
+        raise CheckpointError(
             f"checkpoint {path}: {len(tensors)} tensors ({names}, ...) in no known layout "
             f"({markers})"
         )
     state, ignored = layout.convert(tensors)
-    return state, CheckpointInfo(str(path), layout.name, ignored, _epoch(content))
+    grid = None
+    if "pos_embed" in ignored:
+        grid = round(tensors["pos_embed"].shape[1] ** 0.5)
+    return state, CheckpointInfo(str(path), layout.name, ignored, _epoch(content), grid)

@@ -23,8 +23,8 @@ _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
 
 #: What checkpoints hold beside tensors and plain containers, by its pickled name, and what is
-# rebuilt : for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
-# and 2). None : of them runs code. Log buffers become bare namespaces, since nothing here reads
+#: rebuilt for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
+# and : 2). None of them runs code. Log buffers become bare namespaces, since nothing here reads
 # them.
 ALLOWED: dict[str, Any] = {
     "argparse.Namespace": argparse.Namespace,
@@ -53,6 +53,10 @@ _TENSORS: dict[str, Any] = {
     "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
     "torch.Size": torch.Size,
 }
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint, or not one that fits; the message names it and the way out."""
 
 
 class _AllowListUnpickler(pickle.Unpickler):
@@ -98,7 +102,7 @@ def load_file(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a checkpoint, damaged, or holding objects that are not allowed.
+        CheckpointError: not a checkpoint, damaged, or holding objects that are not allowed.
     """
     path = Path(path)
     if not path.is_file():
@@ -110,19 +114,19 @@ def load_file(path: str | Path) -> Any:
         try:
             return load_safetensors(path)
         except SafetensorError as error:
-            raise ValueError(f"checkpoint {path}: not a safetensors file ({error})") from error
+            raise CheckpointError(f"checkpoint {path}: not a safetensors file ({error})") from error
     try:
         return _load_pickled(path)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError, OSError) as error:
+    except Exception as error:  # a damaged pickle can fail in any way
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if refused:
-            raise ValueError(
+            raise CheckpointError(
                 f"checkpoint {path} holds a pickled {refused[1]}, which is not on the allow-list, "
                 "and was not loaded. If you trust the file, save its tensors alone: content = "
                 f"torch.load('{path}', weights_only=False), then "
                 "torch.save({'model': content['model']}, 'clean.pth')"
             ) from error
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(
+        raise CheckpointError(
             f"checkpoint {path}: not a torch checkpoint, or damaged ({reason})"
         ) from error

@@ -9,7 +9,11 @@ from mmengine.dataset import BaseDataset
 from mmspec.registry import DATASETS
 
 from .repeatable import RepeatableSamplesMixin
-from .thermal_scene import CLASSES, PALETTE, render_scene
+from .thermal_scene import CLASSES, PALETTE, ThermalScene, render_scene
+
+# A set that fits is kept in the memory of each worker once rendered.
+KEPT_BYTES = 2**28
+BYTES_PER_PIXEL = 5  # image, labels and point mask of one byte, the raw frame of two
 
 
 @DATASETS.register_module()
@@ -31,8 +35,8 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
             ``mmengine.dataset.BaseDataset``.
 
     Raises:
-        ValueError: ``length`` under 1 or a negative ``seed``; a ``size`` out of range, when a scene
-            is rendered.
+        ValueError: ``length`` under 1 or a negative ``seed``; other classes in ``metainfo``; a
+            ``size`` out of range, when a scene is rendered.
     """
 
     METAINFO: ClassVar[dict] = dict(classes=CLASSES, palette=PALETTE)
@@ -53,7 +57,13 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     ) -> None:
         if length < 1 or seed < 0:
             raise ValueError(f"length={length}, seed={seed}: length starts at 1 and seed at 0")
+        if "classes" in (metainfo or {}) and tuple(metainfo["classes"]) != CLASSES:
+            raise ValueError(
+                "metainfo: scenes are labelled with SyntheticInfrared's own classes, a subset or "
+                "other order would not change the labels"
+            )
         self.length, self.size, self.seed = length, tuple(size), seed
+        self._kept: dict[int, ThermalScene] = {}
         super().__init__(
             metainfo=metainfo,
             indices=indices,
@@ -73,15 +83,25 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """The sample ``idx`` before the pipeline, rendered now."""
         info = super().get_data_info(idx)
-        mixed = np.random.SeedSequence((self.seed, info["img_id"])).generate_state(1, np.uint64)
-        scene = render_scene(int(mixed[0]), self.size)
+        scene = self._scene(info["img_id"])
+        # Copies: a transform may write into its input, and the scene may be asked for again.
         return info | dict(
-            img=scene.image,
+            img=scene.image.copy(),
             img_shape=scene.image.shape,
             ori_shape=scene.image.shape,
-            gt_seg_map=scene.labels,
+            gt_seg_map=scene.labels.copy(),
             seg_fields=["gt_seg_map", "point_mask"],
-            gt_bboxes=scene.boxes,
-            gt_bboxes_labels=scene.box_labels,
-            point_mask=scene.point_mask,
+            gt_bboxes=scene.boxes.copy(),
+            gt_bboxes_labels=scene.box_labels.copy(),
+            point_mask=scene.point_mask.copy(),
         )
+
+    def _scene(self, index: int) -> ThermalScene:
+        if index in self._kept:
+            return self._kept[index]
+        mixed = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)
+        scene = render_scene(int(mixed[0]), self.size)
+        # Small sets are rendered once: later epochs need no more time than reading files.
+        if self.length * self.size[0] * self.size[1] * BYTES_PER_PIXEL <= KEPT_BYTES:
+            self._kept[index] = scene
+        return scene

@@ -69,7 +69,7 @@ class ThermalScene:
 
 def _camera(family: str, size: tuple[int, int], rng: np.random.Generator) -> Camera:
     rows, columns = size
-    # The shorter side of an extreme picture cuts a window out of the same view.
+    # A tall picture is a window cut out of a wider view.
     width = max(columns, 0.75 * rows)
     if family == "aerial":
         pitch = rng.uniform(0.55, 1.0) if rng.random() < 0.5 else rng.uniform(1.0, 1.5)
@@ -104,9 +104,9 @@ def render_scene(
 
     An apparent-temperature map in Celsius (sky, ground, objects far to near) goes through a model
     of a microbolometer (blur, glare, vignetting, temporal and fixed-pattern noise, 14 bits) and an
-    automatic gain control. The visible image shows the same geometry by daylight or under lamps;
-    paint, shadows and lamps are in it alone, engine heat, tyre tracks and the traces of departed
-    cars in the thermal image alone. Whether ``visible`` is asked for does not change the rest.
+    automatic gain control. The visible image shows the same geometry by daylight or under lamps:
+    colours, cloth and lamps are in it alone; engine heat, leaks, tyre tracks, the traces of
+    departed cars and point targets in the thermal image alone. Asking for it changes nothing else.
 
     Args:
         seed: Seed of the only random generator, an integer of 0 or more.

@@ -20,7 +20,8 @@ class ThroughputHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
     ) -> None:
-        seconds = runner.message_hub.get_scalar("train/time").current()
+        # The mean time, not the mean rate: that would hide the iterations that wait for data.
+        seconds = runner.message_hub.get_scalar("train/time").mean(50)
         images = len(data_batch["inputs"]) * get_world_size()
         runner.message_hub.update_scalar("train/images_per_s", images / seconds)
 
@@ -77,7 +78,7 @@ class ProgressBarHook(Hook):
         scalars = runner.message_hub.log_scalars
         shown = {"loss": f"{scalars['train/loss'].mean(20):.4f}"}
         if "train/images_per_s" in scalars:
-            shown["images/s"] = f"{scalars['train/images_per_s'].mean(20):.0f}"
+            shown["images/s"] = f"{scalars['train/images_per_s'].current():.0f}"
         self.bar.set_postfix(shown, refresh=False)
         self.bar.update()
 

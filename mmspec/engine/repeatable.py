@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import torch
+from mmengine.dataset import RepeatDataset
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -50,7 +51,12 @@ class RepeatableEpochsHook(Hook):
 
 
 def _set_epoch(dataset, seed: int, epoch: int) -> None:
-    """Tells a data set, or those inside a wrapper (``ConcatDataset``, ``RepeatDataset``)."""
+    """Tells a data set, or those inside a wrapper (``ConcatDataset``)."""
+    if isinstance(dataset, RepeatDataset):
+        raise TypeError(
+            "RepeatableEpochsHook: RepeatDataset would show each crop several times an epoch; "
+            "train more epochs instead"
+        )
     if hasattr(dataset, "set_epoch"):
         dataset.set_epoch(seed, epoch)
     for inner in getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]:

@@ -21,8 +21,7 @@ class ReconstructionVisualizationHook(Hook):
     """Writes ``WORK_DIR/reconstructions/epoch_N.png`` every few epochs and after the last one.
 
     The rows are the same images in every sheet: evenly spaced ones of the training set, prepared
-        once
-    by its pipeline when training starts.
+    once by its pipeline when training starts.
 
     Args:
         interval: epochs between sheets.
@@ -56,4 +55,4 @@ class ReconstructionVisualizationHook(Hook):
         path = Path(runner.work_dir) / "reconstructions" / f"epoch_{runner.epoch + 1:04d}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(sheet).save(path)
-        runner.logger.info(f"reconstructions of {self.num_images} images: {path}")
+        runner.logger.info(f"reconstructions: {path}")

@@ -13,8 +13,8 @@ from mmspec.registry import METRICS
 class ReconstructionMetric(BaseMetric):
     """Mean over images of the error on masked patches.
 
-    Prints ``reconstruction/loss``, in the units of the training loss (normalised gray levels squared,
-    of raw or per-patch normalised pixels as the model's head has it). It serves to compare
+    Prints ``reconstruction/loss``, in the units of the training loss (normalised gray levels
+    squared, of raw or per-patch normalised pixels as the model's head has it). It serves to compare
     checkpoints of one recipe on held-out images; it says nothing about other recipes or about
     fine-tuning.
     """

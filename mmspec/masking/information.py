@@ -58,8 +58,7 @@ def projection(images: Tensor, kernel: Tensor) -> Tensor:
 
     That code averages the 768 outputs of a 16x16 convolution which never learns. The mean over the
     outputs of a convolution is one convolution with the mean kernel: the same ranks for 1/768 of
-        the
-    work.
+    the work.
 
     Args:
         images: (B, C, H, W), normalised as for the encoder.
@@ -68,4 +67,6 @@ def projection(images: Tensor, kernel: Tensor) -> Tensor:
     """
     patch_size = kernel.shape[-1]
     grid_of(*images.shape[-2:], patch_size)
-    return F.conv2d(images, kernel[None], stride=patch_size).flatten(1)
+    # Ranks in half precision would be others.
+    with torch.autocast(images.device.type, enabled=False):
+        return F.conv2d(images.float(), kernel[None].float(), stride=patch_size).flatten(1)

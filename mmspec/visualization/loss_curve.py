@@ -10,7 +10,10 @@ import numpy as np
 
 
 def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Logged (iterations, losses) of all runs in a work directory; a resumed run's come last.
+    """Logged (iterations, losses) of the runs in a work directory.
+
+    A later run replaces an earlier one's losses from its own first iteration on: a resumed run goes
+    on with the curve, a new one starts another.
 
     Raises:
         FileNotFoundError: the directory holds no log of a run.
@@ -20,10 +23,11 @@ def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if not logs:
         raise FileNotFoundError(f"{work_dir}: no */vis_data/scalars.json, the log of a run")
     for log in logs:
-        for line in log.read_text().splitlines():
-            entry = json.loads(line)
-            if "loss" in entry:
-                losses[entry["step"]] = entry["loss"]
+        entries = [json.loads(line) for line in log.read_text().splitlines()]
+        found = {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
+        if found:
+            start = min(found)
+            losses = {step: loss for step, loss in losses.items() if step < start} | found
     steps = sorted(losses)
     return np.array(steps), np.array([losses[step] for step in steps])
 

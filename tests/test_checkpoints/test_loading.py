@@ -5,6 +5,7 @@ from mmengine.registry import MODELS
 
 from mmspec.checkpoints import load_encoder, load_into, read_checkpoint
 from mmspec.checkpoints.reader import CheckpointInfo
+from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.models import ConvViT, InfMAE, InfMAEDecoder, MaskedViT, ReconstructionHead
 
 ARCH = dict(embed_dims=(8, 12, 16), depths=(1, 2, 3), num_heads=2, mlp_ratios=(4, 3, 2))
@@ -110,7 +111,7 @@ def test_distributed_prefix_is_taken_off(tmp_path):
 def test_mae_checkpoint_computes_what_a_vit_computes(tmp_path):
     state = mae_state()
     torch.save({"model": state}, tmp_path / "mae.pth")
-    backbone, report = load_encoder(tmp_path / "mae.pth")
+    backbone, report = load_encoder(tmp_path / "mae.pth", arch=dict(num_heads=2))
     assert isinstance(backbone, MaskedViT)
     assert (report.missing, report.coverage) == ({}, 1.0)
     assert report.ignored == {
@@ -146,7 +147,9 @@ def _plain_vit(state, image):
 
 def test_positions_of_a_vit_are_resized_and_said_so(tmp_path):
     torch.save({"model": mae_state()}, tmp_path / "mae.pth")
-    backbone, report = load_encoder(tmp_path / "mae.pth", img_size=(320, 240))
+    backbone, report = load_encoder(
+        tmp_path / "mae.pth", arch=dict(num_heads=2), img_size=(320, 240)
+    )
     assert report.resized == {"pos_embed": "(1, 197, 128) to (1, 301, 128)"}
     assert backbone(torch.zeros(1, 3, 320, 240))[0].shape == (1, 128, 20, 15)
 
@@ -170,7 +173,7 @@ def test_learned_positions_are_refused(tmp_path, golden_root):
 def test_another_arch_is_an_error_that_shows_the_shapes():
     state = pretrained().state_dict()
     other = ConvViT({**ARCH, "embed_dims": (8, 12, 32)})
-    with pytest.raises(ValueError, match=r"only [\d.]+ % of ConvViT") as error:
+    with pytest.raises(CheckpointError, match=r"tensors have another shape") as error:
         load_into(other, state, INFO)
     assert "(16, 16) in the checkpoint, (32, 32) here" in str(error.value)
     report = load_into(other, state, INFO, min_coverage=0)
@@ -182,6 +185,59 @@ def test_deeper_encoder_misses_blocks_and_says_which():
     report = load_into(deeper, pretrained().state_dict(), INFO, min_coverage=0.5)
     assert {name.split(".")[2] for name in report.missing} == {"3"}
     assert set(report.missing.values()) == {"not in the checkpoint"}
+
+
+def test_a_shallower_backbone_would_lose_blocks():
+    shallow = ConvViT({**ARCH, "depths": (1, 2, 1)})
+    with pytest.raises(CheckpointError, match=r"only [\d.]+ % of the encoder"):
+        load_into(shallow, pretrained().state_dict(), INFO)
+
+
+def test_layer_scale_and_relative_positions_come_back(tmp_path):
+    torch.manual_seed(0)
+    encoder = ConvViT(ARCH, layer_scale_init_value=0.3, use_rel_pos=True, pretrain_grid=7).eval()
+    for block in encoder.stages[2]:
+        torch.nn.init.normal_(block.attn.rel_pos_h)
+    torch.save(encoder.state_dict(), tmp_path / "tuned.pth")
+    backbone, report = load_encoder(tmp_path / "tuned.pth", dict(num_heads=2))
+    assert (report.coverage, report.ignored, report.new) == (1.0, {}, [])
+    image = torch.randn(1, 3, 64, 64)
+    for f, g in zip(backbone(image), encoder(image)):
+        assert torch.equal(f, g)
+
+
+def test_patch_size_and_heads_of_a_published_vit_are_inferred(tmp_path):
+    state = mae_state(dims=192, layers=1, patches=256)
+    state["patch_embed.proj.weight"] = torch.zeros(192, 3, 14, 14)
+    torch.save({"model": state}, tmp_path / "p14.pth")
+    backbone, report = load_encoder(tmp_path / "p14.pth")
+    assert backbone.patch_embed.projection.kernel_size == (14, 14) and report.resized == {}
+    assert backbone.layers[0].attn.num_heads == 3
+    state = mae_state(dims=64, layers=1)
+    torch.save({"model": state}, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match="num_heads"):
+        load_encoder(tmp_path / "odd.pth")
+
+
+def test_a_vit_with_other_layers_is_refused(tmp_path):
+    state = mae_state()
+    state["blocks.0.ls1.gamma"] = torch.ones(128)
+    torch.save({"model": state}, tmp_path / "dino.pth")
+    with pytest.raises(CheckpointError, match=r"blocks\.0\.ls1\.gamma"):
+        load_encoder(tmp_path / "dino.pth", dict(num_heads=2))
+
+
+def test_positions_of_another_pretraining_size_are_kept(tmp_path, golden_root):
+    from mmspec.models.layers.position import sincos_positions
+
+    official = torch.load(golden_root / "infmae_small_official.pth", weights_only=False)["model"]
+    official["pos_embed"] = sincos_positions((28, 28), 48, 28)[None]
+    torch.save({"model": official}, tmp_path / "p448.pth")
+    backbone, report = load_encoder(tmp_path / "p448.pth", dict(num_heads=4))
+    assert backbone.pretrain_grid == report.info.pretrain_grid == 28
+    state, info = read_checkpoint(tmp_path / "p448.pth")
+    with pytest.raises(CheckpointError, match="set pretrain_grid=28"):
+        load_into(ConvViT(backbone.arch), state, info)
 
 
 def test_another_model_is_no_silent_start_from_scratch(tmp_path):
@@ -206,9 +262,21 @@ def test_initialiser_loads_after_random_values(checkpoint):
         assert torch.equal(value, expected[f"backbone.{name}"]), name
 
 
+def test_initialiser_stands_a_second_call_and_must_come_last(checkpoint):
+    backbone = build(checkpoint)
+    backbone.init_weights()
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    backbone.init_weights()
+    assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
+    backbone = build(checkpoint)
+    backbone.init_cfg = [backbone.init_cfg, dict(type="Kaiming", layer="Conv2d")]
+    with pytest.raises(ValueError, match="put it last"):
+        backbone.init_weights()
+
+
 def test_initialiser_refuses_another_model(tmp_path):
     torch.save({"model": mae_state()}, tmp_path / "mae.pth")
-    with pytest.raises(ValueError, match="only 0.0 % of ConvViT"):
+    with pytest.raises(CheckpointError, match="only 0.0 % of the encoder"):
         build(tmp_path / "mae.pth").init_weights()
 
 

@@ -27,6 +27,15 @@ def test_throughput_counts_the_batch():
     assert run.message_hub.get_scalar("train/images_per_s").current() == 16
 
 
+def test_throughput_counts_the_iterations_that_waited():
+    run = runner()
+    for seconds in (0.1, 0.1, 1.0):
+        run.message_hub.update_scalar("train/time", seconds)
+        ThroughputHook().after_train_iter(run, 0, dict(inputs=torch.zeros(4, 1, 2, 2)))
+    rate = run.message_hub.get_scalar("train/images_per_s").current()
+    assert rate == pytest.approx(12 / 1.2)
+
+
 def test_a_finite_loss_goes_on():
     StopOnInvalidLossHook().after_train_iter(runner(loss=1.0), 0, {})
 

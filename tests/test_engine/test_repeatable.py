@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmengine.runner import IterBasedTrainLoop
 
 from mmspec.datasets.repeatable import RepeatableSamplesMixin, isolated_random
@@ -87,3 +87,10 @@ def test_iteration_based_runs_are_refused():
     run = SimpleNamespace(train_loop=object.__new__(IterBasedTrainLoop))
     with pytest.raises(TypeError, match="EpochBasedTrainLoop"):
         RepeatableEpochsHook().before_train(run)
+
+
+def test_repeated_data_sets_are_refused():
+    dataset = RepeatDataset(Draws(), 2)
+    run = SimpleNamespace(seed=0, epoch=0, train_dataloader=SimpleNamespace(dataset=dataset))
+    with pytest.raises(TypeError, match="RepeatDataset"):
+        RepeatableEpochsHook().before_train_epoch(run)

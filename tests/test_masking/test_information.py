@@ -36,9 +36,11 @@ def test_entropy_matches_a_histogram_count():
 
 
 def test_channels_are_averaged():
-    gray = torch.rand(1, 1, 32, 32) * 255
+    image = torch.randint(0, 86, (1, 3, 32, 32)) * 3
     for score in SCORES.values():
-        assert torch.allclose(score(gray.expand(-1, 3, -1, -1)), score(gray), atol=1e-2)
+        gray = image.float().mean(1, keepdim=True)
+        assert torch.allclose(score(image), score(gray), atol=1e-3)
+        assert not torch.allclose(score(image), score(image[:, :1]), atol=1e-3)
 
 
 def test_projection_ranks_like_the_mean_over_a_convolution():

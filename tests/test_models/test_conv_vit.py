@@ -213,6 +213,7 @@ def test_positions_follow_the_image_not_the_grid():
         (dict(arch=ARCH, out_indices=(0, 4)), "out_indices"),
         (dict(arch=ARCH, out_indices=(2, 1)), "out_indices"),
         (dict(arch=ARCH, frozen_stages=4), "frozen_stages=4"),
+        (dict(arch=ARCH, pretraining=True, out_indices=(0, 3)), "pretraining=True has no F4"),
     ],
 )
 def test_wrong_settings_are_named(kwargs, message):

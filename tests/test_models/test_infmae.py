@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from mmpretrain.models.utils import SelfSupDataPreprocessor
@@ -33,7 +34,7 @@ def samples(*ids_keep) -> list[DataSample]:
     result = []
     for ids in ids_keep:
         result.append(DataSample())
-        result[-1].set_field(torch.tensor(ids), "ids_keep")
+        result[-1].set_field(np.array(ids), "ids_keep")
     return result
 
 
@@ -158,7 +159,7 @@ def test_in_model_masker_and_transform_agree(score):
     in_model = InformationMasker(score, mean=MEAN, std=STD)(normalised.expand(-1, 3, -1, -1))
     transform = InformationAwareMask(score=score)
     for image, ids_keep in zip(gray, in_model.ids_keep):
-        assert torch.equal(transform(dict(img=image[0].numpy()))["ids_keep"], ids_keep)
+        assert transform(dict(img=image[0].numpy()))["ids_keep"].tolist() == ids_keep.tolist()
 
 
 def test_random_masker_follows_torchs_generator():
@@ -170,9 +171,31 @@ def test_random_masker_follows_torchs_generator():
     assert first.shape == (2, 8) and not torch.equal(first[0], first[1])
 
 
-def test_wrong_score_is_named():
+def test_wrong_scores_are_named():
     with pytest.raises(ValueError, match="score='heat'"):
         InformationMasker("heat")
+    with pytest.raises(ValueError, match="give the mean and std"):
+        InformationMasker("entropy")
+
+
+def test_nothing_masked_is_an_error_not_a_nan():
+    with pytest.raises(ValueError, match="nothing is masked"):
+        model(RandomMasker(0.0))(torch.zeros(1, 3, 32, 32), None, mode="loss")
+
+
+def test_autocast_masks_alike_and_keeps_the_residual_stream_in_float32():
+    net = model(InformationMasker("projection"))
+    images = torch.randn(4, 3, 128, 128)
+    exact = net.masker(images)
+    seen = []
+    for block in net.neck.blocks:
+        block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    for block in net.backbone.stages[2]:
+        block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(net.masker(images).ids_keep, exact.ids_keep)
+        net(images, None, mode="loss")["loss"].backward()
+    assert seen == [torch.float32] * 2
 
 
 def test_masked_vit_encodes_visible_patches_as_if_the_others_were_absent():
@@ -189,3 +212,7 @@ def test_masked_vit_encodes_visible_patches_as_if_the_others_were_absent():
     some = PatchMask.from_keep(torch.tensor([[3, 9], [0, 15]]), (4, 4))
     changed = torch.where(some.upsample(16), images, images + 5)
     assert torch.allclose(vit(images, some), vit(changed, some), atol=1e-6)
+    larger = PatchMask.from_keep(torch.arange(24).expand(2, -1), (4, 6))
+    images = torch.randn(2, 3, 64, 96)
+    everything = vit(images)[0].flatten(2).transpose(1, 2)
+    assert torch.allclose(vit(images, larger), everything, atol=1e-5)

@@ -48,3 +48,13 @@ def test_bad_input_is_one_line(tmp_path):
         result = convert(*arguments)
         assert result.returncode == 1
         assert message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_converting_in_place_keeps_the_tensors(golden_root, tmp_path):
+    target = tmp_path / "a.pth"
+    target.write_bytes((golden_root / "infmae_small_official.pth").read_bytes())
+    before = {k: v.clone() for k, v in read_checkpoint(target)[0].items()}
+    assert convert(target, target).returncode == 0
+    after = read_checkpoint(target)[0]
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)

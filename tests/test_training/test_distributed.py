@@ -7,7 +7,7 @@ def test_two_processes_train_and_agree(tiny_config, train, tmp_path):
     """Two ranks of 2 images see the samples of one process of 4 and end at the same weights."""
     # Drop path draws by rank; everything else of a sample depends on its index alone.
     options = ("--cfg-options", "model.backbone.drop_path_rate=0", "train_cfg.max_epochs=2")
-    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29613")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     run = train(
         tiny_config, tmp_path / "two", "--launcher", "pytorch", *options,
         "train_dataloader.batch_size=2", prefix=torchrun,

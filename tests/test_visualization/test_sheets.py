@@ -50,7 +50,8 @@ def test_mask_sheet_shows_every_score_and_random():
 
 
 def test_loss_curve_joins_the_runs_of_a_work_directory(tmp_path):
-    for run, entries in {"a": [(1, 2.0), (2, 1.5), (3, 9.0)], "b": [(3, 1.2), (4, 1.0)]}.items():
+    runs = {"a": [(1, 2.0), (2, 1.5), (3, 9.0), (7, 9.0)], "b": [(3, 1.2), (4, 1.0)]}
+    for run, entries in runs.items():
         log = tmp_path / run / "vis_data" / "scalars.json"
         log.parent.mkdir(parents=True)
         lines = [json.dumps(dict(step=step, loss=loss)) for step, loss in entries]

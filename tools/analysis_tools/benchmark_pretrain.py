@@ -185,7 +185,10 @@ def measure_pipeline(args: argparse.Namespace) -> dict:
     with image_folder(args.data) as folder:
         loader_cfg.dataset.data_root = str(folder)
         loader_cfg.update(
-            batch_size=16, num_workers=args.workers, persistent_workers=args.workers > 0
+            batch_size=16,
+            num_workers=args.workers,
+            persistent_workers=args.workers > 0,
+            drop_last=False,
         )
         loader = Runner.build_dataloader(loader_cfg, seed=0)
         for _ in loader:  # workers start, files come into the cache

@@ -46,10 +46,13 @@ def main() -> None:
         state = {k: v for k, v in state.items() if k.startswith("backbone.")}
     state = {k: v.contiguous() for k, v in state.items()}
     meta = {"format": "pt", "mmspec_version": __version__, "source": args.source.name}
+    # Through another file: the tensors are mapped from the source, which may be the target.
+    part = args.target.with_name(f"{args.target.name}.part")
     if args.target.suffix == ".safetensors":
-        save_file(state, args.target, metadata=meta)
+        save_file(state, part, metadata=meta)
     else:
-        torch.save({"state_dict": state, "meta": meta}, args.target)
+        torch.save({"state_dict": state, "meta": meta}, part)
+    part.replace(args.target)
     print(f"{args.source}: {info.layout}")
     print(f"{args.target}: {len(state)} tensors, {sum(v.numel() for v in state.values()):,} values")
     for name, why in left_out.items():

@@ -111,7 +111,8 @@ def _livestock(canvas: Canvas, x: np.ndarray, y: np.ndarray) -> _Body:
         tip = (bag[0] + k * 1.1, bag[1] + 0.25)
         udder = _join(udder, _limb(x, y, (bag[0] + k, bag[1] + 0.1), tip, 0.035, 0.018))
     # The udder is bare and full of blood; a coat hides the skin elsewhere, thinner in patches.
-    bare = np.exp(np.minimum(-udder, 0) * rng.uniform(15, 50))
+    edge = udder + 0.02 * atlas.window(canvas.size, "rough", 1.0)
+    bare = np.exp(np.minimum(-edge, 0) * rng.uniform(8, 30))
     coat = rng.uniform(2.0, 7.0)
     thin = rng.uniform(0.6, 1.8) * atlas.window(canvas.size, "smooth", 1.2)
     core = SKIN + rng.uniform(2, 4) + (1 - bare) * (thin - coat)

@@ -45,7 +45,7 @@ def gain_control(raw: np.ndarray, rng: np.random.Generator, mode: str) -> np.nda
             ``fixed`` (a wide fixed range, hence a dark image).
 
     Returns:
-        (H, W) uint8, warm bright, but for one in 17 of ``linear`` and ``plateau``.
+        (H, W) uint8, warm bright, but for one in 25 of ``linear`` and ``plateau``.
     """
     counts = raw.astype(np.float32)
     # Most cameras let a part of the cold sky go black.
@@ -83,7 +83,7 @@ def gain_control(raw: np.ndarray, rng: np.random.Generator, mode: str) -> np.nda
     else:
         raise ValueError(f"mode={mode!r}: linear, centred, plateau or fixed")
     image = np.clip(np.round(image), 0, 255).astype(np.uint8)
-    return 255 - image if rng.random() < 0.06 and mode in ("linear", "plateau") else image
+    return 255 - image if rng.random() < 0.04 and mode in ("linear", "plateau") else image
 
 
 def expose_visible(radiance: np.ndarray, rng: np.random.Generator, sun: float) -> np.ndarray:

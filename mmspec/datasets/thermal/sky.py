@@ -11,8 +11,8 @@ from .structures import add_building, add_pole
 def sky_fields(canvas: Canvas, visible: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """Temperature (H, W) in Celsius and, if ``visible``, radiance (H, W, 3) of sky and clouds.
 
-    A clear sky is tens of Kelvin colder than air overhead and meets it at the horizon, where the
-    path through the air is long.
+    A clear sky is far colder than the air overhead and nears its temperature at the horizon, where
+    the path through it is long. The span is narrower than in nature: most cameras clip it.
     """
     rng, (rows, columns), camera = canvas.rng, canvas.size, canvas.camera
     up = (camera.centre[1] - np.arange(rows, dtype=np.float32) - 0.5) / camera.focal
@@ -63,11 +63,11 @@ def draw_skyline(canvas: Canvas, ground: Ground) -> None:
     # Distances in focal lengths, so that a longer lens looks at something farther away.
     far = focal / columns
 
-    def hedge(distance: float, leafy: bool = True) -> None:
+    def hedge(distance: float) -> None:
         """A line of trees at a distance hides the feet of what is behind it."""
         foot = horizon + canvas.camera.height * focal / distance
         tall = min(rng.uniform(4, 9) * focal / distance, 0.1 * rows)
-        add_ridge(canvas, foot - 0.3 * tall, tall, air + rng.normal(-0.8, 0.8), leafy, foot + 1)
+        add_ridge(canvas, foot - 0.3 * tall, tall, air + rng.normal(-0.8, 0.8), True, foot + 1)
 
     for z in np.sort(rng.uniform(90, 350, rng.integers(0, 10)) * far)[::-1]:
         x = rng.uniform(-0.55, 0.55) * columns * z / focal

@@ -47,7 +47,6 @@ def _add_wall(house: _House, start: np.ndarray, edge: np.ndarray, sunlit: float)
     """Windows, ledges, piers, doors and streaks on a wall from ``start`` along ``edge``."""
     canvas, rng, height = house.canvas, house.canvas.rng, house.height
     span = float(np.hypot(edge[0], edge[2]))
-
     shapes: list[np.ndarray] = []
     surfaces: list[int] = []
 
@@ -87,7 +86,7 @@ def _add_wall(house: _House, start: np.ndarray, edge: np.ndarray, sunlit: float)
         if not len(c):
             continue
         top = low + (house.head - 0.3) * storey
-        lamp = 0.7 if k == 2 and canvas.sun < 0.3 else 0.0
+        lamp = 0.7 if k == 2 and not canvas.sun else 0.0
         if big:
             fill(c - half * 1.12, c + half * 1.12, low - 0.12, top + 0.12, trim)
         fill(c - half, c + half, low, top, house.surface(kelvin, 1.0, True, lamp))
@@ -100,10 +99,11 @@ def _add_wall(house: _House, start: np.ndarray, edge: np.ndarray, sunlit: float)
             box, low = column[unit] + half * 0.4, level[unit] + 0.05 * storey
             fill(box, box + 0.9 / span, low, low + 0.6, material(rng.choice([-1.5, 5.0]), 1.2))
     if extra[1] < 0.3 and house.floors > 1:
-        rail = level[level > 0] if rng.random() < 0.3 else level[(level > 0) & (column < 0.5)]
-        left, right = column[: len(rail)] - half * 1.3, column[: len(rail)] + half * 1.3
-        fill(left, right, rail + 0.05, rail + 1.0, material(rng.normal(-0.5, 1), 1))
-        fill(left, right, rail - 0.1, rail + 0.05, material(-1.2, 0.35))
+        balcony = (level > 0) & (column < rng.choice([0.3, 0.6, 1.0]))
+        left, right = column[balcony] - half * 1.3, column[balcony] + half * 1.3
+        slab = level[balcony]
+        fill(left, right, slab + 0.05, slab + 1.0, material(rng.normal(-0.5, 1), 1))
+        fill(left, right, slab - 0.1, slab + 0.05, material(-1.2, 0.35))
     if extra[2] < 0.6:
         door = rng.uniform(0.05, 0.9, rng.integers(1, 4))
         fill(door, door + 1.3 / span, 0.0, 2.2, material(rng.normal(1.0, 1.5), 0.4))
@@ -247,7 +247,7 @@ def add_pole(canvas: Canvas, x: float, z: float, height: float, lamp: bool) -> N
     if lamp:
         arm = [(0, height * 0.97), (side * 0.6, height * 1.02), (side * 1.6, height * 1.03)]
         canvas.strokes(board.pixels(arm), steel, 0.07 * s)
-        lit = canvas.sun < 0.3
+        lit = not canvas.sun
         warmth = rng.uniform(1, 25) if lit else 2.0
         head = canvas.surface(
             Label.POLE, canvas.air + warmth, (0.9, 0.8, 0.6), emission=8.0 * lit, depth=depth

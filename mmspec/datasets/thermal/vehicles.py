@@ -204,7 +204,7 @@ def _finishes(canvas: Canvas, thing: int, running: bool, depth: float, at: np.nd
     # Paint is a fair mirror at 10 um: what faces up shows cold sky, what faces out warm ground.
     mirror, slope = rng.uniform(1.5, 5.0), rng.uniform(1.0, 4.5)
     cold = rng.uniform(1.0, 6.0) - 2 * running
-    lit = running and sun < 0.3
+    lit = running and not sun
     paint = any_colour(rng, 0.03, 0.8, rng.choice([0.05, 0.5]))
     grey, plastic = (0.7, 0.7, 0.62), rng.choice([0.3, 0.75])
     wheels = rng.uniform(3, 12) if running else 3 * sun
@@ -277,7 +277,7 @@ def add_vehicle(
     starts, parts = template.starts, template.parts
     for k in np.flatnonzero(shown):
         canvas.polygons(pixels[starts[k] : starts[k + 1]], surfaces[parts[k]])
-    if running and canvas.sun < 0.3:
+    if running and not canvas.sun:
         for b in (-0.7, 0.7):
             spots = np.array([(0, b * template.half, 0.65), (-7, b * template.half, 0)])
             (lamp, ahead), far = camera.project(origin + spots @ axes)

@@ -14,7 +14,7 @@ from mmspec.registry import TRANSFORMS
 class InformationAwareMask(BaseTransform):
     """Information-aware masking (InfMAE, section 4.1) of one image, in the loading worker.
 
-    Adds ``ids_keep``, (V,) int64, the numbers of the visible patches; pack it by
+    Adds ``ids_keep``, (V,) int64 array, the numbers of the visible patches; pack it by
     ``PackInputs(algorithm_keys=['ids_keep'])``. Scores are taken from ``img``, (H, W) or (H, W, C)
     gray levels 0..255, after cropping and flipping.
 
@@ -51,7 +51,7 @@ class InformationAwareMask(BaseTransform):
         scores = SCORES[self.score](torch.from_numpy(image)[None], self.patch_size)
         results["ids_keep"] = information_keep(
             scores, self.stride, self.mask_ratio, self.order, self.phase
-        )[0]
+        )[0].numpy()
         return results
 
 
@@ -73,5 +73,5 @@ class RandomPatchMask(BaseTransform):
     def transform(self, results: dict) -> dict:
         rows, columns = grid_of(*results["img"].shape[:2], self.patch_size)
         keep = visible_count(rows * columns, ratio=self.mask_ratio)
-        results["ids_keep"] = random_keep(1, rows * columns, keep)[0]
+        results["ids_keep"] = random_keep(1, rows * columns, keep)[0].numpy()
         return results

@@ -60,8 +60,9 @@ class ConvViT(BaseModule):
         arch: 'base' (the paper's), 'small', 'tiny', or a dict with ``embed_dims`` (three widths),
             ``depths`` (three), ``num_heads`` (of stage 3) and ``mlp_ratios`` (three).
         in_channels: image channels.
-        out_indices: which of (F1, F2, F3, F4) the dense forward returns. F4 is made by a 3x3
-            stride-2 convolution that pre-training does not have.
+        out_indices: which of (F1, F2, F3, F4) the dense forward returns; by default all, with
+            ``pretraining`` the first three. F4 is made by a 3x3 stride-2 convolution that
+            pre-training does not have.
         final_norm: apply the final LayerNorm to F3 (and so to F4).
         pretraining: build what masked pre-training alone uses: the two convolutions that bring F1
             and F2 to the patch grid, and the final norm.
@@ -76,14 +77,15 @@ class ConvViT(BaseModule):
             checkpoint.
     """
 
-    #: Parts of names whose tensors pre-training does not have.
+    #: Parts of names whose tensors pre-training does not have, and that fine-tuning does not need.
     new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w", "scale1", "scale2")
+    pretraining_only = ("fuse", "norm", "downsample")
 
     def __init__(
         self,
         arch: str | dict = "base",
         in_channels: int = 3,
-        out_indices: Sequence[int] = (0, 1, 2, 3),
+        out_indices: Sequence[int] | None = None,
         final_norm: bool = False,
         pretraining: bool = False,
         drop_path_rate: float = 0.0,
@@ -95,8 +97,12 @@ class ConvViT(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if out_indices is None:
+            out_indices = (0, 1, 2) if pretraining else (0, 1, 2, 3)
         if not set(out_indices) <= {0, 1, 2, 3} or list(out_indices) != sorted(set(out_indices)):
             raise ValueError(f"out_indices={out_indices}: increasing numbers out of 0, 1, 2, 3")
+        if pretraining and 3 in out_indices:
+            raise ValueError("pretraining=True has no F4: give out_indices=(0, 1, 2)")
         if not -1 <= frozen_stages <= 3:
             raise ValueError(f"frozen_stages={frozen_stages}: -1, 0, 1, 2 or 3")
         self.arch = resolve_arch(arch)
@@ -161,8 +167,11 @@ class ConvViT(BaseModule):
     def init_weights(self) -> None:
         """Xavier-uniform maps (convolution embeddings as flattened linear ones), as in MAE.
 
-        A checkpoint named by ``init_cfg`` is loaded afterwards.
+        Depth-wise convolutions start normal with std 0.02. A checkpoint named by ``init_cfg`` is
+        loaded afterwards; a second call changes nothing.
         """
+        if self.is_init:
+            return
         for module in self.modules():
             if isinstance(module, nn.Linear) or (
                 isinstance(module, nn.Conv2d) and module.groups == 1
@@ -226,7 +235,8 @@ class ConvViT(BaseModule):
         f2 = self._run(self.stages[1], self.embeds[1](f1, layout.downsample), layout)
         tokens = self.embeds[2](f2, layout.downsample)
         positions = sincos_positions(grid, self.embed_dims, self.pretrain_grid, x.device)
-        positions = positions.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
+        # In the weights' precision, which under autocast is that of the residual stream.
+        positions = positions.to(self.token_proj.weight.dtype).expand(tokens.shape[0], -1, -1)
         if isinstance(layout, VisibleLayout):
             positions = layout.mask.gather(positions)
             tokens = tokens.flatten(1, 3)

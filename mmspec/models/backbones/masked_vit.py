@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmpretrain.models.backbones import VisionTransformer
+from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, cat, nn
 
 from mmspec.masking import PatchMask
@@ -50,10 +51,12 @@ class MaskedViT(VisionTransformer):
         if mask is None:
             return super().forward(x)
         extra = self.num_extra_tokens
-        tokens = self.patch_embed(x)[0] + self.pos_embed[:, extra:]
-        tokens = mask.gather(tokens)
+        positions = resize_pos_embed(
+            self.pos_embed, self.patch_resolution, mask.grid, self.interpolate_mode, extra
+        )
+        tokens = mask.gather(self.patch_embed(x)[0] + positions[:, extra:])
         if self.cls_token is not None:
-            first = self.cls_token + self.pos_embed[:, :1]
+            first = self.cls_token + positions[:, :1]
             tokens = cat([first.expand(len(tokens), -1, -1), tokens], dim=1)
         for layer in self.layers:
             tokens = layer(tokens)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
-from mmpretrain.models.backbones.vit_sam import get_rel_pos
 from mmpretrain.models.utils import LayerScale
 from torch import Tensor, nn
 
@@ -57,7 +56,7 @@ class ConvBlock(nn.Module):
         self.proj_out = nn.Linear(dims, dims)
         self.scale1 = layer_scale(dims, layer_scale_init)
         self.norm2 = nn.LayerNorm(dims)
-        self.mlp = Mlp(dims, int(dims * mlp_ratio))
+        self.mlp = Mlp(dims, round(dims * mlp_ratio))
         self.scale2 = layer_scale(dims, layer_scale_init)
         self.drop_path = DropPath(drop_path)
 
@@ -102,14 +101,18 @@ class Attention(nn.Module):
     def _relative_bias(self, q: Tensor, grid: tuple[int, int]) -> Tensor:
         rows, columns = grid
         q = q.unflatten(2, grid)
-        along_rows = torch.einsum("bnhwc,hkc->bnhwk", q, self._table(self.rel_pos_h, rows, q))
-        along_columns = torch.einsum("bnhwc,wkc->bnhwk", q, self._table(self.rel_pos_w, columns, q))
+        along_rows = torch.einsum("bnhwc,hkc->bnhwk", q, _relative(self.rel_pos_h, rows, q))
+        along_columns = torch.einsum("bnhwc,wkc->bnhwk", q, _relative(self.rel_pos_w, columns, q))
         bias = along_rows[..., :, None] + along_columns[..., None, :]
         return bias.flatten(4).flatten(2, 3)
 
-    @staticmethod
-    def _table(table: Tensor, size: int, like: Tensor) -> Tensor:
-        return get_rel_pos(size, size, table).to(like.dtype)
+
+def _relative(table: Tensor, size: int, like: Tensor) -> Tensor:
+    """Rows of a table of relative positions for all pairs of ``size`` places: (size, size, C)."""
+    if table.shape[0] != 2 * size - 1:
+        table = F.interpolate(table.T[None], size=2 * size - 1, mode="linear")[0].T
+    places = torch.arange(size, device=table.device)
+    return table[places[:, None] - places + size - 1].to(like.dtype)
 
 
 class TransformerBlock(nn.Module):
@@ -129,7 +132,7 @@ class TransformerBlock(nn.Module):
         self.attn = Attention(dims, num_heads, rel_pos_grid)
         self.scale1 = layer_scale(dims, layer_scale_init)
         self.norm2 = nn.LayerNorm(dims, eps=1e-6)
-        self.mlp = Mlp(dims, int(dims * mlp_ratio))
+        self.mlp = Mlp(dims, round(dims * mlp_ratio))
         self.scale2 = layer_scale(dims, layer_scale_init)
         self.drop_path = DropPath(drop_path)
 

@@ -76,7 +76,9 @@ class InfMAEDecoder(BaseModule):
             rows, then columns, then channels.
         """
         x = mask.scatter(self.embed(tokens), self.mask_token)
-        x = x + sincos_positions(mask.grid, x.shape[-1], self.pretrain_grid, x.device).to(x.dtype)
+        positions = sincos_positions(mask.grid, x.shape[-1], self.pretrain_grid, x.device)
+        # In the weights' precision: under autocast the residual stream must not be half.
+        x = x + positions.to(self.mask_token.dtype)
         for block in self.blocks:
             x = block(x)
         return self.pred(self.norm(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
@@ -86,9 +87,11 @@ class InfMAE(BaseSelfSupervisor):
                 "no mask: add the transform mmspec.InformationAwareMask and "
                 "PackInputs(algorithm_keys=['ids_keep']) to the pipeline, or give InfMAE a masker"
             )
-        ids_keep = torch.stack([sample.ids_keep for sample in data_samples])
+        # Put together on the host: one copy to the device, not one a sample.
+        ids_keep = torch.from_numpy(np.stack([sample.ids_keep for sample in data_samples]))
         p = self.head.patch_size
-        return PatchMask.from_keep(ids_keep, (inputs.shape[-2] // p, inputs.shape[-1] // p))
+        grid = (inputs.shape[-2] // p, inputs.shape[-1] // p)
+        return PatchMask.from_keep(ids_keep.to(inputs.device, non_blocking=True), grid)
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Dense feature maps of whole images (B, C, H, W), as the backbone gives them."""
@@ -97,6 +100,10 @@ class InfMAE(BaseSelfSupervisor):
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Reconstruction loss of a batch of normalised images (B, C, H, W)."""
         mask = self.patch_mask(inputs, data_samples)
+        if mask.num_visible == mask.num_patches:
+            raise ValueError(
+                "nothing is masked, so there is nothing to learn: raise the mask ratio"
+            )
         prediction = self.neck(self.backbone(inputs, mask), mask)
         return {"loss": self.head.loss(prediction, inputs, mask.mask)}
 
