@@ -1,8 +1,8 @@
 """Models. Importing this module fills ``mmspec.registry.MODELS``."""
 
-from .backbones import ConvViT, MaskedViT
+from .backbones import ConvViT, MaskedSwin, MaskedViT
 from .heads import ReconstructionHead
-from .maskers import InformationMasker, RandomMasker
+from .maskers import InformationMasker, RandomMasker, UniformMasker
 from .necks import InfMAEDecoder
 from .selfsup import InfMAE, Reconstruction
 
@@ -11,8 +11,10 @@ __all__ = [
     "InfMAE",
     "InfMAEDecoder",
     "InformationMasker",
+    "MaskedSwin",
     "MaskedViT",
     "RandomMasker",
     "Reconstruction",
     "ReconstructionHead",
+    "UniformMasker",
 ]

@@ -1,6 +1,17 @@
 """Steps of data pipelines. Importing this module fills ``mmspec.registry.TRANSFORMS``."""
 
+from .labels import LabelError, LoadSegmentationLabels
 from .loading import LoadInfraredImageFromFile
 from .masking import InformationAwareMask, RandomPatchMask
+from .photometric import InfraredPhotometric
+from .rgbt import LoadRGBTImageFromFile
 
-__all__ = ["InformationAwareMask", "LoadInfraredImageFromFile", "RandomPatchMask"]
+__all__ = [
+    "InformationAwareMask",
+    "InfraredPhotometric",
+    "LabelError",
+    "LoadInfraredImageFromFile",
+    "LoadRGBTImageFromFile",
+    "LoadSegmentationLabels",
+    "RandomPatchMask",
+]

@@ -1,6 +1,7 @@
 """Encoders."""
 
 from .conv_vit import ConvViT
+from .masked_swin import MaskedSwin
 from .masked_vit import MaskedViT
 
-__all__ = ["ConvViT", "MaskedViT"]
+__all__ = ["ConvViT", "MaskedSwin", "MaskedViT"]

@@ -1,0 +1,51 @@
+# A tiny InfMAE encoder with a narrow UperNet on udder_seg (buffalo udders, 2 classes), for one CPU.
+_base_ = ["../_base_/seg_finetune.py", "../_base_/seg_upernet.py"]
+
+# Frequently modified
+data_root = "{{$MMSPEC_DATA:data}}/udder_seg"
+checkpoint = "work_dirs/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
+dataset = "mmspec.UdderDataset"
+num_classes = 2
+crop_size = (240, 320)  # the images are 480x640
+batch_size = 4
+num_workers = 1
+max_iters = 1000
+warmup_iters = 50
+val_interval = 250
+lr = 1e-3  # the paper's 1e-4 is for 240,000 iterations
+
+norm_cfg = dict(type="BN")
+model = dict(
+    data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
+    backbone=dict(
+        arch="tiny",
+        drop_path_rate=0.1,
+        init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
+    ),
+    decode_head=dict(
+        in_channels=[48, 96, 224, 224], channels=64, num_classes=num_classes, norm_cfg=norm_cfg
+    ),
+    auxiliary_head=dict(in_channels=224, channels=32, num_classes=num_classes, norm_cfg=norm_cfg),
+)
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].update(scale=crop_size[::-1])
+train_pipeline[3].update(crop_size=crop_size)
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].update(scale=crop_size[::-1])
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    dataset=dict(type=dataset, data_root=data_root, pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    num_workers=num_workers,
+    dataset=dict(type=dataset, data_root=data_root, pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(lr=lr))
+auto_scale_lr = dict(base_batch_size=batch_size)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=warmup_iters)
+param_scheduler[1].update(begin=warmup_iters, end=max_iters)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=val_interval))

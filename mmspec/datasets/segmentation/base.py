@@ -1,0 +1,264 @@
+"""What the segmentation data sets of mmspec have in common."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmengine.fileio import list_from_file
+from mmengine.logging import print_log
+from mmseg.datasets import BaseSegDataset
+
+from mmspec.datasets.infrared_folder import IMAGE_SUFFIXES, find_images
+from mmspec.datasets.transforms.labels import LabelCodes
+from mmspec.datasets.transforms.loading import LoadInfraredImageFromFile
+from mmspec.registry import DATASETS
+
+from .pairing import Fault, index_by_name, pair
+
+MODALITIES = {
+    "infrared": ("infrared_path",),
+    "visible": ("visible_path",),
+    "both": ("infrared_path", "visible_path"),
+}
+_ROLES = {
+    "infrared_path": "infrared image",
+    "visible_path": "visible image",
+    "seg_map_path": "label",
+}
+_NAMED_IN_AN_ERROR = 10
+
+
+@DATASETS.register_module()
+class InfraredSegDataset(BaseSegDataset):
+    """Infrared images, visible ones or aligned pairs, with a class for every pixel.
+
+    Any data set by config alone, and the base of those with a name. A subclass says where the files
+    lie (``LAYOUT``, ``SPLIT_LIST``), what the classes are (``METAINFO``) and which pixel values
+    stand for them (``LABEL_VALUES``; 0, 1, 2, ... in their order if it says nothing)::
+
+        dict(
+            type='mmspec.InfraredSegDataset',
+            data_root='data/mine',                    # images/train/*, labels/train/*
+            split='train',
+            metainfo=dict(classes=('background', 'leak'), palette=[[0, 0, 0], [255, 80, 0]]),
+            label_values={0: 0, 255: 1},
+            pipeline=...)
+
+    Files of one scene have the same name in each folder, with any image suffix; folders are
+    searched with their subfolders. Every image needs its label and every label its image. Names are
+    checked at the start; pixels when a sample is loaded, by ``LoadSegmentationLabels``.
+
+    A sample is ``dict(img_path, infrared_path, visible_path, seg_map_path, modality, label_codes,
+    label_map, reduce_zero_label=False, seg_fields=[])`` through ``pipeline``, with the paths that
+    the modality has; ``img_path`` is the infrared image, or else the visible one. Load the image by
+    ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(channels=3)`` if only infrared is
+    wanted, and the label by ``LoadSegmentationLabels``. The background is a class like the others
+    and counts in the mean.
+
+    Args:
+        data_root: Folder of the data set.
+        split: Part of the data set, as its folders or lists name it.
+        modality: 'infrared', 'visible' or 'both'.
+        data_prefix: Other folders than those of the class, under ``data_root``:
+            ``infrared_path``, ``visible_path``, ``seg_map_path``. '{split}' becomes the split.
+        ann_file: Text file under ``data_root``, one name a line, a suffix may be there or not:
+            then only these samples are used. The class's own list if not given.
+        label_values: Class index of each pixel value of the label files, where they differ from
+            those of the class; 255 as index means that such pixels are ignored.
+        metainfo: ``dict(classes=...)``: of a data set with classes of its own those alone, in that
+            order, and pixels of the others are ignored; of ``InfraredSegDataset`` its classes, with
+            a ``palette`` if that should not be drawn by lot.
+        indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
+            ``mmseg.datasets.BaseSegDataset``.
+
+    Raises:
+        FileNotFoundError: A folder or list is absent or empty, a list names an absent file, or an
+            image or label is without its counterpart. The message names the files.
+        ValueError: No classes, an unknown modality or key of ``data_prefix``, or a pipeline that
+            would misread images or labels.
+    """
+
+    LAYOUT: ClassVar[dict[str, str]] = dict(
+        infrared_path="images/{split}", seg_map_path="labels/{split}"
+    )
+    SPLIT_LIST: ClassVar[str] = ""
+    LABEL_VALUES: ClassVar[dict[int, int] | None] = None
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = "train",
+        modality: str = "infrared",
+        data_prefix: Mapping[str, str] | None = None,
+        ann_file: str | None = None,
+        *,
+        label_values: Mapping[int, int] | None = None,
+        metainfo: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+    ) -> None:
+        self.split = split
+        self.modality = modality
+        for key in data_prefix or {}:
+            self._check_choice("key of data_prefix", key, _ROLES)
+        folders = {**self.LAYOUT, **(data_prefix or {})}
+        present = [name for name, roles in MODALITIES.items() if set(roles) <= set(folders)]
+        self._check_choice("modality", modality, present)
+        ann_file = self.SPLIT_LIST if ann_file is None else ann_file
+        super().__init__(
+            ann_file=ann_file.replace("{split}", split),
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix={k: v.replace("{split}", split) for k, v in folders.items()},
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            lazy_init=True,
+            max_refetch=max_refetch,
+        )
+        self.label_codes = self._codes(label_values)
+        self._check_pipeline()
+        if not lazy_init:
+            self.full_init()
+
+    def load_data_list(self) -> list[dict]:
+        samples, faults = self.match_files()
+        if faults:
+            named = [f"\n  {fault.path}: {fault.reason}" for fault in faults[:_NAMED_IN_AN_ERROR]]
+            if len(faults) > len(named):
+                named.append(f"\n  and {len(faults) - len(named):,} more")
+            raise FileNotFoundError(
+                f"{type(self).__name__} in {self.data_root}, split {self.split!r}:"
+                f" {len(faults):,} names do not match, {len(samples):,} do; files of one scene"
+                f" carry one name in every folder{''.join(named)}"
+            )
+        if not samples:
+            raise FileNotFoundError(
+                f"{type(self).__name__} in {self.data_root}: split {self.split!r} is empty"
+            )
+        return samples
+
+    def match_files(self) -> tuple[list[dict], list[Fault]]:
+        """Complete samples, and the files and names that have no counterpart.
+
+        Raises:
+            FileNotFoundError: A folder or list is absent or empty.
+        """
+        listed = self._listed_names()
+        roles = [*MODALITIES[self.modality], "seg_map_path"]
+        found, faults = {}, []
+        for role in roles:
+            found[_ROLES[role]], clashes = self._index(role, listed)
+            faults += clashes
+        matched, unmatched = pair(
+            found,
+            self._names(found, listed),
+            {_ROLES[role]: self.data_prefix[role] for role in roles},
+            self.ann_file,
+        )
+        return [self._sample(paths) for paths in matched], faults + unmatched
+
+    def get_data_info(self, idx: int) -> dict:
+        return super().get_data_info(idx) | dict(label_codes=self.label_codes)
+
+    def _index(self, role: str, listed: list[str] | None) -> tuple[dict[str, str], list[Fault]]:
+        """Full paths of one role by name; ``listed`` are the names of the split, if it has any."""
+        folder = self.data_prefix[role]
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(
+                f"{type(self).__name__}, split {self.split!r}: no folder {folder!r}; check"
+                f" data_root and split, or name it by data_prefix=dict({role}=...)"
+            )
+        return index_by_name(folder, find_images(folder))
+
+    def _names(
+        self, found: Mapping[str, Mapping[str, str]], listed: list[str] | None
+    ) -> Iterable[str]:
+        """Names of the samples; without a list all that occur in any folder."""
+        return sorted(set().union(*found.values())) if listed is None else listed
+
+    def _listed_names(self) -> list[str] | None:
+        """Names in the list of the split, without suffixes; None without a list."""
+        if not self.ann_file:
+            return None
+        if not os.path.isfile(self.ann_file):
+            raise FileNotFoundError(
+                f"no list {self.ann_file!r} of split {self.split!r}: check data_root, split and"
+                " ann_file"
+            )
+        lines = [line.strip() for line in list_from_file(self.ann_file)]
+        names = [_without_image_suffix(line) for line in lines if line]
+        if not names:
+            raise FileNotFoundError(f"{self.ann_file}: an empty list, split {self.split!r}")
+        return names
+
+    def _sample(self, paths: Mapping[str, str]) -> dict:
+        images = {role: paths[_ROLES[role]] for role in MODALITIES[self.modality]}
+        return dict(
+            img_path=next(iter(images.values())),
+            **images,
+            seg_map_path=paths[_ROLES["seg_map_path"]],
+            modality=self.modality,
+            label_map=self.label_map,
+            reduce_zero_label=False,
+            seg_fields=[],
+        )
+
+    def _codes(self, label_values: Mapping[int, int] | None) -> LabelCodes:
+        classes = self.METAINFO.get("classes") or self.metainfo.get("classes")
+        if not classes:
+            raise ValueError(
+                f"{type(self).__name__}: no classes; give"
+                " metainfo=dict(classes=('background', ...))"
+            )
+        values = label_values or self.LABEL_VALUES or {i: i for i in range(len(classes))}
+        checked = LabelCodes(tuple(classes), values, self.ignore_index)
+        if self.label_map is None:
+            return checked
+        chosen = self.label_map | {self.ignore_index: self.ignore_index}
+        return LabelCodes(
+            tuple(self.metainfo["classes"]),
+            {value: chosen[index] for value, index in checked.codes.items()},
+            self.ignore_index,
+        )
+
+    def _check_pipeline(self) -> None:
+        for step in self.pipeline.transforms:
+            name = f"{type(self).__name__}: {type(step).__name__} in the pipeline"
+            if isinstance(step, LoadAnnotations):
+                raise ValueError(
+                    f"{name} does not check labels, and takes 255 for 'ignore' whatever the data"
+                    " set means by it; use dict(type='mmspec.LoadSegmentationLabels')"
+                )
+            if self._misreads(step):
+                raise ValueError(
+                    f"{name} does not load what modality={self.modality!r} means; use"
+                    " dict(type='mmspec.LoadRGBTImageFromFile')"
+                )
+
+    def _misreads(self, step: Callable) -> bool:
+        """Whether a loading step would take another image than the modality asks for."""
+        if self.modality == "both":
+            return isinstance(step, (LoadImageFromFile, LoadInfraredImageFromFile))
+        return self.modality == "visible" and isinstance(step, LoadInfraredImageFromFile)
+
+    def _check_choice(self, what: str, choice: str, known: Iterable[str]) -> None:
+        if choice not in known:
+            raise ValueError(
+                f"{type(self).__name__}: {what} {choice!r}; known: {', '.join(map(repr, known))}"
+            )
+
+    def _log(self, message: str) -> None:
+        print_log(f"{type(self).__name__}: {message}", logger="current", level=logging.INFO)
+
+
+def _without_image_suffix(name: str) -> str:
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name

@@ -1,0 +1,199 @@
+"""Load the class of every pixel from a label image."""
+
+import io
+from collections.abc import Mapping
+
+import cv2
+import mmengine.fileio as fileio
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, UnidentifiedImageError
+
+from mmspec.registry import TRANSFORMS
+
+_UNKNOWN = 254  # of LabelCodes' table: a value that no class has
+_PNG = b"\x89PNG\r\n\x1a\n"
+_SCALED_BY_DECODERS = {2: 85, 4: 17}  # 2- and 4-bit gray PNG are stretched to 0..255
+
+
+class LabelError(ValueError):
+    """A label image that cannot be used; the message names it and what is wrong.
+
+    ``reason`` is what is wrong alone, for reports that name the file elsewhere.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or message
+
+
+def _label_error(name: str, reason: str) -> LabelError:
+    return LabelError(f"{name}: {reason}", reason)
+
+
+class LabelCodes:
+    """What the pixel values of a data set's label images mean.
+
+    Args:
+        classes: Names of the classes, at most 254.
+        codes: Class index of each pixel value that may occur, values from 0 to 65535;
+            ``ignore_index`` where the pixel counts neither in the loss nor in the metric.
+        ignore_index: 255, as everywhere in mmseg.
+    """
+
+    def __init__(
+        self, classes: tuple[str, ...], codes: Mapping[int, int], ignore_index: int = 255
+    ) -> None:
+        if len(classes) > _UNKNOWN:
+            raise ValueError(f"{len(classes)} classes; at most {_UNKNOWN} fit into uint8 labels")
+        self.codes = {int(value): int(index) for value, index in codes.items()}
+        for value, index in self.codes.items():
+            if not 0 <= value < 65536 or not (0 <= index < len(classes) or index == ignore_index):
+                raise ValueError(
+                    f"label_values: value {value} as class {index}; values go from 0 to 65535 and"
+                    f" classes from 0 to {len(classes) - 1}, or {ignore_index} for pixels to ignore"
+                )
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self._table = np.full(65536, _UNKNOWN, np.uint8)
+        for value, index in self.codes.items():
+            self._table[value] = index
+
+    def decode(self, values: np.ndarray, name: str) -> np.ndarray:
+        """Class indices of pixel values.
+
+        Args:
+            values: (H, W), an integer type.
+            name: What errors call the file.
+
+        Returns:
+            (H, W) uint8.
+
+        Raises:
+            LabelError: Values that no class has; with the values and how many pixels hold them.
+        """
+        if values.dtype == np.uint8:
+            labels = cv2.LUT(values, self._table[:256])
+        else:
+            labels = self._table[values.clip(0, 65535)]
+            labels[(values < 0) | (values > 65535)] = _UNKNOWN
+        unknown = labels == _UNKNOWN
+        if unknown.any():
+            found, counts = np.unique(values[unknown], return_counts=True)
+            listed = [f"{value} ({count:,} pixels)" for value, count in zip(found[:8], counts)]
+            raise _label_error(
+                name,
+                f"{counts.sum():,} of {values.size:,} pixels hold values outside the"
+                f" {len(self.classes)} classes: {', '.join(listed)}"
+                + (f" and {len(found) - 8} more values" if len(found) > 8 else "")
+                + f"; allowed: {self}",
+            )
+        return labels
+
+    def __str__(self) -> str:
+        meaning = {
+            value: "ignored" if index == self.ignore_index else self.classes[index]
+            for value, index in self.codes.items()
+        }
+        return ", ".join(f"{value} {meaning[value]}" for value in sorted(meaning))
+
+
+def read_label_values(data: bytes, name: str) -> np.ndarray:
+    """Pixel values of a label image as the file holds them.
+
+    8- and 16-bit gray is read as it is; of a palette image the indices are the values, its colours
+    are decoration; three equal channels are one. A coloured picture of a label is refused, and so
+    is JPEG, whose compression invents values along every edge.
+
+    Args:
+        data: The file's bytes.
+        name: What errors call the file.
+
+    Returns:
+        (H, W) uint8, uint16 or int32.
+
+    Raises:
+        LabelError: Not an image, damaged, JPEG, coloured, transparent or of floating point.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            kind, mode = image.format, image.mode
+            values = np.array(image)
+    except UnidentifiedImageError:
+        raise _label_error(name, f"not an image (it begins with {data[:24]!r})") from None
+    except Exception as error:  # on damaged bytes decoders raise whatever they trip over
+        raise _label_error(
+            name, f"cannot be read as an image ({error or type(error).__name__})"
+        ) from None
+    if kind == "JPEG":
+        raise _label_error(name, "a JPEG label: its compression changes class numbers; use PNG")
+    if mode == "RGB" and not _deep(data) and (values == values[..., :1]).all():
+        values = values[..., 0]
+    if values.ndim != 2:
+        colours = len(np.unique(values.reshape(-1, values.shape[-1]), axis=0))
+        raise _label_error(
+            name,
+            f"a picture of a label ({mode}, {colours} colours), not class numbers in one channel;"
+            " look for another folder of labels, or convert the colours to class numbers",
+        )
+    if values.dtype.kind == "f":
+        raise _label_error(name, "labels of floating point; save class numbers as 8-bit PNG")
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if data.startswith(_PNG) and data[25] == 0:
+        values //= _SCALED_BY_DECODERS.get(data[24], 1)
+    return values
+
+
+def _deep(data: bytes) -> bool:
+    """Whether a PNG has 16 bits a channel, of which Pillow keeps 8 in colour images."""
+    return data.startswith(_PNG) and data[24] == 16
+
+
+@TRANSFORMS.register_module()
+class LoadSegmentationLabels(BaseTransform):
+    """Load and check the label image of a segmentation data set of mmspec.
+
+    It takes the place of mmseg's ``LoadAnnotations``, which casts any depth to 8 bits, lets values
+    outside the classes pass (they end in a CUDA assertion or vanish from the metric) and leaves a
+    label of another size to fail inside the loss. May stand before or after a resize of the image.
+
+    Required keys: ``seg_map_path``, ``label_codes``; ``ori_shape`` of the image, where it is there.
+    Added keys: ``gt_seg_map`` (H, W) uint8, class indices; its name in ``seg_fields``.
+
+    Args:
+        backend_args: Of mmengine's file backend.
+
+    Raises:
+        LabelError: The file cannot be opened or read, holds values outside the classes, or has
+            another size than its image.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        if "label_codes" not in results:
+            raise KeyError(
+                "LoadSegmentationLabels: no 'label_codes' in the sample; it reads labels of"
+                " mmspec's segmentation data sets, for others use mmseg's LoadAnnotations"
+            )
+        name = str(results["seg_map_path"])
+        try:
+            data = bytes(fileio.get(name, backend_args=self.backend_args))
+        except OSError as error:
+            raise _label_error(name, f"cannot be opened ({error})") from None
+        values = read_label_values(data, name)
+        shape = results.get("ori_shape", values.shape)[:2]
+        if tuple(shape) != values.shape:
+            raise _label_error(
+                name,
+                f"the label is {values.shape[1]} x {values.shape[0]} pixels, its image"
+                f" {results['img_path']} is {shape[1]} x {shape[0]}",
+            )
+        results["gt_seg_map"] = results["label_codes"].decode(values, name)
+        results.setdefault("seg_fields", []).append("gt_seg_map")
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(backend_args={self.backend_args})"

@@ -1,0 +1,116 @@
+"""Augment gray levels the way infrared cameras differ."""
+
+import math
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmspec.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class InfraredPhotometric(BaseTransform):
+    """Change gain, offset, gamma and noise of an infrared image, in place of colour jitter.
+
+    A scene's gray levels depend on the camera's automatic gain and level, its display curve and its
+    noise more than on temperature. Each of the four is applied with probability ``prob``, in this
+    order: gain about the image's mean level, offset, clipping to 0..255, gamma, Gaussian noise,
+    clipping. Offset and noise are in units of the image's contrast, the standard deviation of its
+    gray levels: what a bright frame hardly shows would blot out a night scene of 30 levels.
+
+    One draw holds for the whole image and for all its channels, so equal ones stay equal. Draws
+    come from NumPy's global generator, as in mmseg's transforms.
+
+    Modified keys: ``img``, (H, W) or (H, W, C) uint8, stays uint8.
+
+    Args:
+        gain: Range of the factor on differences from the mean level, drawn uniformly in its
+            logarithm.
+        offset: Range of what is added, in standard deviations of the image.
+        gamma: Range of the exponent on levels in [0, 1], drawn uniformly in its logarithm.
+        noise: Range of the noise's standard deviation, in those of the image.
+        prob: Probability of each of the four.
+
+    Raises:
+        ValueError: A range or probability that makes no sense.
+        TypeError: An image that is not uint8.
+    """
+
+    def __init__(
+        self,
+        gain: tuple[float, float] = (0.7, 1.4),
+        offset: tuple[float, float] = (-0.5, 0.5),
+        gamma: tuple[float, float] = (0.75, 1.33),
+        noise: tuple[float, float] = (0, 0.15),
+        prob: float = 0.5,
+    ) -> None:
+        for name, (low, high), least in (
+            ("gain", gain, 1e-3),
+            ("offset", offset, -math.inf),
+            ("gamma", gamma, 1e-3),
+            ("noise", noise, 0),
+        ):
+            if not least <= low <= high:
+                raise ValueError(
+                    f"{name} must be (low, high) with {least} <= low <= high, got {(low, high)}"
+                )
+        if not 0 <= prob <= 1:
+            raise ValueError(f"prob must be in [0, 1], got {prob}")
+        self.gain, self.offset, self.gamma, self.noise = gain, offset, gamma, noise
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        img = results["img"]
+        if img.dtype != np.uint8:
+            raise TypeError(
+                f"InfraredPhotometric: img is {img.dtype}, uint8 is needed; place it"
+                " before a conversion to float"
+            )
+        img = np.ascontiguousarray(img)
+        (mean,), (contrast,) = (x[0] for x in cv2.meanStdDev(img.reshape(len(img), -1)))
+        curve = self._draw_curve(mean, contrast)
+        noise = self._draw(np.random.uniform, self.noise)
+        changed = cv2.LUT(img, np.rint(curve).clip(0, 255).astype(np.uint8))
+        if noise:
+            changed = _add_noise(changed, noise * contrast)
+        results["img"] = changed.reshape(img.shape)  # OpenCV drops a last axis of one
+        return results
+
+    def _draw_curve(self, mean: float, contrast: float) -> np.ndarray:
+        """(256,) float64: what each gray level becomes."""
+        gain = self._draw(_log_uniform, self.gain)
+        offset = self._draw(np.random.uniform, self.offset)
+        gamma = self._draw(_log_uniform, self.gamma)
+        curve = np.arange(256.0)
+        if gain is not None:
+            curve = mean + gain * (curve - mean)
+        if offset is not None:
+            curve = curve + offset * contrast
+        if gamma is not None:
+            curve = 255 * (curve.clip(0, 255) / 255) ** gamma
+        return curve
+
+    def _draw(self, distribution, limits: tuple[float, float]) -> float | None:
+        return distribution(*limits) if np.random.random() < self.prob else None
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(gain={self.gain}, offset={self.offset}, gamma={self.gamma},"
+            f" noise={self.noise}, prob={self.prob})"
+        )
+
+
+def _log_uniform(low: float, high: float) -> float:
+    return float(np.exp(np.random.uniform(np.log(low), np.log(high))))
+
+
+def _add_noise(img: np.ndarray, std: float) -> np.ndarray:
+    """Add the same whole-level Gaussian noise to every channel, saturating."""
+    # A generator of its own: the global one has no float32 and takes twice as long.
+    generator = np.random.default_rng(np.random.randint(2**31))
+    noise = generator.standard_normal(img.shape[:2], np.float32) * np.float32(std)
+    noise = np.rint(noise, out=noise).astype(np.int16)
+    if img.ndim == 3:
+        noise = cv2.merge([noise] * img.shape[2])
+    return cv2.add(img, noise, dtype=cv2.CV_8U)

@@ -1,0 +1,126 @@
+"""Load the image of a sample that has an infrared and a visible side."""
+
+import io
+
+import mmengine.fileio as fileio
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, UnidentifiedImageError
+
+from mmspec.datasets.image_io import DEFAULT_PERCENTILES, UnreadableImageError, cannot_open
+from mmspec.registry import TRANSFORMS
+
+from .loading import LoadInfraredImageFromFile
+
+
+@TRANSFORMS.register_module()
+class LoadRGBTImageFromFile(BaseTransform):
+    """Load the infrared image, the visible one or both, as the data set's ``modality`` says.
+
+    ===========  ==========  ==================================================
+    modality     ``img``     channels
+    ===========  ==========  ==================================================
+    'infrared'   (H, W, 3)   gray, three times
+    'visible'    (H, W, 3)   blue, green, red, as mmcv's ``LoadImageFromFile``
+    'both'       (H, W, 6)   gray three times, then red, green, blue
+    ===========  ==========  ==================================================
+
+    mmseg's data preprocessor swaps blue and red (``bgr_to_rgb=True``) of three channels only, so
+    with six they are in the order of its means already.
+
+    Required keys: ``modality``; ``infrared_path``, ``visible_path`` or both. With
+    ``infrared_in_alpha=True`` infrared is the fourth channel of the file ``img_path`` (MFNet).
+    Added keys: ``img``, uint8; ``img_shape`` and ``ori_shape``, both (H, W).
+
+    Args:
+        value_range: Raw values that become 0 and 255, for infrared of more than 8 bits.
+        percentiles: Used without ``value_range``: percentiles of an image that become 0 and 255.
+        backend_args: Of mmengine's file backend.
+
+    Raises:
+        UnreadableImageError: A file cannot be opened or read, has no fourth channel where infrared
+            should be, or the two images of a pair differ in size.
+    """
+
+    def __init__(
+        self,
+        value_range: tuple[float, float] | None = None,
+        percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+        backend_args: dict | None = None,
+    ) -> None:
+        self.value_range = value_range
+        self.percentiles = percentiles
+        self.backend_args = backend_args
+        self._load_infrared = LoadInfraredImageFromFile(
+            min_size=0,
+            value_range=value_range,
+            percentiles=percentiles,
+            backend_args=backend_args,
+        )
+
+    def transform(self, results: dict) -> dict:
+        gray, visible = self._sides(results)
+        if gray is None:
+            img = np.ascontiguousarray(visible[..., ::-1])
+        else:
+            img = np.repeat(gray[..., None], 3, axis=2)
+            if visible is not None:
+                _check_aligned(results, img, visible)
+                img = np.concatenate([img, visible], axis=2)
+        results["img"] = img
+        results["img_shape"] = results["ori_shape"] = img.shape[:2]
+        return results
+
+    def _sides(self, results: dict) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(H, W) gray and (H, W, 3) visible, red first; None for what is not asked for."""
+        modality = results["modality"]
+        if results.get("infrared_in_alpha", False):
+            gray, visible = self._four_channels(str(results["img_path"]))
+            return {
+                "infrared": (gray, None),
+                "visible": (None, visible),
+                "both": (gray, visible),
+            }[modality]
+        gray = visible = None
+        if modality != "visible":
+            gray = self._load_infrared(dict(img_path=results["infrared_path"]))["img"]
+        if modality != "infrared":
+            visible = np.array(self._decode(str(results["visible_path"])).convert("RGB"))
+        return gray, visible
+
+    def _four_channels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        image = self._decode(name)
+        if image.mode != "RGBA":
+            reason = f"mode {image.mode}, no fourth channel that holds the infrared image"
+            raise UnreadableImageError(f"{name}: {reason}", reason)
+        return np.array(image.getchannel("A")), np.array(image)[..., :3]
+
+    def _decode(self, name: str) -> Image.Image:
+        try:
+            data = fileio.get(name, backend_args=self.backend_args)
+        except OSError as error:
+            raise cannot_open(name, error) from None
+        try:
+            image = Image.open(io.BytesIO(bytes(data)))
+            image.load()
+        except Exception as error:  # on damaged bytes decoders raise whatever they trip over
+            reason = f"cannot be read as an image ({error or type(error).__name__})"
+            if isinstance(error, UnidentifiedImageError):
+                reason = f"not an image (it begins with {bytes(data[:24])!r})"
+            raise UnreadableImageError(f"{name}: {reason}", reason) from None
+        return image
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(value_range={self.value_range},"
+            f" percentiles={self.percentiles}, backend_args={self.backend_args})"
+        )
+
+
+def _check_aligned(results: dict, img: np.ndarray, visible: np.ndarray) -> None:
+    if visible.shape != img.shape:
+        reason = (
+            f"{img.shape[1]} x {img.shape[0]} pixels, its visible image {results['visible_path']}"
+            f" {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
+        )
+        raise UnreadableImageError(f"{results['infrared_path']}: {reason}", reason)

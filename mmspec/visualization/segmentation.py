@@ -1,0 +1,137 @@
+"""Predicted and true classes over infrared images."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mmspec.evaluation.segmentation import BACKGROUND
+
+from .reconstruction import display_gain, titled_grid, to_display
+
+IGNORED = 255
+#: Hues far from each other and from gray, all as light as a warm object is in infrared.
+COLOURS = (
+    (255, 70, 60),
+    (40, 190, 255),
+    (255, 210, 0),
+    (60, 220, 90),
+    (230, 80, 255),
+    (255, 140, 20),
+    (0, 235, 215),
+    (130, 120, 255),
+)
+_OPACITY = 0.45
+
+
+def infrared_palette(num_classes: int, background: int | None = 0) -> np.ndarray:
+    """Colours that stand out on gray: (num_classes, 3) uint8; black for the background's class.
+
+    A data set's own palette is made for colour images and label files; half of MSRS's colours, for
+    one, are too dark to be seen over an infrared image. Beyond the hand-picked colours hues follow
+    the golden angle.
+
+    Args:
+        num_classes: number of classes.
+        background: index of the class that is not tinted, or None.
+    """
+    palette = np.zeros((num_classes, 3), dtype=np.uint8)
+    tinted = [i for i in range(num_classes) if i != background]
+    for rank, index in enumerate(tinted):
+        if rank < len(COLOURS):
+            palette[index] = COLOURS[rank]
+        else:
+            hue = rank * 0.381966 % 1
+            lightness = (0.55, 0.7, 0.45)[rank % 3]
+            palette[index] = [round(255 * c) for c in colorsys.hls_to_rgb(hue, lightness, 0.85)]
+    return palette
+
+
+def background_of(classes: Sequence[str]) -> int | None:
+    """Index of the class called background (or unlabeled), if there is one."""
+    return next((i for i, name in enumerate(classes) if name.lower() in BACKGROUND), None)
+
+
+def label_overlay(
+    shown: np.ndarray, labels: np.ndarray, palette: np.ndarray, background: int | None = 0
+) -> np.ndarray:
+    """A picture tinted by class, with a line around every region.
+
+    Args:
+        shown: (H, W, 3) uint8.
+        labels: (H, W) class indices; 255, ignored pixels, are darkened.
+        palette: (classes, 3) uint8.
+        background: index of the class that is not tinted, or None.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    ignored = labels == IGNORED
+    colours = palette[np.where(ignored, 0, labels)].astype(np.float32)
+    tinted = ~ignored & (labels != (-1 if background is None else background))
+    edge = np.zeros(labels.shape, dtype=bool)
+    below, right = labels[:-1] != labels[1:], labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= below
+    edge[1:] |= below
+    edge[:, :-1] |= right
+    edge[:, 1:] |= right
+    opacity = np.where(edge, 1.0, _OPACITY)[..., None] * tinted[..., None]
+    picture = shown * (1 - opacity) + colours * opacity
+    picture[ignored] *= 0.35
+    return picture.round().astype(np.uint8)
+
+
+def segmentation_picture(
+    image: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: Sequence[str]
+) -> np.ndarray:
+    """Input, prediction and truth side by side, above the names of the classes that occur.
+
+    Args:
+        image: (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they
+            are.
+        prediction: (H, W) class indices.
+        truth: (H, W) class indices, 255 ignored; or None, and its column is left out.
+        classes: names of all classes.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    shown = to_display(image, display_gain(image)) if image.ndim == 2 else image
+    background = background_of(classes)
+    palette = infrared_palette(len(classes), background)
+    columns = {"input": shown, "prediction": label_overlay(shown, prediction, palette, background)}
+    present = set(np.unique(prediction))
+    if truth is not None:
+        columns["truth"] = label_overlay(shown, truth, palette, background)
+        present |= set(np.unique(truth))
+    sheet = titled_grid([list(columns.values())], tuple(columns))
+    entries = [
+        (classes[i], tuple(palette[i].tolist()))
+        for i in sorted(present - {IGNORED})
+        if i != background
+    ]
+    if IGNORED in present:
+        entries.append(("ignored", (60, 60, 60)))
+    return np.concatenate([sheet, _legend(entries, sheet.shape[1])])
+
+
+def _legend(entries: list[tuple[str, tuple[int, ...]]], width: int) -> np.ndarray:
+    """Coloured squares with names, in as many lines as they need: (h, width, 3) uint8."""
+    font = ImageFont.load_default()
+    places, x, line = [], 6, 0
+    for name, colour in entries:
+        needed = 34 + int(font.getlength(name))
+        if x + needed > width and x > 6:
+            x, line = 6, line + 1
+        places.append((x, line, name, colour))
+        x += needed
+    strip = Image.new("RGB", (width, 20 * (line + 1) if entries else 0), (250, 250, 250))
+    draw = ImageDraw.Draw(strip)
+    for x, line, name, colour in places:
+        top = 20 * line + 3
+        draw.rectangle((x, top, x + 12, top + 12), fill=colour)
+        draw.text((x + 18, top), name, fill=(20, 20, 20), font=font)
+    return np.asarray(strip)

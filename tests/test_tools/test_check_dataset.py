@@ -1,0 +1,234 @@
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/check_dataset.py"
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def eyes(root, count=3, size=(30, 40)):
+    """Iris in the first row of each label, a pupil in the last one alone."""
+    for i in range(count):
+        labels = np.zeros(size, np.uint8)
+        labels[0] = 1
+        labels[1, 0] = 2 * (i == count - 1)
+        gray = np.linspace(50, 200, size[0] * size[1]).reshape(size).astype(np.uint8)
+        write(root / "images/train" / f"{i}.png", gray)
+        write(root / "labels/train" / f"{i}.png", labels)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*arguments, workers=1):
+        argv = [str(TOOL), *map(str, arguments), "--workers", str(workers)]
+        monkeypatch.setattr(sys, "argv", argv)
+        status = 0
+        try:
+            runpy.run_path(str(TOOL), run_name="__main__")
+        except SystemExit as error:
+            status = error.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+@pytest.mark.parametrize(("name", "workers"), [("EyeDataset", 1), ("mmspec.EyeDataset", 2)])
+def test_a_sound_data_set(tmp_path, run, name, workers):
+    eyes(tmp_path)
+    status, out, _ = run(name, tmp_path, "--out", tmp_path / "new/sheet.png", workers=workers)
+    assert status == 0
+    lines = [line.split() for line in out.splitlines()]
+    assert "3 samples, 3 without a fault; 0 names without a counterpart" in out
+    assert ["3", "infrared", "images:", "PNG,", "8-bit", "gray"] in lines
+    assert ["3", "labels:", "PNG,", "8-bit", "gray"] in lines
+    assert ["3", "images", "of", "40", "x", "30", "pixels"] in lines
+    assert ["background", "3,479", "96.64%", "3"] in lines
+    assert ["iris", "120", "3.33%", "3"] in lines
+    assert ["pupil", "1", "0.03%", "1"] in lines
+    assert "no fault found" in out and "(ignored)" not in out and "note:" not in out
+    with Image.open(tmp_path / "new/sheet.png") as sheet:
+        assert sheet.mode == "RGB" and sheet.width == 4 + 4 * 324
+
+
+def test_every_problem_is_listed_by_file_and_the_status_is_1(tmp_path, run):
+    eyes(tmp_path, count=7)
+    images, labels = tmp_path / "images/train", tmp_path / "labels/train"
+    (images / "0.png").write_text("no picture")
+    (labels / "1.png").write_bytes((labels / "1.png").read_bytes()[:50])
+    write(labels / "2.png", np.full((30, 40), 7, np.uint8))
+    write(labels / "3.png", np.zeros((40, 30), np.uint8))
+    (labels / "4.png").unlink()
+    (images / "5.png").unlink()
+    status, out, _ = run("EyeDataset", tmp_path, "--out", tmp_path / "sheet.png")
+    assert status == "error: EyeDataset has 6 faults, listed above"
+    wrong = [line for line in out.splitlines() if line.startswith("fault: ")]
+    beginnings = [
+        f"fault: {images}/4.png: infrared image with no label in ",
+        f"fault: {labels}/5.png: label with no infrared image in ",
+        f"fault: {images}/0.png: not a JPEG, PNG, TIFF or BMP file",
+        f"fault: {labels}/1.png: cannot be read as an image",
+        f"fault: {labels}/2.png: 1,200 of 1,200 pixels hold values outside the 3 classes: 7 ",
+        f"fault: {labels}/3.png: the label is 30 x 40 pixels, its image ",
+    ]
+    assert len(wrong) == len(beginnings)
+    for line, beginning in zip(wrong, beginnings):
+        assert line.startswith(beginning)
+    assert "5 samples, 1 without a fault; 2 names without a counterpart" in out
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_no_sheet_of_faulty_samples_alone(tmp_path, run):
+    eyes(tmp_path, count=1)
+    write(tmp_path / "labels/train/0.png", np.full((30, 40), 7, np.uint8))
+    status, out, _ = run("EyeDataset", tmp_path, "--out", tmp_path / "sheet.png")
+    assert status == "error: EyeDataset has 1 faults, listed above"
+    assert "no picture" in out and not (tmp_path / "sheet.png").exists()
+
+
+def test_other_arguments_of_the_class(tmp_path, run):
+    eyes(tmp_path)
+    (tmp_path / "labels/train").rename(tmp_path / "truth")
+    write(tmp_path / "truth/0.png", np.full((30, 40), 255, np.uint8))
+    status, out, _ = run(
+        "EyeDataset", tmp_path, "--options", "data_prefix.seg_map_path=truth", "label_values.0=0",
+        "label_values.1=1", "label_values.2=2", "label_values.255=255",
+    )  # fmt: skip
+    assert status == 0
+    assert ["(ignored)", "1,200", "33.33%", "1"] in [line.split() for line in out.splitlines()]
+
+
+def pairs(root, visible_size=(30, 40)):
+    for i in range(2):
+        write(root / "test/ir" / f"{i}.png", np.full((30, 40), 60 + i, np.uint8))
+        write(root / "test/vi" / f"{i}.png", np.full((*visible_size, 3), (200, 90, 10), np.uint8))
+        write(root / "test/Segmentation_labels" / f"{i}.png", np.full((30, 40), i, np.uint8))
+
+
+@pytest.mark.parametrize("modality", ["visible", "both"])
+def test_pairs(tmp_path, run, modality):
+    pairs(tmp_path)
+    status, out, _ = run(
+        "MSRSDataset", tmp_path, "--split", "test", "--out", tmp_path / "s.png",
+        "--options", f"modality={modality}",
+    )  # fmt: skip
+    assert status == 0
+    assert "2  visible images: PNG, 8-bit colour" in out
+    assert ("2  infrared images: PNG, 8-bit gray" in out) == (modality == "both")
+    assert "note: no pixel of Person, Bike, Curve, Car Stop" in out
+    # The second picture of the first row has the label over it: Background is black, no tint.
+    shown = np.asarray(Image.open(tmp_path / "s.png"))[200, 4 + 324 + 100]
+    assert shown.tolist() == ([200, 90, 10] if modality == "visible" else [0, 0, 0])
+
+
+def test_pairs_of_different_sizes(tmp_path, run):
+    pairs(tmp_path, visible_size=(31, 40))
+    status, out, _ = run("MSRSDataset", tmp_path, "--split", "test", "--options", "modality=both")
+    assert status == "error: MSRSDataset has 2 faults, listed above"
+    assert f"fault: {tmp_path}/test/ir/0.png: 40 x 30 pixels, its visible image " in out
+
+
+def test_coloured_infrared_is_remarked_but_not_wrong(tmp_path, run):
+    eyes(tmp_path)
+    for i in range(2):
+        pixels = np.random.RandomState(i).randint(0, 255, (30, 40, 3)).astype(np.uint8)
+        write(tmp_path / "images/train" / f"{i}.png", pixels)
+    status, out, _ = run("EyeDataset", tmp_path)
+    assert status == 0
+    assert f"note: 2 files, the first is {tmp_path}/images/train/0.png: a colour image" in out
+
+
+def test_depths(tmp_path, run):
+    eyes(tmp_path)
+    write(tmp_path / "images/train/0.png", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    (tmp_path / "images/train/1.png").unlink()
+    write(tmp_path / "images/train/1.tif", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    _, out, _ = run("EyeDataset", tmp_path)
+    for kind in ("PNG, 16-bit gray", "TIFF, 16-bit, 1 channels", "PNG, 8-bit gray"):
+        assert f"1  infrared images: {kind}\n" in out
+
+
+def test_rendered_scenes_need_no_folder(tmp_path, run):
+    status, out, _ = run(
+        "SyntheticInfrared", "--out", tmp_path / "sheet.png", "--options", "length=3",
+        "size=[64,96]",
+    )  # fmt: skip
+    assert status == 0
+    assert "3  images of 96 x 64 pixels" in out and "vehicle" in out
+    assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["EyeDataset"], "error: EyeDataset lies in a folder: give ROOT"),
+        (["EyeDataset", "{root}", "--split", "val"], "error: EyeDataset, split 'val': no folder"),
+        (["InfraredFolder", "{root}"], "error: InfraredFolder: no check for this kind"),
+        (["EyeDataset", "{root}", "--options", "colour=1"], "error: .* argument 'colour'"),
+    ],
+)
+def test_what_cannot_be_checked(tmp_path, run, arguments, message):
+    eyes(tmp_path)
+    status, _, _ = run(*[argument.format(root=tmp_path) for argument in arguments])
+    assert re.match(message, status)
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path, run):
+    status, _, err = run("EyesDataset", tmp_path)
+    assert status == 2
+    assert "no data set EyesDataset; there are EyeDataset, FMBDataset" in err
+
+
+def test_rare_classes_are_shown_first_and_the_rest_is_spread():
+    tool = runpy.run_path(str(TOOL))
+    records = [
+        tool["SegmentationRecord"](size=(2, 2), pixels=np.array([4, 0, 0])) for _ in range(40)
+    ]
+    records[17].pixels = np.array([1, 3, 0])
+    records[23].faults = ["wrong"]
+    chosen = tool["choose_samples"](records, 2)
+    assert len(chosen) == 12 == len(set(chosen)) and 17 in chosen and 23 not in chosen
+    assert chosen[0] == 0 and chosen == sorted(chosen) and chosen[-1] > 30
+    assert tool["choose_samples"](records[23:24], 2) == []
+
+
+def test_labels_are_drawn_in_the_palette_and_black_ones_not():
+    tool = runpy.run_path(str(TOOL))
+    image = np.full((2, 2, 3), 100, np.uint8)
+    palette = np.array([[0, 0, 0], [200, 0, 0]], np.uint8)
+    shown = tool["overlay"](image, np.array([[0, 1], [255, 1]], np.uint8), palette)
+    assert shown[0, 0].tolist() == [100, 100, 100] == shown[1, 0].tolist()
+    assert shown[0, 1].tolist() == [155, 45, 45]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "count", "lines"),
+    [
+        ("UdderDataset", "udder_seg", 50, [["udder", "602,605", "3.92%", "50"]]),
+        (
+            "EyeDataset",
+            "eye_seg",
+            80,
+            [["iris", "604,246", "18.88%", "80"], ["pupil", "59,397", "1.86%", "80"]],
+        ),
+    ],
+)
+def test_real_data(data_root, tmp_path, run, name, folder, count, lines):
+    if not (data_root / folder).is_dir():
+        pytest.skip(f"no {folder} in {data_root}")
+    status, out, _ = run(
+        name, data_root / folder, "--split", "test", "--out", tmp_path / "sheet.png"
+    )
+    assert status == 0
+    assert f"{count} samples, {count} without a fault; 0 names" in out
+    printed = [line.split() for line in out.splitlines()]
+    assert all(line in printed for line in lines)
