@@ -2,6 +2,7 @@
 _base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 
 data_root = "data/inf50"
-ann_file = "inf10.txt"  # a list of images, as tools/dataset_converters/prepare_corpus.py writes it
+# tools/dataset_converters/prepare_corpus.py data/inf50 --sample 100000 --out inf10.txt
+ann_file = "inf10.txt"
 
 train_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_file))

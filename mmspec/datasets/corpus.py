@@ -26,7 +26,7 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class DroppedImage:
-    """An image left out: ``reason`` is 'unreadable', 'too small' or 'near-duplicate'."""
+    """An image left out: ``reason`` says why."""
 
     path: str
     reason: str

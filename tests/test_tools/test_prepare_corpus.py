@@ -248,3 +248,18 @@ def test_real_video_frames(data_root, tmp_path, monkeypatch):
     assert kept[0] == frames[0].name
     assert 60 < len(kept) < 120
     assert (tmp_path / "second").read_text().splitlines() == kept
+
+
+def test_sample_is_a_repeatable_part_of_the_chosen_images(raw, tmp_path, monkeypatch):
+    lists = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        out = tmp_path / f"{name}.txt"
+        run(monkeypatch, raw, "--out", out, "--workers", 1, "--sample", 3, "--seed", seed)
+        lists.append(out.read_text().split())
+    assert lists[0] == lists[1] != lists[2]
+    assert len(lists[0]) == 3 and set(lists[0]) < set(KEPT)
+    report = json.loads((tmp_path / "a.txt.report.json").read_text())
+    left = {entry["path"] for entry in report["dropped"] if entry["reason"] == "not sampled"}
+    assert left == set(KEPT) - set(lists[0])
+    with pytest.raises(SystemExit, match="only 5 images were chosen"):
+        run(monkeypatch, raw, "--out", tmp_path / "d.txt", "--workers", 1, "--sample", 9)

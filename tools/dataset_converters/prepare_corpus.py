@@ -5,6 +5,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import random
 import shutil
 import sys
 from collections import Counter
@@ -48,6 +49,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="print the table, write nothing")
     parser.add_argument("--min-side", type=int, default=20, help="pixels, default %(default)s")
     parser.add_argument("--hash-distance", type=int, default=4, metavar="N", help=DISTANCE_HELP)
+    parser.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="keep N of the chosen images, drawn at random (InfMAE, table 8: subsets of a corpus)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of --sample, default %(default)s")
     parser.add_argument("--report", help="JSON report; default OUT.report.json")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count(), help="processes, default %(default)s"
@@ -55,6 +63,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not 0 <= args.hash_distance < 64:
         parser.error("--hash-distance must be 0 to 63")
+    if args.sample is not None and args.sample < 1:
+        parser.error("--sample must be at least 1")
     if args.workers < 1:
         parser.error("--workers must be at least 1")
     args.sources = [os.path.abspath(source) for source in args.sources]
@@ -119,9 +129,10 @@ def count_table(
         counts[groups[image.path]][image.reason] += 1
     if len(counts) > 1:
         counts["all"] = sum(counts.values(), Counter())
+    sampled = ["not sampled"] if any(row["not sampled"] for row in counts.values()) else []
     return [
         {"folder": group, "found": sum(row.values())}
-        | {key: row[key] for key in (*REASONS, "kept")}
+        | {key: row[key] for key in (*REASONS, *sampled, "kept")}
         for group, row in counts.items()
     ]
 
@@ -156,6 +167,17 @@ def main() -> None:
         hash_distance=args.hash_distance,
         progress=partial(track, description="Comparing    "),
     )
+
+    if args.sample is not None:
+        if args.sample > len(kept):
+            sys.exit(f"error: --sample {args.sample}: only {len(kept)} images were chosen")
+        drawn = set(random.Random(args.seed).sample(range(len(kept)), args.sample))
+        dropped += [
+            DroppedImage(image.path, "not sampled", f"seed {args.seed}")
+            for i, image in enumerate(kept)
+            if i not in drawn
+        ]
+        kept = [image for i, image in enumerate(kept) if i in drawn]
 
     if len(args.sources) > 1:
         groups = {path: relative_path(source, root) for path, source in source_of.items()}
@@ -199,6 +221,8 @@ def main() -> None:
         out=args.out,
         min_side=args.min_side,
         hash_distance=args.hash_distance,
+        sample=args.sample,
+        seed=args.seed,
         counts=rows,
         dropped=[
             asdict(image)
