@@ -133,10 +133,12 @@ def draw_to(cfg: Config, folder: str) -> None:
     elif kind == "SegVisualizationHook":
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = folder
+    elif kind == "SegmentationOverlayHook":
+        hook.update(num_images=None, out_dir=folder)
     else:
         raise LaunchError(
             f"--show-dir: default_hooks.visualization of {cfg.filename} is not one of mmpretrain, "
-            f"mmdet or mmseg, but {kind}"
+            f"mmdet, mmseg or mmspec, but {kind}"
         )
 
 

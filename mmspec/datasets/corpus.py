@@ -26,7 +26,8 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class DroppedImage:
-    """An image left out: ``reason`` says why."""
+    """An image left out: ``reason`` is 'unreadable', 'too small', 'near-duplicate' or 'not
+    sampled'."""
 
     path: str
     reason: str

@@ -31,8 +31,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     The layer of a parameter is what the backbone's ``get_layer_depth(name, 'backbone.')`` says
     (ConvViT, MaskedViT and mmpretrain's backbones have it); all that is outside the backbone, such
     as necks and heads, is the last layer. It serves any model with a ``backbone``: mmseg's and
-    mmdet's too, which mmpretrain's own constructor does not take (BEiT, arXiv 2106.08254, appendix
-    H; MAE, arXiv 2111.06377, appendix A.1).
+    mmdet's too, which mmpretrain's own constructor does not take (MAE, arXiv 2111.06377, appendix
+    A.1; BEiT, arXiv 2106.08254).
 
     ``optim_wrapper=dict(constructor='mmspec.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75, norm_decay_mult=0.0, bias_decay_mult=0.0))``

@@ -59,7 +59,7 @@ def _small(iterations: int) -> list[dict]:
 
 #: A budget scales schedule, data and seeds; ``paper`` runs table 1 as printed.
 BUDGETS = {
-    "cpu": dict(seeds=(0, 1, 2), rows=_small(150)),
+    "cpu": dict(seeds=(0, 1, 2), rows=_small(500)),
     "gpu": dict(seeds=(0, 1, 2), rows=_small(1000)),
     "paper": dict(
         seeds=(0,),
