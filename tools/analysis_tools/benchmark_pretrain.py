@@ -104,8 +104,10 @@ def make_batch(args: argparse.Namespace) -> tuple[Tensor, PatchMask]:
 
 def run(model: nn.Module, part: str, batch: tuple, args: argparse.Namespace) -> Tensor:
     """Forward and backward; the gradients are dropped afterwards."""
-    enabled = args.dtype != "float32"
-    with torch.autocast(args.device, getattr(torch, args.dtype), enabled=enabled):
+    half = contextlib.nullcontext()
+    if args.dtype != "float32":
+        half = torch.autocast(args.device, getattr(torch, args.dtype))
+    with half:
         loss = model(*batch) if part == "step" else model.encode(*batch).float().square().mean()
     loss.backward()
     model.zero_grad(set_to_none=True)
