@@ -49,7 +49,9 @@ class LoadReport:
             f"{len(self.ignored)} ignored; {100 * self.coverage:.1f} % of the encoder loaded"
         ]
         for title, entries in (("resized", self.resized), ("missing", self.missing)):
-            lines += [f"  {title}: {name} ({why})" for name, why in entries.items()]
+            shown = [f"  {title}: {name} ({why})" for name, why in entries.items()]
+            more = [f"  {title}: ... {len(shown)} in all"] if len(shown) > 6 else []
+            lines += shown[:6] + more
         if self.new:
             lines.append(f"  new: {', '.join(self.new)}")
         reasons: dict[str, list[str]] = {}
@@ -147,7 +149,8 @@ def load_into(
     report.coverage = loaded / total
     if min_coverage > 0 and (misfits or report.coverage < min_coverage):
         reason = (
-            f"{len(misfits)} tensors have another shape, the first is {misfits[0]}"
+            f"{len(misfits)} tensors have another shape, the first {misfits[0]}: "
+            f"{report.missing[misfits[0]]}"
             if misfits
             else f"only {100 * report.coverage:.1f} % of the encoder was found, less than "
             f"min_coverage={min_coverage}"

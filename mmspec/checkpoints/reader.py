@@ -77,8 +77,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
         names = ", ".join(list(tensors)[:3]) or "none"
         markers = "; ".join(f"{known.name} has {known.marker}" for known in LAYOUTS)
         raise CheckpointError(
-            f"checkpoint {path}: {len(tensors)} tensors ({names}, ...) in no known layout "
-            f"({markers})"
+            f"checkpoint {path}: {len(tensors)} tensors ({names}, ...), none of InfMAE, ConvMAE, "
+            f"MAE, a ViT or mmspec's own; layouts are known by a tensor's name: {markers}"
         )
     state, ignored = layout.convert(tensors)
     grid = None

@@ -80,11 +80,14 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
     def load_data_list(self) -> list[dict]:
         folder = self.data_prefix["img_path"]
         if not self.ann_file:
-            return [dict(img_path=os.path.join(folder, path)) for path in find_images(folder)]
+            images = [dict(img_path=os.path.join(folder, path)) for path in find_images(folder)]
+            print_log(f"{len(images):,} images in {folder} and below", logger="current")
+            return images
         paths = list_from_file(self.ann_file, backend_args=self.backend_args)
         images = [dict(img_path=join_path(folder, path)) for path in paths if path.strip()]
         if not images:
             raise FileNotFoundError(f"{self.ann_file}: an empty list of images")
+        print_log(f"{len(images):,} images listed in {self.ann_file}", logger="current")
         return images
 
     def prepare_data(self, idx: int) -> dict | None:

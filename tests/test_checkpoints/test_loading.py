@@ -175,7 +175,7 @@ def test_another_arch_is_an_error_that_shows_the_shapes():
     other = ConvViT({**ARCH, "embed_dims": (8, 12, 32)})
     with pytest.raises(CheckpointError, match=r"tensors have another shape") as error:
         load_into(other, state, INFO)
-    assert "(16, 16) in the checkpoint, (32, 32) here" in str(error.value)
+    assert "proj.weight: (16, 12, 2, 2) in the checkpoint, (32, 12, 2, 2) here" in str(error.value)
     report = load_into(other, state, INFO, min_coverage=0)
     assert 0 < report.coverage < 0.5
 

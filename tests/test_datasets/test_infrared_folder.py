@@ -148,9 +148,10 @@ def test_broken_images_are_skipped_named_and_counted(partly_broken, log):
     good = {str(partly_broken / name) for name in SORTED if name not in BROKEN}
     for _ in range(3):
         assert {dataset[i]["img_path"] for i in range(6)} == good
-    assert len(log) == 2
-    assert log[0].startswith("Skipped, broken image 1 of 6: ")
-    assert log[1].startswith("Skipped, broken image 2 of 6: ")
+    assert len(log) == 3
+    assert log[0] == f"6 images in {partly_broken}/ and below"
+    assert log[1].startswith("Skipped, broken image 1 of 6: ")
+    assert log[2].startswith("Skipped, broken image 2 of 6: ")
     assert all(any(f"{name}: {BROKEN[name]}" in line for line in log) for name in BROKEN)
 
 
@@ -173,7 +174,7 @@ def test_all_broken(tmp_path, log):
     )
     with pytest.raises(UnreadableImageError, match=r"3 of the 3 images under .* turned out broken"):
         dataset[0]
-    assert len(log) == 3
+    assert len(log) == 4
 
 
 def test_too_many_draws_in_a_row(partly_broken, log, monkeypatch):
