@@ -92,9 +92,9 @@ def load_into(
     """Loads the ``backbone.*`` tensors of a state dict.
 
     Args:
-        backbone: any module; ``new_at_fine_tuning``, a tuple of name parts, tells which of its
-            tensors no pre-training has, and
-            ``pretraining_only`` which tensors of a checkpoint may be left out.
+        backbone: any module; its tuples of name parts ``new_at_fine_tuning`` and
+            ``pretraining_only`` tell which of its tensors no pre-training has, and which tensors
+            of a checkpoint may be left out.
         state: tensors under mmspec's names.
         info: where they come from.
         min_coverage: least share of the values of backbone and checkpoint's encoder that must be

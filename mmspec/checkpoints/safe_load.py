@@ -24,8 +24,7 @@ _SCALAR = np.float64(0).__reduce__()[0]
 
 #: What checkpoints hold beside tensors and plain containers, by its pickled name, and what is
 #: rebuilt for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
-# and : 2). None of them runs code. Log buffers become bare namespaces, since nothing here reads
-# them.
+#: and 2). None of them runs code. Log buffers become bare namespaces, as nothing here reads them.
 ALLOWED: dict[str, Any] = {
     "argparse.Namespace": argparse.Namespace,
     "mmengine.logging.history_buffer.HistoryBuffer": argparse.Namespace,
