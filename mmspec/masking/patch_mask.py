@@ -18,6 +18,8 @@ class PatchMask:
             tokens in the order of ``ids_keep``, then masked ones in grid order".
         mask: (B, N) bool, True where a patch is masked.
         grid: (rows, columns) of patches.
+        flat_ids: (B * V,) int64, ``ids_keep`` as rows of the batch's B * N patches, by which the
+            blocks of an encoder gather and scatter.
 
     Patches are counted row by row. Every image of a batch has the same number V of visible patches,
     so all methods are single batched tensor operations.
@@ -27,6 +29,7 @@ class PatchMask:
     ids_restore: Tensor
     mask: Tensor
     grid: tuple[int, int]
+    flat_ids: Tensor
 
     @classmethod
     def from_keep(cls, ids_keep: Tensor, grid: tuple[int, int]) -> PatchMask:
@@ -50,7 +53,8 @@ class PatchMask:
         ids_restore = mask.cumsum(1) + (visible - 1)
         order = torch.arange(visible, device=ids_keep.device).expand(batch, -1)
         ids_restore.scatter_(1, ids_keep, order)
-        return cls(ids_keep, ids_restore, mask, (rows, columns))
+        first = torch.arange(batch, device=ids_keep.device)[:, None] * (rows * columns)
+        return cls(ids_keep, ids_restore, mask, (rows, columns), (ids_keep + first).flatten())
 
     @property
     def num_visible(self) -> int:
@@ -62,7 +66,7 @@ class PatchMask:
 
     def gather(self, patches: Tensor) -> Tensor:
         """Takes the visible ones of (B, N, ...) patches: (B, V, ...)."""
-        rows = patches.flatten(0, 1).index_select(0, self._flat_ids)
+        rows = patches.flatten(0, 1).index_select(0, self.flat_ids)
         return rows.unflatten(0, self.ids_keep.shape)
 
     def scatter(self, visible: Tensor, fill: Tensor | None = None) -> Tensor:
@@ -76,15 +80,10 @@ class PatchMask:
         shape = (visible.shape[0], self.num_patches, *visible.shape[2:])
         fill = visible.new_zeros(()) if fill is None else fill.to(visible.dtype)
         canvas = fill.expand(shape)
-        rows = canvas.flatten(0, 1).index_copy(0, self._flat_ids, visible.flatten(0, 1))
+        rows = canvas.flatten(0, 1).index_copy(0, self.flat_ids, visible.flatten(0, 1))
         return rows.unflatten(0, shape[:2])
 
     def upsample(self, factor: int) -> Tensor:
         """Visibility at a finer stage: (B, 1, rows * factor, columns * factor) bool."""
         visible = ~self.mask.view(-1, 1, *self.grid)
         return visible.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-
-    @property
-    def _flat_ids(self) -> Tensor:
-        offset = torch.arange(self.ids_keep.shape[0], device=self.ids_keep.device)
-        return (self.ids_keep + offset[:, None] * self.num_patches).flatten()

@@ -31,7 +31,7 @@ class UniformMask(PatchMask):
         """Builds the mask from the sampled patches (B, V) int64 and the hidden ones (B, V) bool."""
         sampled = PatchMask.from_keep(ids_keep, grid)
         mask = sampled.mask.scatter(1, ids_keep, secondary)
-        return cls(ids_keep, sampled.ids_restore, mask, grid, secondary)
+        return cls(ids_keep, sampled.ids_restore, mask, grid, sampled.flat_ids, secondary)
 
     @property
     def compact_grid(self) -> tuple[int, int]:
