@@ -12,6 +12,8 @@ from torch import Tensor
 
 from mmspec.registry import METRICS
 
+from .table import markdown_row
+
 BACKGROUND = ("background", "unlabeled")
 
 
@@ -65,7 +67,7 @@ class SegmentationMetric(BaseMetric):
         metrics["mIoU"] = iou.nanmean().item()
         metrics["mAcc"] = (100 * hits / true).nanmean().item()
         metrics["aAcc"] = (100 * hits.sum() / true.sum()).item()
-        print_log("\n" + markdown_row(metrics, classes), logger="current")
+        print_log("\n" + markdown_row(table_row(metrics, classes)), logger="current")
         absent = [name for name, value in zip(classes, iou.tolist()) if math.isnan(value)]
         if absent:
             print_log(
@@ -86,11 +88,3 @@ def table_row(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, fl
     columns = [name for name in classes if name not in background] + background
     row = {name: metrics[f"IoU/{name}"] for name in columns}
     return row | {name: metrics[name] for name in ("mIoU", "mAcc")}
-
-
-def markdown_row(metrics: dict[str, float], classes: Sequence[str]) -> str:
-    """:func:`table_row` as a Markdown table of one row."""
-    row = table_row(metrics, classes)
-    cells = ["-" if math.isnan(value) else f"{value:.1f}" for value in row.values()]
-    lines = [list(row), ["---:"] * len(row), cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

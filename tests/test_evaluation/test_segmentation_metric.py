@@ -10,7 +10,8 @@ from mmengine.logging import MMLogger
 from mmseg.evaluation import IoUMetric
 
 from mmspec.evaluation import SegmentationMetric
-from mmspec.evaluation.segmentation import markdown_row, table_row
+from mmspec.evaluation.segmentation import table_row
+from mmspec.evaluation.table import markdown_row
 from mmspec.registry import DATASETS
 
 CLASSES = ("Background", "Car", "Person")
@@ -88,7 +89,7 @@ def test_row_in_the_order_of_table_1():
 
 def test_row_as_markdown_and_json():
     metrics = evaluate([sample([[0, 1, 2, 2]], [[0, 1, 2, 0]])])
-    assert markdown_row(metrics, CLASSES) == (
+    assert markdown_row(table_row(metrics, CLASSES)) == (
         "| Car | Person | Background | mIoU | mAcc |\n"
         "| ---: | ---: | ---: | ---: | ---: |\n"
         "| 100.0 | 50.0 | 50.0 | 66.7 | 83.3 |"
