@@ -6,10 +6,10 @@ import colorsys
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from mmspec.evaluation.segmentation import BACKGROUND
 
+from .legend import legend
 from .reconstruction import display_gain, titled_grid, to_display
 
 IGNORED = 255
@@ -115,23 +115,4 @@ def segmentation_picture(
     ]
     if IGNORED in present:
         entries.append(("ignored", (60, 60, 60)))
-    return np.concatenate([sheet, _legend(entries, sheet.shape[1])])
-
-
-def _legend(entries: list[tuple[str, tuple[int, ...]]], width: int) -> np.ndarray:
-    """Coloured squares with names, in as many lines as they need: (h, width, 3) uint8."""
-    font = ImageFont.load_default()
-    places, x, line = [], 6, 0
-    for name, colour in entries:
-        needed = 34 + int(font.getlength(name))
-        if x + needed > width and x > 6:
-            x, line = 6, line + 1
-        places.append((x, line, name, colour))
-        x += needed
-    strip = Image.new("RGB", (width, 20 * (line + 1) if entries else 0), (250, 250, 250))
-    draw = ImageDraw.Draw(strip)
-    for x, line, name, colour in places:
-        top = 20 * line + 3
-        draw.rectangle((x, top, x + 12, top + 12), fill=colour)
-        draw.text((x + 18, top), name, fill=(20, 20, 20), font=font)
-    return np.asarray(strip)
+    return np.concatenate([sheet, legend(entries, sheet.shape[1])])

@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmspec.engine import SegmentationOverlayHook
-from mmspec.engine.segmentation import loaded_image
+from mmspec.engine.pictures import loaded_image
 
 DATASET = SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=("background", "car"))))
 
