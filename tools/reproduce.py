@@ -1,24 +1,29 @@
 #!/usr/bin/env python
 """Train and test every cell of a table, and print it beside the paper's numbers.
 
-    python tools/reproduce.py seg --budget cpu        # minutes to hours on two cores
-    python tools/reproduce.py seg --budget cpu --dry-run
+    python tools/reproduce.py seg --budget cpu --dry-run    # what there is to do
+    python tools/reproduce.py seg --budget cpu              # minutes to hours on two cores
 
-What is done is not done again, what was cut off is resumed. Results go to
-``OUT/TASK-BUDGET.md`` and ``.json``: the paper's number, ours with its spread over seeds, and the
-command and commit of each cell. A cell that was not run says so.
+What is done is not done again, what was cut off is resumed; a cell belongs to the configuration it
+was trained with, so that a changed one is a new cell. Results go to ``OUT/TASK-BUDGET.md`` and
+``.json``: ours with its spread over seeds, the paper's number, and the command and commit of each
+cell. A cell that was not run says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import runpy
 import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+from mmspec.launch import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = Path(__file__).resolve().parent / "tables"
@@ -26,6 +31,74 @@ TABLES = Path(__file__).resolve().parent / "tables"
 
 class Failed(Exception):
     """A training or a test ended with an error."""
+
+
+@dataclass
+class Training:
+    """A config with its overrides, trained into a folder of its own."""
+
+    config: str
+    options: list[str]
+    checkpoint: str
+    folder: Path
+
+    def __post_init__(self) -> None:
+        # The fingerprint keeps results of different configurations apart.
+        cfg = read_config(str(ROOT / self.config), self.options)
+        text = json.dumps(cfg.to_dict(), sort_keys=True, default=repr)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
+        self.folder = self.folder.with_name(f"{self.folder.name}-{fingerprint}")
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / self.checkpoint
+
+    @property
+    def command(self) -> list[str]:
+        command = ["tools/train.py", self.config, "--work-dir", str(self.folder), "--resume"]
+        return [*command, "--cfg-options", *self.options] if self.options else command
+
+    def run(self) -> None:
+        if not self.weights.is_file():
+            run([sys.executable, *self.command], self.folder / "log.txt")
+
+
+@dataclass
+class Cell:
+    """One row with one seed: what it starts from, its training, and what its test said."""
+
+    table: int
+    row: str
+    seed: int
+    start: Training | None
+    training: Training
+
+    @property
+    def file(self) -> Path:
+        return self.training.folder / "result.json"
+
+    def result(self) -> dict | None:
+        return json.loads(self.file.read_text()) if self.file.is_file() else None
+
+    def run(self) -> dict:
+        if self.start is not None:
+            self.start.run()
+        self.training.run()
+        folder = self.training.folder
+        metrics = folder / "metrics.json"
+        test = ["tools/test.py", self.training.config, str(self.training.weights)]
+        options = ["--work-dir", str(folder / "test"), "--out", str(metrics)]
+        # The test is that of the configuration that was trained.
+        if self.training.options:
+            options += ["--cfg-options", *self.training.options]
+        run([sys.executable, *test, *options], folder / "log.txt")
+        result = dict(
+            metrics=json.loads(metrics.read_text()),
+            command=" ".join(["python", *self.training.command]),
+            commit=commit(),
+        )
+        self.file.write_text(json.dumps(result, indent=2) + "\n")
+        return result
 
 
 def run(command: list[str], log: Path) -> None:
@@ -46,123 +119,120 @@ def commit() -> str:
     return result.stdout.strip() or "unknown"
 
 
-def train_command(config: str, work_dir: Path, options: list[str]) -> list[str]:
-    command = [sys.executable, "tools/train.py", config, "--work-dir", str(work_dir), "--resume"]
-    return [*command, "--cfg-options", *options] if options else command
+def tasks() -> list[str]:
+    return sorted(path.stem for path in TABLES.glob("[!_]*.py"))
 
 
-def pretrain(entry: dict, work_dir: Path) -> Path:
-    """The checkpoint of a pre-training, trained if it is not there."""
-    checkpoint = work_dir / entry["checkpoint"]
-    if not checkpoint.is_file():
-        run(train_command(entry["config"], work_dir, entry["options"]), work_dir / "log.txt")
-    return checkpoint
+def read_table(task: str) -> dict:
+    """The names that a file of ``tables`` defines: ``PRETRAIN`` and ``BUDGETS``."""
+    if str(TABLES) not in sys.path:
+        sys.path.insert(0, str(TABLES))  # for what the tables share
+    return runpy.run_path(str(TABLES / f"{task}.py"))
 
 
-def cell(row: dict, seed: int, start: Path | None, work_dir: Path) -> dict:
-    """Trains and tests one row with one seed; a finished one is read from its file."""
-    result = work_dir / "result.json"
-    if result.is_file():
-        return json.loads(result.read_text())
-    options = [*row["options"], f"randomness.seed={seed}"]
-    if start is not None:
-        options.append(f"model.backbone.init_cfg.checkpoint={start}")
-    checkpoint = work_dir / row["checkpoint"]
-    command = train_command(row["config"], work_dir, options)
-    if not checkpoint.is_file():
-        run(command, work_dir / "log.txt")
-    metrics = work_dir / "metrics.json"
-    test = [sys.executable, "tools/test.py", row["config"], str(checkpoint), "--work-dir",
-            str(work_dir / "test"), "--out", str(metrics)]  # fmt: skip
-    run(test, work_dir / "log.txt")
-    entry = dict(
-        metrics=json.loads(metrics.read_text()),
-        command=" ".join(["python", *command[1:]]),
-        commit=commit(),
-    )
-    result.write_text(json.dumps(entry, indent=2) + "\n")
-    return entry
+def plan(task: str, table: dict, budget: str, out: Path) -> list[Cell]:
+    """Every cell of a budget, seed by seed."""
+    starts: dict[str, Training] = {}
+    cells = []
+    chosen = table["BUDGETS"][budget]
+    for seed in chosen["seeds"]:
+        for number, part in enumerate(chosen["tables"]):
+            for row in part["rows"]:
+                options = [*row["options"], f"randomness.seed={seed}"]
+                start = row["pretrain"]
+                if start is not None:
+                    if start not in starts:
+                        # Shared by all tasks.
+                        starts[start] = Training(**table["PRETRAIN"][start], folder=out / start)
+                    start = starts[start]
+                    options.append(f"model.backbone.init_cfg.checkpoint={start.weights}")
+                folder = out / task / _file_name(f"{part['name']} {row['name']}") / f"seed{seed}"
+                training = Training(row["config"], options, row["checkpoint"], folder)
+                cells.append(Cell(number, row["name"], seed, start, training))
+    return cells
 
 
-def value_of(entry: dict | None, metric: str) -> float | None:
-    return None if entry is None else entry["metrics"][metric]
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in text.lower())
 
 
-def write_table(path: Path, table: dict, budget: dict, cells: dict) -> str:
+def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
     """Markdown and JSON of what is known; returns the Markdown."""
-    seeds = budget["seeds"]
-    head = ["row", "paper", "ours", *(f"seed {seed}" for seed in seeds)]
-    lines = [table["TITLE"], "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    rows = []
-    for row in budget["rows"]:
-        entries = [cells.get((row["name"], seed)) for seed in seeds]
-        values = [value_of(entry, table["METRIC"]) for entry in entries]
-        known = [value for value in values if value is not None]
-        ours = "not run"
-        if known:
-            spread = f" ± {statistics.stdev(known):.2f}" if len(known) > 1 else ""
-            ours = f"{statistics.mean(known):.2f}{spread} (n={len(known)})"
-        shown = ["not run" if value is None else f"{value:.2f}" for value in values]
-        paper = "-" if row["paper"] is None else str(row["paper"])
-        lines.append(f"| {' | '.join([row['name'], paper, ours, *shown])} |")
-        rows.append(
-            dict(name=row["name"], paper=row["paper"], cells=dict(zip(map(str, seeds), entries)))
-        )
-    text = "\n".join(lines) + "\n"
+    lines, content = [], []
+    for number, part in enumerate(budget["tables"]):
+        metrics = part["metrics"]
+        lines += [part["title"], "", f"| {' | '.join(['row', 'seeds', *metrics.values()])} |"]
+        lines.append("|---|---:|" + "---:|" * len(metrics))
+        rows = []
+        for row in part["rows"]:
+            mine = [cell for cell in cells if (cell.table, cell.row) == (number, row["name"])]
+            results = {cell.seed: cell.result() for cell in mine}
+            known = [result["metrics"] for result in results.values() if result]
+            seeds = f"{len(known)}/{len(mine)}" if known else "not run"
+            shown = [
+                _cell_text([found[metric] for found in known], row["paper"].get(metric))
+                for metric in metrics
+            ]
+            lines.append(f"| {' | '.join([row['name'], seeds, *shown])} |")
+            rows.append(dict(name=row["name"], paper=row["paper"], seeds=results))
+        lines.append("")
+        content.append(dict(title=part["title"], rows=rows))
+    text = "\n".join(lines)
     path.with_suffix(".md").write_text(text)
-    content = dict(title=table["TITLE"], metric=table["METRIC"], rows=rows)
     path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
     return text
 
 
+def _cell_text(values: list[float], paper: float | None) -> str:
+    """Mean and standard deviation over seeds, and the paper's number in brackets."""
+    text = "-"
+    if values:
+        text = f"{statistics.mean(values):.2f}"
+        if len(values) > 1:
+            text += f" ± {statistics.stdev(values):.2f}"
+    return text if paper is None else f"{text} ({paper})"
+
+
 def parse_args() -> argparse.Namespace:
-    tasks = sorted(path.stem for path in TABLES.glob("*.py"))
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("task", choices=tasks)
+    parser.add_argument("task", choices=tasks())
     parser.add_argument("--budget", choices=["cpu", "gpu", "paper"], required=True)
     parser.add_argument("--out", type=Path, default=Path("work_dirs/reproduce"))
-    parser.add_argument("--rows", help="only rows whose name contains this")
-    parser.add_argument("--dry-run", action="store_true", help="print the table, run nothing")
+    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument("--dry-run", action="store_true", help="say what is to do, run nothing")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    table = runpy.run_path(str(TABLES / f"{args.task}.py"))
+    table = read_table(args.task)
     budget = table["BUDGETS"][args.budget]
     out = args.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    cells: dict[tuple[str, int], dict] = {}
-    todo = [
-        (row, seed)
-        for seed in budget["seeds"]
-        for row in budget["rows"]
-        if not args.rows or args.rows in row["name"]
-    ]
+    cells = plan(args.task, table, args.budget, out / args.budget)
+    todo = [cell for cell in cells if args.rows in cell.row and cell.result() is None]
+    report = out / f"{args.task}-{args.budget}"
     failures = []
-    for number, (row, seed) in enumerate(todo, 1):
-        work_dir = out / args.budget / args.task / row["name"].replace(", ", "_").replace(" ", "-")
-        work_dir = work_dir / f"seed{seed}"
-        if args.dry_run and not (work_dir / "result.json").is_file():
+    for number, cell in enumerate(todo, 1):
+        name = f"{budget['tables'][cell.table]['name']}, {cell.row}, seed {cell.seed}"
+        print(f"[{number}/{len(todo)}] {name} ... ", end="", flush=True)
+        if args.dry_run:
+            print("python", *cell.training.command)
             continue
         started = time.perf_counter()
-        print(f"[{number}/{len(todo)}] {row['name']}, seed {seed} ... ", end="", flush=True)
         try:
-            start = None
-            if row["pretrain"] is not None:
-                start = out / args.budget / row["pretrain"]
-                start = pretrain(table["PRETRAIN"][row["pretrain"]], start)
-            cells[row["name"], seed] = cell(row, seed, start, work_dir)
+            result = cell.run()
         except Failed as error:
-            failures.append(f"{row['name']}, seed {seed}: {error}")
+            failures.append(f"{name}: {error}")
             print("FAILED")
             continue
-        value = value_of(cells[row["name"], seed], table["METRIC"])
-        print(f"{value:.2f} ({time.perf_counter() - started:.0f} s)")
-        write_table(out / f"{args.task}-{args.budget}", table, budget, cells)
-    print("\n" + write_table(out / f"{args.task}-{args.budget}", table, budget, cells))
+        metric = next(iter(budget["tables"][cell.table]["metrics"]))
+        seconds = time.perf_counter() - started
+        print(f"{metric} {result['metrics'][metric]:.2f} ({seconds:.0f} s)")
+        write_tables(report, budget, cells)
+    print("\n" + write_tables(report, budget, cells))
     if failures:
         sys.exit("\n".join(failures))
 

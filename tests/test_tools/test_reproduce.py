@@ -6,20 +6,23 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from mmspec.launch import read_config
 
 REPO = Path(__file__).resolve().parents[2]
-TABLES = {p.stem: runpy.run_path(str(p)) for p in (REPO / "tools" / "tables").glob("*.py")}
+TOOL = runpy.run_path(str(REPO / "tools" / "reproduce.py"))
+TABLES = {task: TOOL["read_table"](task) for task in TOOL["tasks"]()}
 
 TABLE = """
-TITLE, METRIC = "A table", "mIoU"
 PRETRAIN = {"encoder": dict(config="pre.py", options=[], checkpoint="epoch_1.pth")}
 ROW = dict(config="fine.py", options=["a=1"], checkpoint="iter_2.pth")
-BUDGETS = {"cpu": dict(seeds=(0, 1), rows=[
-    dict(name="scratch", pretrain=None, paper=56.5, **ROW),
-    dict(name="ours, long", pretrain="encoder", paper=None, **ROW),
-])}
+BUDGETS = {"cpu": dict(seeds=(0, 1), tables=[dict(
+    name="data", title="A table", metrics={"mIoU": "mIoU", "IoU/car": "Car"}, rows=[
+        dict(name="scratch", pretrain=None, paper={"mIoU": 56.5}, **ROW),
+        dict(name="ours, long", pretrain="encoder", paper={}, **ROW),
+    ],
+)])}
 """
 
 
@@ -30,6 +33,11 @@ def reproduce(tmp_path, monkeypatch):
     scope = tool["main"].__globals__
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "toy.py").write_text(TABLE)
+    for name, text in (
+        ("pre.py", "x = 1"),
+        ("fine.py", "a = 0\nrandomness = dict()\nmodel = dict()"),
+    ):
+        (tmp_path / name).write_text(text)
     commands: list[list[str]] = []
 
     def stand_in(command, log):
@@ -37,15 +45,17 @@ def reproduce(tmp_path, monkeypatch):
         if "broken" in scope and len(commands) == scope["broken"]:
             raise scope["Failed"]("exit status 1")
         if "--out" in command:
-            seed = 10 * len(commands)
-            Path(command[command.index("--out") + 1]).write_text(json.dumps({"mIoU": seed}))
+            value = 10 * len(commands)
+            metrics = json.dumps({"mIoU": value, "IoU/car": value + 1})
+            Path(command[command.index("--out") + 1]).write_text(metrics)
         else:
             work_dir = Path(command[command.index("--work-dir") + 1])
             work_dir.mkdir(parents=True, exist_ok=True)
             name = "epoch_1.pth" if "pre.py" in command else "iter_2.pth"
             (work_dir / name).touch()
 
-    scope.update(TABLES=tmp_path / "tables", run=stand_in)
+    scope.update(TABLES=tmp_path / "tables", ROOT=tmp_path, run=stand_in)
+    scope["read_config"] = lambda path, options: Config.fromfile(path)
 
     def call(*options: str) -> list[list[str]]:
         commands.clear()
@@ -65,23 +75,37 @@ def test_trains_every_cell_once_and_pretrains_once(reproduce, capsys):
         "tools/train.py fine.py", "tools/test.py fine.py", "tools/train.py pre.py"
     )  # fmt: skip
     assert tools == [train, test, pretrain, train, test, train, test, train, test]
-    encoder = reproduce.out / "cpu" / "encoder" / "epoch_1.pth"
+    (encoder,) = (reproduce.out / "cpu").glob("encoder-*/epoch_1.pth")
     assert f"model.backbone.init_cfg.checkpoint={encoder}" in commands[3]
     assert {"a=1", "randomness.seed=0"} <= set(commands[0])
     assert "randomness.seed=1" in commands[5] and "--resume" in commands[5]
+    # A test is of the configuration that was trained.
+    assert set(commands[3][commands[3].index("--cfg-options") :]) <= set(commands[4])
 
     text = (reproduce.out / "toy-cpu.md").read_text()
     assert text in capsys.readouterr().out
     # Values are ten times the number of the command: 20 and 70, 50 and 90.
-    assert "| scratch | 56.5 | 45.00 ± 35.36 (n=2) | 20.00 | 70.00 |" in text
-    assert "| ours, long | - | 70.00 ± 28.28 (n=2) | 50.00 | 90.00 |" in text
-    content = json.loads((reproduce.out / "toy-cpu.json").read_text())
-    cell = content["rows"][1]["cells"]["1"]
-    assert cell["metrics"] == {"mIoU": 90}
+    assert "| row | seeds | mIoU | Car |" in text
+    assert "| scratch | 2/2 | 45.00 ± 35.36 (56.5) | 46.00 ± 35.36 |" in text
+    assert "| ours, long | 2/2 | 70.00 ± 28.28 | 71.00 ± 28.28 |" in text
+    (table,) = json.loads((reproduce.out / "toy-cpu.json").read_text())
+    cell = table["rows"][1]["seeds"]["1"]
+    assert cell["metrics"] == {"mIoU": 90, "IoU/car": 91}
     assert cell["command"].startswith("python tools/train.py fine.py --work-dir")
     assert cell["commit"]
 
     assert reproduce() == []  # all is done
+    # A row asked for does not make the others unknown.
+    assert reproduce("--rows", "scratch") == []
+    assert (reproduce.out / "toy-cpu.md").read_text() == text
+
+
+def test_a_changed_config_is_another_cell(reproduce):
+    assert len(reproduce("--rows", "scratch")) == 4
+    config = reproduce.out.parent / "fine.py"
+    config.write_text(config.read_text() + "\nb = 2")
+    assert len(reproduce("--rows", "scratch")) == 4
+    assert len(list((reproduce.out / "cpu" / "toy" / "data-scratch").iterdir())) == 4
 
 
 def test_a_failed_cell_is_named_and_the_others_are_run(reproduce):
@@ -89,15 +113,23 @@ def test_a_failed_cell_is_named_and_the_others_are_run(reproduce):
     with pytest.raises(SystemExit, match="scratch, seed 0: exit status 1"):
         reproduce()
     text = (reproduce.out / "toy-cpu.md").read_text()
-    assert "| scratch | 56.5 |" in text and "(n=1) | not run |" in text
+    assert "| scratch | 1/2 | 60.00 (56.5) | 61.00 |" in text
     del reproduce.scope["broken"]
     assert [c[0] for c in reproduce()] == ["tools/train.py", "tools/test.py"]
 
 
-def test_a_dry_run_and_chosen_rows(reproduce, capsys):
+def test_a_dry_run_lists_what_is_to_do_and_runs_nothing(reproduce, capsys):
     assert reproduce("--dry-run") == []
-    assert "| scratch | 56.5 | not run | not run | not run |" in capsys.readouterr().out
-    assert {c[1] for c in reproduce("--rows", "scratch")} == {"fine.py"}
+    shown = capsys.readouterr().out
+    assert "| scratch | not run | - (56.5) | - |" in shown
+    assert shown.count("python tools/train.py fine.py") == 4
+    reproduce("--rows", "scratch")
+    for checkpoint in (reproduce.out / "cpu").rglob("*.pth"):
+        checkpoint.unlink()
+    capsys.readouterr()
+    assert reproduce("--dry-run") == []  # nor is what was removed after a test trained again
+    assert capsys.readouterr().out.count("python tools/train.py") == 2
+    assert reproduce("--rows", "scratch") == []
 
 
 def test_an_interrupted_test_is_not_trained_again(reproduce):
@@ -109,10 +141,9 @@ def test_an_interrupted_test_is_not_trained_again(reproduce):
 
 
 def test_the_end_of_the_log_is_shown(tmp_path):
-    tool = runpy.run_path(str(REPO / "tools" / "reproduce.py"))
     command = [sys.executable, "-c", "raise SystemExit('the dog ate it')"]
-    with pytest.raises(tool["Failed"], match=r"(?s)exit status 1.*log.txt.*the dog ate it"):
-        tool["run"](command, tmp_path / "log.txt")
+    with pytest.raises(TOOL["Failed"], match=r"(?s)exit status 1.*log.txt.*the dog ate it"):
+        TOOL["run"](command, tmp_path / "log.txt")
 
 
 @pytest.mark.parametrize("task", TABLES)
@@ -121,10 +152,12 @@ def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
     assert set(table["BUDGETS"]) == {"cpu", "gpu", "paper"}
     entries = dict(table["PRETRAIN"])
     for name, budget in table["BUDGETS"].items():
-        rows = budget["rows"]
-        assert len({row["name"] for row in rows}) == len(rows)
-        entries |= {f"{name}: {row['name']}": row for row in rows}
-        assert {row["pretrain"] for row in rows} - {None} <= set(table["PRETRAIN"])
+        for part in budget["tables"]:
+            rows = part["rows"]
+            assert len({row["name"] for row in rows}) == len(rows)
+            assert all(set(row["paper"]) <= set(part["metrics"]) for row in rows)
+            entries |= {f"{name}, {part['name']}: {row['name']}": row for row in rows}
+            assert {row["pretrain"] for row in rows} - {None} <= set(table["PRETRAIN"])
     for name, entry in entries.items():
         cfg = read_config(str(REPO / entry["config"]))
         options = dict(option.split("=", 1) for option in entry["options"])

@@ -1,0 +1,47 @@
+"""What the tables share: encoders that are pre-trained first, and schedules cut to a budget."""
+
+
+def pretraining(config: str, epochs: int, options: list[str] | None = None) -> dict:
+    """An entry of PRETRAIN: a config, its overrides and the checkpoint it leaves."""
+    return dict(
+        config=f"configs/pretrain/{config}.py",
+        options=list(options or []),
+        checkpoint=f"epoch_{epochs}.pth",
+    )
+
+
+def iterations(count: int) -> list[str]:
+    """Overrides that end a schedule of warm-up and decay after so many iterations."""
+    return [
+        f"train_cfg.max_iters={count}",
+        f"train_cfg.val_interval={count}",
+        f"param_scheduler.1.end={count}",
+        f"default_hooks.checkpoint.interval={count}",
+    ]
+
+
+_TINY = "infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini"
+_INF30 = "-base-p16_4xb64-amp-coslr-400e_inf30"
+
+PRETRAIN = {
+    "infmae-tiny": pretraining(_TINY, 20),
+    # On a GPU: a larger network, ten times as long, on the same images.
+    "infmae-small": pretraining(
+        _TINY,
+        200,
+        [
+            "model.backbone.arch=small",
+            "model.neck.in_dims=384",
+            "model.neck.dims=256",
+            "model.neck.num_heads=8",
+            "train_cfg.max_epochs=200",
+            "param_scheduler.0.end=10",
+            "param_scheduler.1.begin=10",
+            "param_scheduler.1.end=200",
+        ],
+    ),
+    "infmae": pretraining(f"infmae_convvit{_INF30}", 400),
+    "mae": pretraining(f"mae_vit{_INF30}", 400),
+    "mcmae": pretraining(f"mcmae_convvit{_INF30}", 400),
+    "um-mae": pretraining("um-mae_swin-tiny-p16_4xb64-amp-coslr-400e_inf30", 400),
+}
