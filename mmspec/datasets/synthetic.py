@@ -13,6 +13,7 @@ from .thermal_scene import CLASSES, PALETTE, ThermalScene, render_scene
 
 # A set that fits is kept in the memory of each worker once rendered.
 KEPT_BYTES = 2**28
+POINT_METAINFO = dict(classes=("background", "target"), palette=((0, 0, 0), (255, 210, 0)))
 BYTES_PER_PIXEL = 5  # image, labels and point mask of one byte, the raw frame of two
 
 
@@ -27,16 +28,21 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     (H, W) uint8, through ``pipeline``. No loading transform is needed. Both kinds of label index
     ``METAINFO["classes"]``; boxes only use the first ``len(THING_CLASSES)``.
 
+    With ``labels="points"`` it is a set of small targets: ``gt_seg_map`` is the point mask, of the
+    classes background and target, and there are no boxes. All scenes are then of the family 'sky',
+    with one to four targets of 1 to about 9 pixels each; of the mixture few scenes have any.
+
     Args:
         length: Number of scenes.
         size: (H, W) of a scene, each from 32 to 1024 pixels.
-        seed: Of the data set; scene i depends on (seed, i) alone.
+        seed: Of the data set; scene i depends on (seed, i) and on the kind of labels alone.
+        labels: What ``gt_seg_map`` holds: 'classes' or 'points'.
         metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
             ``mmengine.dataset.BaseDataset``.
 
     Raises:
-        ValueError: ``length`` under 1 or a negative ``seed``; other classes in ``metainfo``; a
-            ``size`` out of range, when a scene is rendered.
+        ValueError: ``length`` under 1 or a negative ``seed``; unknown ``labels``; other classes in
+            ``metainfo``; a ``size`` out of range, when a scene is rendered.
     """
 
     METAINFO: ClassVar[dict] = dict(classes=CLASSES, palette=PALETTE)
@@ -46,6 +52,7 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         length: int,
         size: tuple[int, int] = (256, 256),
         seed: int = 0,
+        labels: str = "classes",
         *,
         metainfo: dict | None = None,
         indices: int | Sequence[int] | None = None,
@@ -57,15 +64,18 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     ) -> None:
         if length < 1 or seed < 0:
             raise ValueError(f"length={length}, seed={seed}: length starts at 1 and seed at 0")
-        if "classes" in (metainfo or {}) and tuple(metainfo["classes"]) != CLASSES:
+        if labels not in ("classes", "points"):
+            raise ValueError(f"labels={labels!r}: give 'classes' or 'points'")
+        own = POINT_METAINFO if labels == "points" else self.METAINFO
+        if "classes" in (metainfo or {}) and tuple(metainfo["classes"]) != own["classes"]:
             raise ValueError(
                 "metainfo: scenes are labelled with SyntheticInfrared's own classes, a subset or "
                 "other order would not change the labels"
             )
-        self.length, self.size, self.seed = length, tuple(size), seed
+        self.length, self.size, self.seed, self.labels = length, tuple(size), seed, labels
         self._kept: dict[int, ThermalScene] = {}
         super().__init__(
-            metainfo=metainfo,
+            metainfo=own | (metainfo or {}),
             indices=indices,
             serialize_data=serialize_data,
             pipeline=pipeline,
@@ -85,10 +95,12 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         info = super().get_data_info(idx)
         scene = self._scene(info["img_id"])
         # Copies: a transform may write into its input, and the scene may be asked for again.
+        info |= dict(
+            img=scene.image.copy(), img_shape=scene.image.shape, ori_shape=scene.image.shape
+        )
+        if self.labels == "points":
+            return info | dict(gt_seg_map=scene.point_mask.copy(), seg_fields=["gt_seg_map"])
         return info | dict(
-            img=scene.image.copy(),
-            img_shape=scene.image.shape,
-            ori_shape=scene.image.shape,
             gt_seg_map=scene.labels.copy(),
             seg_fields=["gt_seg_map", "point_mask"],
             gt_bboxes=scene.boxes.copy(),
@@ -100,7 +112,8 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         if index in self._kept:
             return self._kept[index]
         mixed = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)
-        scene = render_scene(int(mixed[0]), self.size)
+        family = "sky" if self.labels == "points" else None
+        scene = render_scene(int(mixed[0]), self.size, family=family)
         # Small sets are rendered once: later epochs need no more time than reading files.
         if self.length * self.size[0] * self.size[1] * BYTES_PER_PIXEL <= KEPT_BYTES:
             self._kept[index] = scene

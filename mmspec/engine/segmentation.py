@@ -21,7 +21,7 @@ class SegmentationOverlayHook(PictureHook):
     folder = "overlays"
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        prediction = sample.pred_sem_seg.data[0].cpu().numpy()
+        prediction = sample.pred_sem_seg.data[0].long().cpu().numpy()
         truth = sample.gt_sem_seg.data[0].cpu().numpy() if "gt_sem_seg" in sample else None
         image = loaded_image(image, prediction.shape)
         return segmentation_picture(image, prediction, truth, classes)

@@ -3,5 +3,6 @@
 from .detection import DetectionMetric
 from .reconstruction import ReconstructionMetric
 from .segmentation import SegmentationMetric
+from .small_target import SmallTargetMetric
 
-__all__ = ["DetectionMetric", "ReconstructionMetric", "SegmentationMetric"]
+__all__ = ["DetectionMetric", "ReconstructionMetric", "SegmentationMetric", "SmallTargetMetric"]

@@ -45,7 +45,8 @@ class SegmentationMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
-            predicted = sample["pred_sem_seg"]["data"].squeeze(0)
+            # A head with one channel (sigmoid) gives its classes as floats.
+            predicted = sample["pred_sem_seg"]["data"].squeeze(0).long()
             truth = sample["gt_sem_seg"]["data"].squeeze(0).to(predicted)
             counted = truth != self.ignore_index
             truth, predicted = truth[counted], predicted[counted]

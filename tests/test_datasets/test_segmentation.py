@@ -237,6 +237,17 @@ def test_mmcvs_loader_gives_the_same_where_it_may_stand(tmp_path, name, modality
     np.testing.assert_array_equal(theirs, build(name, tmp_path, modality=modality)[0]["img"])
 
 
+def test_mmcvs_loader_is_refused_where_it_would_lose_depth(tmp_path):
+    levels = np.arange(20000, 20400, dtype=np.uint16).reshape(20, 20)
+    write(tmp_path / "images/train/a.png", levels)
+    write(tmp_path / "labels/train/a.png", np.zeros((20, 20), np.uint8))
+    options = dict(metainfo=dict(classes=("background", "leak")))
+    with pytest.raises(ValueError, match=r"upper 8 bits of .*a\.png"):
+        build("InfraredSegDataset", tmp_path, [dict(type="mmcv.LoadImageFromFile")], **options)
+    loaded = build("InfraredSegDataset", tmp_path, **options)[0]["img"]
+    assert (loaded.min(), loaded.max()) == (0, 255)
+
+
 def test_mfnet_names_a_file_without_a_fourth_channel(tmp_path):
     mfnet(tmp_path)
     visible(tmp_path / "images/00001D.png")

@@ -1,5 +1,7 @@
+import json
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +10,10 @@ import pytest
 from PIL import Image
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/check_dataset.py"
+sys.path.insert(0, str(TOOL.parent))
+
+from checks.segmentation import overlay  # noqa: E402
+from checks.sheet import choose_samples  # noqa: E402
 
 
 def write(path, pixels):
@@ -185,29 +191,123 @@ def test_what_cannot_be_checked(tmp_path, run, arguments, message):
 def test_an_unknown_name_lists_the_known_ones(tmp_path, run):
     status, _, err = run("EyesDataset", tmp_path)
     assert status == 2
-    assert "no data set EyesDataset; there are EyeDataset, FMBDataset" in err
+    assert "no data set EyesDataset; there are EyeDataset, FLIRDataset, FMBDataset" in err
 
 
 def test_rare_classes_are_shown_first_and_the_rest_is_spread():
-    tool = runpy.run_path(str(TOOL))
-    records = [
-        tool["SegmentationRecord"](size=(2, 2), pixels=np.array([4, 0, 0])) for _ in range(40)
-    ]
-    records[17].pixels = np.array([1, 3, 0])
-    records[23].faults = ["wrong"]
-    chosen = tool["choose_samples"](records, 2)
+    counts = [np.array([4, 0, 0])] * 40
+    counts[17], counts[23] = np.array([1, 3, 0]), None
+    chosen = choose_samples(counts, 2)
     assert len(chosen) == 12 == len(set(chosen)) and 17 in chosen and 23 not in chosen
     assert chosen[0] == 0 and chosen == sorted(chosen) and chosen[-1] > 30
-    assert tool["choose_samples"](records[23:24], 2) == []
+    assert choose_samples([None], 2) == []
 
 
 def test_labels_are_drawn_in_the_palette_and_black_ones_not():
-    tool = runpy.run_path(str(TOOL))
     image = np.full((2, 2, 3), 100, np.uint8)
     palette = np.array([[0, 0, 0], [200, 0, 0]], np.uint8)
-    shown = tool["overlay"](image, np.array([[0, 1], [255, 1]], np.uint8), palette)
+    shown = overlay(image, np.array([[0, 1], [255, 1]], np.uint8), palette)
     assert shown[0, 0].tolist() == [100, 100, 100] == shown[1, 0].tolist()
     assert shown[0, 1].tolist() == [155, 45, 45]
+
+
+def boxes(root, *entries, count=2):
+    """Images of 60 x 40 with a person each, and further entries (image, category, box)."""
+    for i in range(count):
+        write(root / "normal_json/train" / f"{i}.png", np.full((40, 60), 90 + i, np.uint8))
+    listed = [(i, 0, [10, 10, 20, 20]) for i in range(count)] + list(entries)
+    content = dict(
+        images=[dict(id=i, filename=f"{i}.png", width=60, height=40) for i in range(count)],
+        annotation=[
+            dict(id=number, image_id=image, category_id=category, bbox=box)
+            for number, (image, category, box) in enumerate(listed)
+        ],
+        categories=[
+            dict(id=i, name=name)
+            for i, name in enumerate(["Person", "Car", "Bicycle", "OtherVehicle", "DontCare"])
+        ],
+    )
+    path = root / "normal_json/annotations/train.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_boxes(tmp_path, run, workers):
+    boxes(tmp_path, (0, 1, [0, 0, 50, 40]), (0, 4, [5, 5, 9, 9]), (1, 0, [-5, 0, 15, 40]))
+    sheet = tmp_path / "sheet.png"
+    status, out, _ = run("HITUAVDataset", tmp_path, "--out", sheet, workers=workers)
+    assert status == 0
+    assert "2 images, 2 of them without a fault and 0 without an object" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["Person", "3", "75.00%", "2", "100.0%", "0.0%", "0.0%"] in lines
+    assert ["Car", "1", "25.00%", "1", "0.0%", "100.0%", "0.0%"] in lines
+    assert ["(to", "ignore)", "1", "1", "100.0%", "0.0%", "0.0%"] in lines
+    assert "note: no box of Bicycle, OtherVehicle" in out
+    assert "note: 1 boxes are clipped to their image, the first is" in out
+    assert "annotation 4: 1.png: box [-5, 0, 15, 40] partly outside the image of 60 x 40" in out
+    # 60 pixels are 480 of the sheet: the outline of the first person is just outside its box.
+    shown = np.asarray(Image.open(sheet))[26:, 4:]
+    assert shown[79, 100].tolist() == [255, 80, 60] and shown[80, 100].tolist() != [255, 80, 60]
+    assert shown[39, 50].tolist() == [255, 255, 255]
+
+
+def test_every_box_that_cannot_be_used_is_listed(tmp_path, run):
+    boxes(
+        tmp_path, (0, 0, [70, 0, 5, 5]), (0, 0, [1, 1, 0, 5]), (0, 9, [1, 1, 5, 5]),
+        (7, 0, [1, 1, 5, 5]), (0, 0, [1, 1, 5]), count=4,
+    )  # fmt: skip
+    folder, file = tmp_path / "normal_json/train", tmp_path / "normal_json/annotations/train.json"
+    (folder / "1.png").unlink()
+    (folder / "2.png").write_text("no picture")
+    write(folder / "3.png", np.zeros((60, 40), np.uint8))
+    status, out, _ = run("HITUAVDataset", tmp_path)
+    assert status == "error: HITUAVDataset has 8 faults, listed above"
+    wrong = [line for line in out.splitlines() if line.startswith("fault: ")]
+    beginnings = [
+        f"fault: {file}: annotation 6: 0.png: unknown category_id 9; the file lists 0 Person",
+        f"fault: {file}: annotation 7: image_id 7 is not among the images",
+        f"fault: {file}: annotation 8: 0.png: bbox [1, 1, 5] is not [x, y, width, height]",
+        f"fault: {file}: annotation 4: 0.png: box [70, 0, 5, 5] outside the image of 60 x 40",
+        f"fault: {file}: annotation 5: 0.png: box [1, 1, 0, 5] of zero area",
+        f"fault: {folder}/1.png: no such file, listed as image 1 in {file}",
+        f"fault: {folder}/2.png: not a JPEG, PNG, TIFF or BMP file",
+        f"fault: {folder}/3.png: 40 x 60 pixels, its boxes are for an image of 60 x 40",
+    ]
+    assert len(wrong) == len(beginnings)
+    for line, beginning in zip(wrong, beginnings):
+        assert line.startswith(beginning)
+    assert "3 images, 1 of them without a fault and 0 without an object" in out
+
+
+WITHOUT = """
+import runpy, sys
+sys.modules[{package!r}] = None
+sys.argv = {argv!r}
+sys.path.insert(0, {folder!r})
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("package", ["mmseg", "mmdet"])
+def test_boxes_need_no_mmseg_and_labels_no_mmdet(tmp_path, package):
+    name = dict(mmseg="HITUAVDataset", mmdet="EyeDataset")[package]
+    dict(mmseg=boxes, mmdet=eyes)[package](tmp_path)
+    argv = [str(TOOL), name, str(tmp_path), "--workers", "1"]
+    code = WITHOUT.format(package=package, argv=argv, folder=str(TOOL.parent))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "no fault found" in run.stdout
+
+
+def test_a_file_that_is_not_coco_is_said_in_one_line(tmp_path, run):
+    boxes(tmp_path)
+    (tmp_path / "normal_json/annotations/train.json").write_text("[1, 2]")
+    status, _, _ = run("HITUAVDataset", tmp_path)
+    assert status.endswith(
+        "train.json: not a COCO file: it holds a list, not an object with 'images',"
+        " 'annotations' and 'categories'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,3 +332,29 @@ def test_real_data(data_root, tmp_path, run, name, folder, count, lines):
     assert f"{count} samples, {count} without a fault; 0 names" in out
     printed = [line.split() for line in out.splitlines()]
     assert all(line in printed for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "options", "line"),
+    [
+        (
+            "HITUAVDataset",
+            "hit_uav",
+            [],
+            ["Person", "864", "51.77%", "95", "99.7%", "0.3%", "0.0%"],
+        ),
+        (
+            "MSRSDetDataset",
+            "msrs_det",
+            ["--options", "modality=both", "labels=infrared"],
+            ["person", "139", "75.54%", "27", "65.5%", "31.7%", "2.9%"],
+        ),
+    ],
+)
+def test_real_boxes(data_root, tmp_path, run, name, folder, options, line):
+    if not (data_root / folder).is_dir():
+        pytest.skip(f"no {folder} in {data_root}")
+    status, out, _ = run(name, data_root / folder, "--out", tmp_path / "sheet.png", *options)
+    assert status == 0
+    assert line in [printed.split() for printed in out.splitlines()]
+    assert (tmp_path / "sheet.png").is_file()

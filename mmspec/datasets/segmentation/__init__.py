@@ -10,12 +10,18 @@ from mmspec.registry import DATASETS
 __all__ = [
     "EyeDataset",
     "FMBDataset",
+    "IRSTD1kDataset",
     "InfraredSegDataset",
     "MFNetDataset",
     "MSRSDataset",
     "MVSEGDataset",
+    "NUAASIRSTDataset",
+    "NUDTSIRSTDataset",
     "PST900Dataset",
+    "SIRSTDataset",
+    "SIRSTv2Dataset",
     "SemanticRTDataset",
+    "SmallTargetDataset",
     "UdderDataset",
 ]
 
@@ -46,4 +52,12 @@ else:
         MVSEGDataset,
         PST900Dataset,
         SemanticRTDataset,
+    )
+    from .small_target import (
+        IRSTD1kDataset,
+        NUAASIRSTDataset,
+        NUDTSIRSTDataset,
+        SIRSTDataset,
+        SIRSTv2Dataset,
+        SmallTargetDataset,
     )

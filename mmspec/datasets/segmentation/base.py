@@ -5,23 +5,18 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmcv.transforms import LoadAnnotations
 from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
 from mmspec.datasets.infrared_folder import IMAGE_SUFFIXES, find_images
+from mmspec.datasets.modality import MODALITIES, check_depth, misreads
 from mmspec.datasets.transforms.labels import LabelCodes
-from mmspec.datasets.transforms.loading import LoadInfraredImageFromFile
 from mmspec.registry import DATASETS
 
 from .pairing import Fault, index_by_name, pair
 
-MODALITIES = {
-    "infrared": ("infrared_path",),
-    "visible": ("visible_path",),
-    "both": ("infrared_path", "visible_path"),
-}
 _ROLES = {
     "infrared_path": "infrared image",
     "visible_path": "visible image",
@@ -143,6 +138,7 @@ class InfraredSegDataset(BaseSegDataset):
             raise FileNotFoundError(
                 f"{type(self).__name__} in {self.data_root}: split {self.split!r} is empty"
             )
+        check_depth(self.pipeline.transforms, samples[0]["img_path"], type(self).__name__)
         return samples
 
     def match_files(self) -> tuple[list[dict], list[Fault]]:
@@ -245,9 +241,7 @@ class InfraredSegDataset(BaseSegDataset):
 
     def _misreads(self, step: Callable) -> bool:
         """Whether a loading step would take another image than the modality asks for."""
-        if self.modality == "both":
-            return isinstance(step, (LoadImageFromFile, LoadInfraredImageFromFile))
-        return self.modality == "visible" and isinstance(step, LoadInfraredImageFromFile)
+        return misreads(step, self.modality)
 
     def _check_choice(self, what: str, choice: str, known: Iterable[str]) -> None:
         if choice not in known:

@@ -98,6 +98,49 @@ class LabelCodes:
         return ", ".join(f"{value} {meaning[value]}" for value in sorted(meaning))
 
 
+class MaskLevels(LabelCodes):
+    """Background and target from masks that are drawn in gray: 0 and 1, 0 and 255, soft edges.
+
+    Where a mask exceeds 1, levels from 128 on are target, so that anti-aliased edges are cut at
+    half; a mask of 0 and 1 holds its class numbers. One that reaches neither 128 nor stops at 1 is
+    refused: all of it would become background without a word, and the indices of a palette image
+    look like that.
+
+    Args:
+        classes: Names of background and target.
+        ignore_index: 255, as everywhere in mmseg; no level of a mask means it.
+    """
+
+    THRESHOLD = 128
+
+    def __init__(self, classes: tuple[str, str], ignore_index: int = 255) -> None:
+        super().__init__(classes, {0: 0, 1: 1, 255: 1}, ignore_index)
+
+    def decode(self, values: np.ndarray, name: str) -> np.ndarray:
+        """Class indices, (H, W) uint8, of gray levels (H, W) of an integer type.
+
+        Raises:
+            LabelError: Levels that end between 2 and 127, or lie outside 0 to 255.
+        """
+        lowest, highest = int(values.min()), int(values.max())
+        if highest <= 1 and lowest >= 0:
+            return values.astype(np.uint8)
+        if lowest < 0 or highest > 255 or highest < self.THRESHOLD:
+            raise _label_error(
+                name,
+                f"levels from {lowest} to {highest}: neither a mask of 0 and 1 nor one of 0 to 255"
+                f" with target from {self.THRESHOLD} on; if these are class numbers or the indices"
+                " of a palette, say what they mean by label_values={0: 0, ...: 1}",
+            )
+        return (values >= self.THRESHOLD).astype(np.uint8)
+
+    def __str__(self) -> str:
+        background, target = self.classes
+        return (
+            f"0 {background} and 1 {target}, or gray levels with {target} from {self.THRESHOLD} on"
+        )
+
+
 def read_label_values(data: bytes, name: str) -> np.ndarray:
     """Pixel values of a label image as the file holds them.
 

@@ -1,0 +1,282 @@
+"""Images and boxes of a COCO file, with every entry checked."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+
+import mmengine.fileio as fileio
+
+from mmspec.datasets.segmentation.pairing import Fault
+
+ROUNDING = 0.01  # pixels; boxes are often written with two decimals
+LEAST_SIDE = 1.0  # pixels; thinner boxes are dropped, as by mmdet's CocoDataset
+
+
+class AnnotationError(ValueError):
+    """An annotation file that cannot be used; the message names it, the entry and what is wrong."""
+
+
+@dataclass
+class Box:
+    """A box inside its image; ``xyxy`` in pixels, x2 and y2 exclusive.
+
+    ``label`` is None for a region in which objects of any class are to be ignored.
+    """
+
+    entry: str
+    xyxy: tuple[float, float, float, float]
+    label: int | None
+    ignored: bool = False
+    mask: list | dict | None = None
+
+    @property
+    def area(self) -> float:
+        x1, y1, x2, y2 = self.xyxy
+        return (x2 - x1) * (y2 - y1)
+
+
+@dataclass
+class AnnotatedImage:
+    """An image of a COCO file; names are relative to the folder of images, sizes in pixels.
+
+    ``visible_name`` is of the aligned visible image, where the file gives it another name.
+    """
+
+    entry: str
+    id: int | str
+    file_name: str
+    visible_name: str
+    width: int
+    height: int
+    boxes: list[Box] = field(default_factory=list)
+
+
+@dataclass
+class Findings:
+    """What was found beside usable images and boxes; the path of a fault names file and entry."""
+
+    faults: list[Fault] = field(default_factory=list)
+    dropped: list[Fault] = field(default_factory=list)
+    clipped: list[Fault] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    reordered: bool = False
+
+
+def load_json(path: str, backend_args: dict | None = None) -> dict:
+    """The object in a JSON file.
+
+    Raises:
+        AnnotationError: Not JSON, or no object but a list or value.
+    """
+    try:
+        raw = json.loads(fileio.get(path, backend_args=backend_args))
+    except ValueError as error:  # of the decoder of JSON or of UTF-8
+        raise AnnotationError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(raw, dict):
+        raise AnnotationError(
+            f"{path}: not a COCO file: it holds a {type(raw).__name__}, not an object with"
+            " 'images', 'annotations' and 'categories'"
+        )
+    return raw
+
+
+def read_coco(
+    raw: Mapping,
+    name: str,
+    classes: Sequence[str],
+    ignored: Collection[str] = (),
+    keys: Mapping[str, str] | None = None,
+) -> tuple[list[AnnotatedImage], Findings]:
+    """Check the content of a COCO file and put the boxes to their images.
+
+    Boxes partly outside their image are clipped; boxes that are of zero area or, inside the image,
+    less than a pixel wide or high are dropped; both are listed in the findings. Categories are
+    found by name, so their ids and their order do not matter.
+
+    Args:
+        raw: Content of the file.
+        name: What errors call the file.
+        classes: Names of the classes, in the order of the labels.
+        ignored: Names of categories that mark regions to ignore, where the file has them.
+        keys: Names that this file gives to keys of COCO, such as ``dict(file_name="filename")``.
+
+    Returns:
+        Images in the order of the file; and the findings. With ``faults`` among them, which are
+        entries that cannot be understood, the images are incomplete.
+
+    Raises:
+        AnnotationError: Not a COCO file, or without one of the classes.
+    """
+    reader = _Reader(raw, name, keys or {})
+    return reader.read(classes, ignored), reader.findings
+
+
+class _Reader:
+    """One reading of one file."""
+
+    def __init__(self, raw: Mapping, name: str, keys: Mapping[str, str]) -> None:
+        self.raw = raw
+        self.name = name
+        self.keys = keys
+        self.findings = Findings()
+
+    def read(self, classes: Sequence[str], ignored: Collection[str]) -> list[AnnotatedImage]:
+        entries = {key: self._entries(key) for key in ("images", "annotations", "categories")}
+        names = self._category_names(entries["categories"])
+        labels = self._labels(names, classes, ignored)
+        images = self._images(entries["images"])
+        seen: set = set()
+        for position, raw in enumerate(entries["annotations"]):
+            entry = self._entry("annotation", raw, position)
+            reason = self._add_box(raw, entry, images, names, labels, seen)
+            if reason:
+                self.findings.faults.append(Fault(f"{self.name}: {entry}", reason))
+        return list(images.values())
+
+    def _entries(self, key: str) -> list:
+        entries = self._get(self.raw, key)
+        if not isinstance(entries, list):
+            found = ", ".join(map(repr, self.raw)) or "nothing"
+            raise AnnotationError(
+                f"{self.name}: not a COCO file: no list {self._known_as(key)}, only {found}"
+            )
+        return entries
+
+    def _category_names(self, entries: list) -> dict:
+        """Names of the file's categories by id."""
+        names = {}
+        for position, raw in enumerate(entries):
+            category = raw if isinstance(raw, dict) else {}
+            key, name = category.get("id"), category.get("name")
+            known = _is_id(key) and (key in names or name in names.values())
+            if known or not _is_id(key) or not isinstance(name, str):
+                raise AnnotationError(
+                    f"{self.name}: category {position} of the list is {raw!r}, not an 'id' and a"
+                    " 'name' of its own"
+                )
+            names[key] = name
+        return names
+
+    def _labels(
+        self, names: dict, classes: Sequence[str], ignored: Collection[str]
+    ) -> dict[object, int | None]:
+        """Label of each category id that counts; None for regions to ignore."""
+        if absent := [name for name in classes if name not in names.values()]:
+            raise AnnotationError(
+                f"{self.name}: no category {', '.join(map(repr, absent))}; the file has"
+                f" {', '.join(map(repr, names.values()))}. Give the classes by these names with"
+                " metainfo=dict(classes=(...))"
+            )
+        order = [name for name in names.values() if name in classes]
+        self.findings.reordered = order != list(classes)
+        labels = {key: classes.index(name) for key, name in names.items() if name in classes}
+        return labels | {
+            key: None for key, name in names.items() if name in ignored and name not in classes
+        }
+
+    def _images(self, entries: list) -> dict[object, AnnotatedImage]:
+        images: dict = {}
+        files: dict[str, str] = {}
+        for position, raw in enumerate(entries):
+            entry = self._entry("image", raw, position)
+            reason = self._add_image(raw, entry, images, files)
+            if reason:
+                self.findings.faults.append(Fault(f"{self.name}: {entry}", reason))
+        return images
+
+    def _add_image(self, raw, entry: str, images: dict, files: dict[str, str]) -> str:
+        """Add an image; gives the reason if it cannot be used."""
+        if not isinstance(raw, dict):
+            return f"{raw!r} is not an object"
+        file_name = self._get(raw, "file_name")
+        size = raw.get("width"), raw.get("height")
+        if not _is_id(raw.get("id")):
+            return "no 'id'"
+        if not isinstance(file_name, str) or not file_name:
+            return f"no {self._known_as('file_name')}"
+        visible_name = raw.get("visible_file_name", file_name)
+        if not isinstance(visible_name, str) or not visible_name:
+            return f"'visible_file_name' is {visible_name!r}"
+        if not all(isinstance(side, int) and side > 0 for side in size):
+            return f"width and height are {size[0]!r} and {size[1]!r}, not pixels"
+        if raw["id"] in images:
+            return f"{file_name} has the id of {images[raw['id']].file_name}"
+        if file_name in files:
+            return f"{file_name} is {files[file_name]} already"
+        files[file_name] = entry
+        images[raw["id"]] = AnnotatedImage(entry, raw["id"], file_name, visible_name, *size)
+        return ""
+
+    def _add_box(self, raw, entry: str, images: dict, names: dict, labels: dict, seen: set) -> str:
+        """Add a box to its image; gives the reason if the entry cannot be understood."""
+        if not isinstance(raw, dict):
+            return f"{raw!r} is not an object"
+        box, key, image_id, category = map(raw.get, ("bbox", "id", "image_id", "category_id"))
+        if key is not None and str(key) in seen:
+            return "another annotation has this id"
+        seen.add(str(key))
+        if not _is_id(image_id) or image_id not in images:
+            return f"image_id {image_id!r} is not among the images"
+        image = images[image_id]
+        if not _is_id(category) or category not in names:
+            listed = ", ".join(f"{key} {name}" for key, name in names.items())
+            return f"{image.file_name}: unknown category_id {category!r}; the file lists {listed}"
+        if not _is_box(box):
+            return f"{image.file_name}: bbox {box!r} is not [x, y, width, height]"
+        if category not in labels:
+            self.findings.left_out[names[category]] += 1
+            return ""
+        inside, note = _inside(box, image)
+        where = Fault(f"{self.name}: {entry}", f"{image.file_name}: box {box} {note}")
+        if inside is None:
+            self.findings.dropped.append(where)
+            return ""
+        if note:
+            self.findings.clipped.append(where)
+        label = labels[category]
+        ignored = label is None or bool(raw.get("iscrowd")) or bool(raw.get("ignore"))
+        image.boxes.append(Box(entry, inside, label, ignored, raw.get("segmentation") or None))
+        return ""
+
+    def _get(self, raw: Mapping, key: str):
+        return raw.get(key, raw.get(self.keys.get(key)))
+
+    def _known_as(self, key: str) -> str:
+        return " or ".join(repr(k) for k in (key, self.keys.get(key)) if k)
+
+    def _entry(self, kind: str, raw, position: int) -> str:
+        key = raw.get("id") if isinstance(raw, dict) else None
+        return f"{kind} {position} of the list" if key is None else f"{kind} {key}"
+
+
+def _is_id(key) -> bool:
+    return isinstance(key, (int, str))
+
+
+def _is_box(box) -> bool:
+    return (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(isinstance(value, Real) and math.isfinite(value) for value in box)
+    )
+
+
+def _inside(
+    box: list[float], image: AnnotatedImage
+) -> tuple[tuple[float, float, float, float] | None, str]:
+    """(x1, y1, x2, y2) within the image, None if nothing remains; and what is odd about it."""
+    x, y, width, height = map(float, box)
+    size = f"of {image.width} x {image.height} pixels"
+    if width <= 0 or height <= 0:
+        return None, "of zero area"
+    x1, y1 = max(x, 0.0), max(y, 0.0)
+    x2, y2 = min(x + width, float(image.width)), min(y + height, float(image.height))
+    if x2 <= x1 or y2 <= y1:
+        return None, f"outside the image {size}"
+    if x2 - x1 < LEAST_SIDE or y2 - y1 < LEAST_SIDE:
+        return None, f"less than a pixel wide or high inside the image {size}"
+    beyond = max(-x, -y, x + width - image.width, y + height - image.height)
+    return (x1, y1, x2, y2), f"partly outside the image {size}" if beyond > ROUNDING else ""

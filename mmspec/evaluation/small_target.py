@@ -1,0 +1,195 @@
+"""Metrics of infrared small target detection, of pixels and of targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmspec.registry import METRICS
+
+from .roc import BINS, RocCurve, roc_curve, score_histogram
+from .target_matching import find_components, match_targets
+
+#: A pixel is predicted as target above this probability.
+THRESHOLD = 0.5
+IGNORED = 255
+
+
+@METRICS.register_module()
+class SmallTargetMetric(BaseMetric):
+    """IoU, nIoU, F1, Pd, Fa and AUC of small targets, at the size of the labels.
+
+    ======  =====================================================================  =============
+    name    definition                                                             unit
+    ======  =====================================================================  =============
+    IoU     intersection over union of target pixels, each summed over the images  percent
+    nIoU    mean over images of their IoU                                          percent
+    F1      harmonic mean of pixel precision and recall over the data set          percent
+    Pd      matched targets of all targets                                         percent
+    Fa      pixels of predicted components without a match, of all pixels          1e-6
+    AUC     area under the pixel ROC over all thresholds                           from 0 to 1
+    ======  =====================================================================  =============
+
+    Components are 8-connected and match by :func:`match_targets`. IoU is that of the target alone;
+    papers that call it mIoU mean the same number, not a mean with the background. Some well-known
+    code bases drop a false alarm whose area equals that of any matched component, so that Fa
+    published with them is a lower bound; here every false alarm counts.
+
+    An image costs 8 KB, whatever its size: counts, and a histogram of its scores for the ROC (see
+    :mod:`mmspec.evaluation.roc` for the bins). The log says how far AUC can be from that of exact
+    scores. What is undefined (Pd without targets, AUC and IoU likewise) is NaN, and the log says
+    so. After an evaluation ``roc`` holds the curve, in the main process.
+
+    Samples are those of mmseg: ``seg_logits`` of one channel, which mmseg hands over as
+    probabilities (after its sigmoid), or of two (background and target, before softmax), and
+    ``gt_sem_seg`` of 0, 1 and 255 for pixels that do not count. The threshold is 0.5; mmseg's own
+    ``pred_sem_seg`` of one channel, cut at the head's ``threshold``, is not used.
+
+    Args:
+        empty_score: IoU of an image without target and without prediction, in nIoU. The family of
+            DNANet counts 0.
+        collect_device: 'cpu' or 'gpu', where ranks put their results together.
+        prefix: of the names, where several metrics run.
+
+    Raises:
+        ValueError: scores that are not finite, no probabilities or of another size than the labels;
+            labels other than 0, 1 and 255. The message names the image.
+    """
+
+    roc: RocCurve | None = None
+
+    def __init__(
+        self, empty_score: float = 1.0, collect_device: str = "cpu", prefix: str | None = None
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.empty_score = empty_score
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            name = sample["img_path"]
+            probability = target_probability(sample["seg_logits"]["data"], name)
+            truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
+            _check_labels(truth, probability.shape, name)
+            counted = truth != IGNORED
+            self.results.append(
+                (
+                    _counts((probability > THRESHOLD) & counted, truth == 1, counted),
+                    score_histogram(probability[counted], truth[counted] == 1),
+                )
+            )
+
+    def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+        counts = np.stack([counts for counts, _ in results])
+        both, predicted, true, pixels, targets, detected, false_alarms = counts.sum(axis=0)
+        union = counts[:, 1] + counts[:, 2] - counts[:, 0]
+        image_iou = np.where(union, counts[:, 0] / np.maximum(union, 1), self.empty_score)
+        self.roc = roc_curve(
+            sum((histogram for _, histogram in results), np.zeros((2, BINS), np.int64))
+        )
+        metrics = {
+            "IoU": 100 * _ratio(both, union.sum()),
+            "nIoU": 100 * float(image_iou.mean()),
+            "F1": 100 * _ratio(2 * both, predicted + true),
+            "Pd": 100 * _ratio(detected, targets),
+            "Fa": 1e6 * _ratio(false_alarms, pixels),
+            "AUC": self.roc.area if self.roc else math.nan,
+        }
+        print_log("\n" + _markdown_row(metrics), logger="current")
+        if self.roc:
+            print_log(f"AUC is exact within {self.roc.area_error:.1g}", logger="current")
+        undefined = [name for name, value in metrics.items() if math.isnan(value)]
+        if undefined:
+            print_log(
+                f"{', '.join(undefined)}: undefined, as {targets} targets of {true} pixels are"
+                f" labelled and {predicted} pixels predicted",
+                logger="current",
+            )
+        return metrics
+
+
+def target_probability(seg_logits: Tensor, name: str) -> np.ndarray:
+    """Probability of a target at each pixel, from mmseg's ``seg_logits`` of a sample.
+
+    Args:
+        seg_logits: (1, H, W) probabilities or (2, H, W) logits, any float type and device.
+        name: what errors call the image.
+
+    Returns:
+        (H, W) float64.
+
+    Raises:
+        ValueError: NaN or infinite values, another number of channels, or one channel that is not
+            within 0 and 1.
+    """
+    scores = seg_logits.detach().cpu().double()
+    if invalid := int((~scores.isfinite()).sum()):
+        raise ValueError(
+            f"{name}: {invalid:,} of {scores.numel():,} scores are NaN or infinite; the model has"
+            " diverged or overflowed in half precision"
+        )
+    if len(scores) == 2:
+        return torch.sigmoid(scores[1] - scores[0]).numpy()
+    if len(scores) != 1:
+        raise ValueError(
+            f"{name}: {len(scores)} channels of scores; small targets have one (sigmoid) or two"
+            " (background and target)"
+        )
+    if scores.numel() and not 0 <= scores.min() <= scores.max() <= 1:
+        raise ValueError(
+            f"{name}: one channel of scores from {scores.min():.3g} to {scores.max():.3g}, not"
+            " probabilities; mmseg applies the sigmoid before a metric sees them"
+        )
+    return scores[0].numpy()
+
+
+def _check_labels(truth: np.ndarray, shape: tuple[int, int], name: str) -> None:
+    if truth.shape != shape:
+        raise ValueError(
+            f"{name}: its label is {truth.shape[1]} x {truth.shape[0]} pixels, its scores"
+            f" {shape[1]} x {shape[0]}; in the test pipeline load the label after any resize"
+        )
+    if wrong := set(np.unique(truth).tolist()) - {0, 1, IGNORED}:
+        raise ValueError(
+            f"{name}: its label holds {', '.join(map(str, sorted(wrong)))}; small targets have 0"
+            f" background, 1 target and {IGNORED} to ignore"
+        )
+
+
+def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """What one image adds: pixels of both, predicted, true, all; targets, found; false pixels.
+
+    Returns:
+        (7,) int64.
+    """
+    alarms, targets = find_components(predicted), find_components(true)
+    found = match_targets(alarms, targets)
+    found = found[found >= 0]
+    return np.array(
+        [
+            (predicted & true).sum(),
+            predicted.sum(),
+            true.sum(),
+            counted.sum(),
+            len(targets),
+            len(found),
+            alarms.areas.sum() - alarms.areas[found].sum(),
+        ]
+    )
+
+
+def _ratio(part: int, whole: int) -> float:
+    return float(part / whole) if whole else math.nan
+
+
+def _markdown_row(metrics: dict[str, float]) -> str:
+    digits = dict(AUC=4)
+    cells = [f"{value:.{digits.get(name, 2)}f}" for name, value in metrics.items()]
+    head = ["Fa (1e-6)" if name == "Fa" else name for name in metrics]
+    lines = [head, ["---:"] * len(head), cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,171 @@
+"""Pictures of small target detection: what was found, missed and falsely alarmed."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mmspec.evaluation.small_target import IGNORED, THRESHOLD
+from mmspec.evaluation.target_matching import Components, find_components, match_targets
+
+from .legend import legend
+from .reconstruction import display_gain, titled_grid, to_display
+
+HIT, MISS, FALSE_ALARM, BOTH = (60, 220, 90), (255, 60, 50), (255, 220, 0), (255, 140, 25)
+FRAME = (0, 190, 255)
+COLUMNS = ("input", "truth", "score", "result")
+PANEL = 280  # width of a column in pixels
+ZOOMED_ROWS = 32  # image rows in a zoomed window, at least
+MOST_WINDOWS = 3
+_MARK = 6  # half side of the square round a target in the whole image, at least
+
+
+#: Components, the indices of those that are meant, and their colour.
+Group = tuple[Components, np.ndarray, tuple[int, int, int]]
+Window = tuple[int, int, int, int]
+
+
+def small_target_picture(
+    image: np.ndarray, truth: np.ndarray, probability: np.ndarray
+) -> np.ndarray:
+    """Input, truth, score map and result side by side, then windows of them zoomed on targets.
+
+    In the result matched predictions are green, missed targets red and unmatched predictions
+    yellow, where the last two overlap orange. In the whole image each has a square of its colour
+    round it, too small as they are to be seen. The windows, three at most, show in turn a miss, a
+    hit and a false alarm (the largest first), each with all else that lies there.
+
+    Args:
+        image: (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they
+            are.
+        truth: (H, W) of 0, 1 and 255; ignored pixels are gray in the truth.
+        probability: (H, W) float in [0, 1], black to yellow in the picture.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    counted = truth != IGNORED
+    targets = find_components(truth == 1)
+    alarms = find_components((probability > THRESHOLD) & counted)
+    found = match_targets(alarms, targets)
+    missed = (targets, np.flatnonzero(found < 0), MISS)
+    hit = (targets, np.flatnonzero(found >= 0), HIT)
+    false = np.setdiff1d(np.arange(len(alarms)), found)
+    false = (alarms, false[np.argsort(-alarms.areas[false], kind="stable")], FALSE_ALARM)
+    hits = (alarms, found[found >= 0], HIT)
+
+    shown = to_display(image, display_gain(image)) if image.ndim == 2 else image
+    mask = np.where(counted, 255 * (truth == 1), 90).astype(np.uint8)
+    panels = [
+        shown,
+        np.repeat(mask[..., None], 3, axis=2),
+        _heat(probability),
+        _painted(shown, [missed, hits, false]),
+    ]
+    windows = _windows([missed, hit, false], truth.shape)
+    size = PANEL, max(1, round(PANEL * truth.shape[0] / truth.shape[1]))
+    scale = PANEL / truth.shape[1]
+    wholes = [_scaled(panel, size) for panel in panels]
+    wholes[0] = _framed(wholes[0], windows, scale)
+    wholes[1] = _marked(wholes[1], [missed, hit], scale)
+    wholes[3] = _marked(wholes[3], [missed, hits, false], scale)
+    rows = [wholes]
+    for number, (top, left, height, width) in enumerate(windows, 1):
+        cut = (slice(top, top + height), slice(left, left + width))
+        row = [_scaled(panel[cut], size) for panel in panels]
+        rows.append([_numbered(row[0], number), *row[1:]])
+    sheet = titled_grid(rows, COLUMNS)
+    entries = [
+        (f"{len(hit[1])} of {len(targets)} targets hit", HIT),
+        (f"{len(missed[1])} missed", MISS),
+        (f"{len(false[1])} false alarms of {alarms.areas[false[1]].sum()} pixels", FALSE_ALARM),
+    ]
+    if (_inside(missed) & _inside(false)).any():
+        entries.append(("missed under a false alarm", BOTH))
+    return np.concatenate([sheet, legend(entries, sheet.shape[1])])
+
+
+def _inside(group: Group) -> np.ndarray:
+    components, chosen, _ = group
+    return np.isin(components.labels, chosen + 1)
+
+
+def _heat(probability: np.ndarray) -> np.ndarray:
+    levels = np.rint(255 * probability).astype(np.uint8)
+    return np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1])
+
+
+def _painted(shown: np.ndarray, groups: list[Group]) -> np.ndarray:
+    """The picture with the pixels of missed, hit and false components in their colours."""
+    missed, hits, false = groups
+    picture = shown.copy()
+    for group in groups:
+        picture[_inside(group)] = group[2]
+    picture[_inside(missed) & _inside(false)] = BOTH
+    return picture
+
+
+def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    way = cv2.INTER_AREA if picture.shape[1] > size[0] else cv2.INTER_NEAREST
+    return cv2.resize(np.ascontiguousarray(picture), size, interpolation=way)
+
+
+def _windows(groups: list[Group], shape: tuple[int, int]) -> list[Window]:
+    """(top, left, height, width) in the proportions of the image, from the groups in turn."""
+    windows: list[Window] = []
+    in_turn = zip_longest(*([(group[0], i) for i in group[1]] for group in groups))
+    for components, index in (one for turn in in_turn for one in turn if one is not None):
+        row, column = components.centroids[index]
+        seen = any(
+            top <= row < top + height and left <= column < left + width
+            for top, left, height, width in windows
+        )
+        if seen:
+            continue
+        if len(windows) == MOST_WINDOWS:
+            break
+        # Three times the target's side, so that its surroundings are seen.
+        sides = np.ptp(np.argwhere(components.labels == index + 1), axis=0) + 1
+        needed = max(ZOOMED_ROWS, 3 * max(sides[0], sides[1] * shape[0] / shape[1]))
+        height = min(shape[0], round(needed))
+        width = min(shape[1], max(1, round(height * shape[1] / shape[0])))
+        top = int(np.clip(round(row) - height // 2, 0, shape[0] - height))
+        left = int(np.clip(round(column) - width // 2, 0, shape[1] - width))
+        windows.append((top, left, height, width))
+    return windows
+
+
+def _framed(panel: np.ndarray, windows: list[Window], scale: float) -> np.ndarray:
+    picture = Image.fromarray(panel)
+    draw = ImageDraw.Draw(picture)
+    for number, (top, left, height, width) in enumerate(windows, 1):
+        x, y = left * scale, top * scale
+        draw.rectangle((x, y, x + width * scale - 1, y + height * scale - 1), outline=FRAME)
+        _write_number(draw, number, x + 2, y + 1)
+    return np.asarray(picture)
+
+
+def _numbered(panel: np.ndarray, number: int) -> np.ndarray:
+    picture = Image.fromarray(panel)
+    _write_number(ImageDraw.Draw(picture), number, 2, 1)
+    return np.asarray(picture)
+
+
+def _write_number(draw: ImageDraw.ImageDraw, number: int, x: float, y: float) -> None:
+    font = ImageFont.load_default()
+    draw.rectangle(draw.textbbox((x, y), str(number), font=font), fill=(0, 0, 0))
+    draw.text((x, y), str(number), fill=(255, 255, 255), font=font)
+
+
+def _marked(panel: np.ndarray, groups: list[Group], scale: float) -> np.ndarray:
+    picture = Image.fromarray(panel)
+    draw = ImageDraw.Draw(picture)
+    for components, chosen, colour in groups:
+        for index in chosen:
+            y, x = (components.centroids[index] + 0.5) * scale
+            reach = max(_MARK, scale * np.sqrt(components.areas[index]))
+            draw.rectangle((x - reach, y - reach, x + reach, y + reach), outline=colour)
+    return np.asarray(picture)

@@ -1,0 +1,86 @@
+"""Read the image files of a sample: what they are, and what is odd or wrong about them."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from mmspec.datasets.image_io import UnreadableImageError
+from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.datasets.transforms import LoadRGBTImageFromFile
+
+
+@dataclass
+class FileRecord:
+    """What the files of one sample are; ``size`` is (height, width) in pixels."""
+
+    size: tuple[int, int] | None = None
+    kinds: list[str] = field(default_factory=list)
+    remarks: list[Fault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def load_sides(sample: dict, record: FileRecord) -> dict[str, np.ndarray]:
+    """(H, W) infrared and RGB (H, W, 3) visible image by side; without those that are unusable."""
+    shown = {}
+    sides = ("infrared", "visible") if sample["modality"] == "both" else (sample["modality"],)
+    for side in sides:
+        path = sample[f"{side}_path"]
+        record.kinds.append(f"{side} images: {file_kind(path)}")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                loaded = LoadRGBTImageFromFile()(dict(sample, modality=side))["img"]
+                shown[side] = loaded[..., 0] if side == "infrared" else loaded[..., ::-1]
+            except UnreadableImageError as error:
+                record.faults.append(Fault(path, error.reason))
+        said = [
+            str(w.message).removeprefix(f"{path}: ").removesuffix(" (said once)") for w in caught
+        ]
+        record.remarks += [Fault(path, text) for text in said]
+    sizes = [f"{image.shape[1]} x {image.shape[0]}" for image in shown.values()]
+    if len(set(sizes)) > 1:
+        reason = f"{sizes[0]} pixels, its visible image {sample['visible_path']} {sizes[1]}"
+        record.faults.append(Fault(sample["infrared_path"], reason))
+    record.size = next((image.shape[:2] for image in shown.values()), None)
+    return shown
+
+
+def kinds_and_sizes(records: Sequence[FileRecord]) -> Iterator[str]:
+    """Lines that count kinds of files and sizes of images."""
+    for kind, count in Counter(k for record in records for k in record.kinds).items():
+        yield f"  {count:>7,}  {kind}"
+    sizes = Counter(record.size for record in records if record.size)
+    for (height, width), count in sizes.most_common(5):
+        yield f"  {count:>7,}  images of {width} x {height} pixels"
+    if len(sizes) > 5:
+        yield f"           and {len(sizes) - 5:,} other sizes"
+
+
+def remark_lines(records: Iterable[FileRecord]) -> Iterator[str]:
+    """Lines that count remarks, with the first file of each."""
+    remarks = [remark for record in records for remark in record.remarks]
+    for reason, count in Counter(remark.reason for remark in remarks).items():
+        first = next(remark.path for remark in remarks if remark.reason == reason)
+        yield f"note: {count:,} files, the first is {first}: {reason}"
+
+
+def file_kind(path: str) -> str:
+    """Format and bit depth by the file's head, such as 'PNG, 16-bit gray'."""
+    try:
+        if Path(path).suffix.lower() in (".tif", ".tiff"):
+            with tifffile.TiffFile(path) as tiff:
+                page = tiff.pages[0]
+                return f"TIFF, {page.bitspersample}-bit, {page.samplesperpixel} channels"
+        with Image.open(path) as image, open(path, "rb") as file:
+            depth = file.read(25)[24] if image.format == "PNG" else 8
+            kind = dict(L="gray", P="palette", RGB="colour", RGBA="four channels")
+            mode = "gray" if image.mode.startswith(("I", "1")) else kind.get(image.mode, image.mode)
+            return f"{image.format}, {depth}-bit {mode}"
+    except Exception:  # damaged: the fault comes from the loading step
+        return "unknown kind"

@@ -1,0 +1,136 @@
+"""Check a data set with a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mmspec.datasets.segmentation import InfraredSegDataset
+from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.datasets.synthetic import SyntheticInfrared
+from mmspec.datasets.transforms import LabelError, LoadSegmentationLabels
+
+from . import in_parallel
+from .images import FileRecord, file_kind, kinds_and_sizes, load_sides, remark_lines
+from .sheet import as_colour, choose_samples, grid_of, legend, tile
+
+TILE_WIDTH = 320
+SAMPLES_A_ROW = 2
+TINT = 0.55
+
+
+@dataclass
+class SegmentationRecord(FileRecord):
+    """What one sample holds; ``pixels`` are (classes + 1,) counts, the last of ignored ones."""
+
+    pixels: np.ndarray | None = None
+
+
+class SegmentationCheck:
+    """A data set with a class for every pixel, from files or rendered."""
+
+    def __init__(self, dataset: InfraredSegDataset | SyntheticInfrared) -> None:
+        self.classes = dataset.metainfo["classes"]
+        self.palette = np.array(dataset.metainfo["palette"], np.uint8)
+        self.records: list[SegmentationRecord] = []
+        if isinstance(dataset, SyntheticInfrared):
+            dataset.full_init()
+            self.samples, self.faults = range(len(dataset)), []
+            self.load = partial(load_rendered, dataset)
+        else:
+            self.samples, self.faults = dataset.match_files()
+            self.load = partial(load_from_files, dataset.label_codes)
+        self.unpaired = len(self.faults)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read_all(self, workers: int) -> None:
+        read = partial(read_segmentation, self.load, len(self.classes))
+        self.records = in_parallel(read, self.samples, workers)
+        self.faults = self.faults + [fault for record in self.records for fault in record.faults]
+
+    def summary(self) -> Iterator[str]:
+        good = [record for record in self.records if not record.faults]
+        yield (
+            f"{len(self):,} samples, {len(good):,} without a fault;"
+            f" {self.unpaired:,} names without a counterpart"
+        )
+        yield from kinds_and_sizes(self.records)
+        counts = [record.pixels for record in self.records if record.pixels is not None]
+        if counts:
+            yield from class_table((*self.classes, "(ignored)"), np.array(counts))
+        yield from remark_lines(self.records)
+
+    def sheet(self) -> np.ndarray | None:
+        pixels = [None if record.faults else record.pixels for record in self.records]
+        chosen = choose_samples(pixels, len(self.classes))
+        if not chosen:
+            return None
+        height, width = self.records[chosen[0]].size
+        size = (TILE_WIDTH, min(TILE_WIDTH, round(TILE_WIDTH * height / width)))
+        tiles = []
+        for index in chosen:
+            image, labels, name = self.load(self.samples[index], SegmentationRecord())
+            tiles += [tile(image, size, name), tile(overlay(image, labels, self.palette), size)]
+        grid = grid_of(tiles, ("image", "label") * SAMPLES_A_ROW)
+        return np.vstack([grid, legend(self.classes, self.palette, grid.shape[1])])
+
+
+def load_from_files(
+    codes, sample: dict, record: SegmentationRecord
+) -> tuple[np.ndarray | None, np.ndarray | None, str]:
+    """(H, W) or RGB (H, W, 3) image, (H, W) labels and name; None and a fault if unusable."""
+    image = next(iter(load_sides(sample, record).values()), None)
+    path = sample["seg_map_path"]
+    record.kinds.append(f"labels: {file_kind(path)}")
+    known = {} if image is None else dict(ori_shape=image.shape[:2])
+    labels = None
+    try:
+        wanted = dict(sample, label_codes=codes, seg_fields=[], **known)
+        labels = LoadSegmentationLabels()(wanted)["gt_seg_map"]
+    except LabelError as error:
+        record.faults.append(Fault(path, error.reason))
+    return image, labels, sample["img_path"]
+
+
+def load_rendered(
+    dataset: SyntheticInfrared, index: int, record: SegmentationRecord
+) -> tuple[np.ndarray, np.ndarray, str]:
+    sample = dataset.get_data_info(index)
+    record.kinds.append("rendered scenes, 8-bit gray")
+    return sample["img"], sample["gt_seg_map"], sample["img_path"]
+
+
+def read_segmentation(load: Callable, classes: int, sample: dict | int) -> SegmentationRecord:
+    record = SegmentationRecord()
+    image, labels, _ = load(sample, record)
+    record.size = None if image is None else image.shape[:2]
+    if labels is not None:
+        counts = np.bincount(labels.ravel(), minlength=256)
+        record.pixels = np.append(counts[:classes], counts[classes:].sum())
+    return record
+
+
+def class_table(names: tuple[str, ...], counts: np.ndarray) -> Iterator[str]:
+    """Lines of pixels, share and images of each class, from counts (images, classes + 1)."""
+    width = max(map(len, names))
+    totals, images = counts.sum(axis=0), (counts > 0).sum(axis=0)
+    yield f"  {'class':{width}}{'pixels':>16}{'share':>9}{'images':>9}"
+    for name, total, present in zip(names, totals, images):
+        if name != names[-1] or total:
+            share = f"{total / totals.sum():.2%}"
+            yield f"  {name:{width}}{total:>16,}{share:>9}{present:>9,}"
+    if absent := [name for name, total in zip(names[:-1], totals) if not total]:
+        yield f"note: no pixel of {', '.join(absent)}"
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Labels in the colours of the palette over the image; black leaves the image as it is."""
+    shown = as_colour(image)
+    colours = np.concatenate([palette, np.zeros((256 - len(palette), 3), np.uint8)])[labels]
+    tinted = ((1 - TINT) * shown + TINT * colours).round().astype(np.uint8)
+    return np.where(colours.any(axis=-1, keepdims=True), tinted, shown)

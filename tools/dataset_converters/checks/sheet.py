@@ -1,0 +1,77 @@
+"""Parts of a picture of samples: which to show, tiles with names, a legend."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mmspec.visualization.reconstruction import display_gain, titled_grid, to_display
+
+LEAST_SAMPLES_SHOWN = 12
+BLACK = (0, 0, 0)
+
+
+def choose_samples(counts: Sequence[np.ndarray | None], classes: int) -> list[int]:
+    """For every class the sample with most of it, then others evenly spaced.
+
+    Args:
+        counts: Of each sample (at least ``classes``,) how much it has of each class; None for
+            samples that are not to be shown.
+    """
+    usable = [i for i, count in enumerate(counts) if count is not None]
+    wanted = min(max(LEAST_SAMPLES_SHOWN, classes), len(usable))
+    chosen: dict[int, None] = {}
+    for index in range(classes):
+        best = max(usable, key=lambda i: counts[i][index], default=None)
+        if best is not None and counts[best][index]:
+            chosen[best] = None
+    for position in np.linspace(0, len(usable) - 1, wanted).round().astype(int):
+        if len(chosen) < wanted:
+            chosen[usable[position]] = None
+    return sorted(chosen)
+
+
+def as_colour(image: np.ndarray) -> np.ndarray:
+    return to_display(image, display_gain(image)) if image.ndim == 2 else image
+
+
+def tile(image: np.ndarray, size: tuple[int, int], name: str = "") -> np.ndarray:
+    """(H, W, 3) uint8 of a size (width, height) with the picture inside and its file's name."""
+    image = as_colour(image)
+    scale = min(size[0] / image.shape[1], size[1] / image.shape[0])
+    inside = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    sheet = Image.new("RGB", size, (250, 250, 250))
+    sheet.paste(Image.fromarray(cv2.resize(np.ascontiguousarray(image), inside, interpolation=way)))
+    if name:
+        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+        text = name.replace("\\", "/").rpartition("/")[2]
+        draw.rectangle(draw.textbbox((3, 2), text, font=font), fill=BLACK)
+        draw.text((3, 2), text, fill=(255, 255, 255), font=font)
+    return np.asarray(sheet)
+
+
+def grid_of(tiles: list[np.ndarray], titles: tuple[str, ...]) -> np.ndarray:
+    """Tiles in rows under the titles of the columns; the last row is filled up."""
+    tiles = tiles + [np.full_like(tiles[0], 250)] * (-len(tiles) % len(titles))
+    starts = range(0, len(tiles), len(titles))
+    return titled_grid([tiles[i : i + len(titles)] for i in starts], titles)
+
+
+def legend(classes: tuple[str, ...], palette: np.ndarray, width: int) -> np.ndarray:
+    """Class names beside their colours, as many a line as fit."""
+    font, line, box = ImageFont.load_default(), 18, 12
+    steps = [box + 26 + int(font.getlength(name)) for name in classes]
+    places, x, y = [], 6, 4
+    for step in steps:
+        if x + step > width and x > 6:
+            x, y = 6, y + line
+        places.append((x, y))
+        x += step
+    strip = Image.new("RGB", (width, y + line + 4), (250, 250, 250))
+    draw = ImageDraw.Draw(strip)
+    for name, colour, (x, y) in zip(classes, palette.tolist(), places):
+        draw.rectangle((x, y, x + box, y + box), fill=tuple(colour), outline=BLACK)
+        draw.text((x + box + 5, y), name, fill=(20, 20, 20), font=font)
+    return np.asarray(strip)
