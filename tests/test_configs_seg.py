@@ -276,3 +276,29 @@ def _tool(name: str, *args: str) -> None:
         env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_own_data_as_the_readme_says(tmp_path):
+    readme = (REPO / "configs" / "seg" / "README.md").read_text()
+    (text,) = (
+        block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "mine" in block
+    )
+    text = text.replace('"./', f'"{REPO}/configs/seg/').replace("data/mine", str(tmp_path))
+    (tmp_path / "config.py").write_text(text)
+    for split in ("train", "test"):
+        for folder, pixels in (
+            ("images", np.arange(2000, 4400, dtype=np.uint16).reshape(40, 60)),
+            ("labels", np.where(np.arange(60) < 30, 0, 255)[None].repeat(40, 0).astype(np.uint8)),
+        ):
+            path = tmp_path / folder / split / "a.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    cfg = Config.fromfile(tmp_path / "config.py")
+    init_default_scope(cfg.default_scope)
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+        (sample,) = Runner.build_dataloader(loader).dataset
+        assert set(sample["data_samples"].gt_sem_seg.data.unique().tolist()) <= {0, 1, 255}
+    assert sample["inputs"].min() == 0 and sample["inputs"].max() == 255
+    shrink(cfg.model)
+    assert MODELS.build(cfg.model).decode_head.num_classes == 2

@@ -12,6 +12,7 @@ from .reconstruction import display_gain, titled_grid, to_display
 from .segmentation import infrared_palette
 
 LEAST_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
+TO_IGNORE = (150, 150, 150)
 
 
 def detection_picture(
@@ -49,7 +50,7 @@ def detection_picture(
     columns = {f"prediction, score {score_threshold:g} and more": _draw(shown, predicted)}
     if truth is not None:
         true = [
-            (box, (150, 150, 150) if ignored else palette[label], "")
+            (box, TO_IGNORE if ignored else palette[label], "")
             for box, label, ignored in truth
         ]
         columns["truth"] = _draw(shown, true)
@@ -57,7 +58,7 @@ def detection_picture(
     sheet = titled_grid([list(columns.values())], tuple(columns))
     entries = [(classes[label], palette[label]) for label in sorted(present)]
     if truth is not None and any(ignored for *_, ignored in truth):
-        entries.append(("ignored", (150, 150, 150)))
+        entries.append(("to ignore", TO_IGNORE))
     return np.concatenate([sheet, legend(entries, sheet.shape[1])])
 
 

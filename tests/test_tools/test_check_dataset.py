@@ -12,7 +12,6 @@ from PIL import Image
 TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/check_dataset.py"
 sys.path.insert(0, str(TOOL.parent))
 
-from checks.segmentation import overlay  # noqa: E402
 from checks.sheet import choose_samples  # noqa: E402
 
 
@@ -201,14 +200,6 @@ def test_rare_classes_are_shown_first_and_the_rest_is_spread():
     assert len(chosen) == 12 == len(set(chosen)) and 17 in chosen and 23 not in chosen
     assert chosen[0] == 0 and chosen == sorted(chosen) and chosen[-1] > 30
     assert choose_samples([None], 2) == []
-
-
-def test_labels_are_drawn_in_the_palette_and_black_ones_not():
-    image = np.full((2, 2, 3), 100, np.uint8)
-    palette = np.array([[0, 0, 0], [200, 0, 0]], np.uint8)
-    shown = overlay(image, np.array([[0, 1], [255, 1]], np.uint8), palette)
-    assert shown[0, 0].tolist() == [100, 100, 100] == shown[1, 0].tolist()
-    assert shown[0, 1].tolist() == [155, 45, 45]
 
 
 def boxes(root, *entries, count=2):

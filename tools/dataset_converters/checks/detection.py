@@ -12,10 +12,13 @@ from mmspec.datasets.detection import InfraredDetDataset
 from mmspec.datasets.detection.coco_json import AnnotatedImage
 from mmspec.datasets.modality import MODALITIES
 from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.visualization.detection import TO_IGNORE
+from mmspec.visualization.legend import legend
+from mmspec.visualization.segmentation import infrared_palette
 
 from . import in_parallel
 from .images import FileRecord, kinds_and_sizes, load_sides, remark_lines
-from .sheet import choose_samples, grid_of, legend, tile
+from .sheet import choose_samples, grid_of, tile
 
 SMALL, MEDIUM = 32**2, 96**2  # pixels; COCO's: small below the first, large from the second on
 TILE_WIDTH = 480
@@ -24,7 +27,6 @@ COLUMNS = {
     "visible": ("visible",) * 3,
     "both": ("infrared", "visible") * 2,
 }
-TO_IGNORE = (255, 255, 255)
 
 
 @dataclass
@@ -40,8 +42,7 @@ class DetectionCheck:
 
     def __init__(self, dataset: InfraredDetDataset) -> None:
         self.classes = tuple(dataset.metainfo["classes"])
-        palette = dataset.metainfo.get("palette") or [[255, 80, 60]] * len(self.classes)
-        self.palette = np.array(palette, np.uint8)
+        self.palette = list(map(tuple, infrared_palette(len(self.classes), None).tolist()))
         self.modality = dataset.modality
         images, self.findings = dataset.read_annotations()
         samples = [DetectionSample(dataset.sample_of(image), image) for image in images]
@@ -120,10 +121,10 @@ class DetectionCheck:
             for image in load_sides(sample.info, FileRecord()).values():
                 tiles.append(self._draw(image, sample.image, size))
         grid = grid_of(tiles, COLUMNS[self.modality])
-        names, colours = self.classes, self.palette
+        entries = list(zip(self.classes, self.palette))
         if any(box.ignored for sample in self.samples for box in sample.image.boxes):
-            names, colours = (*names, "(to ignore)"), np.vstack([colours, TO_IGNORE])
-        return np.vstack([grid, legend(names, colours.astype(np.uint8), grid.shape[1])])
+            entries.append(("(to ignore)", TO_IGNORE))
+        return np.vstack([grid, legend(entries, grid.shape[1])])
 
     def _count(self, sample: DetectionSample) -> np.ndarray:
         labels = [box.label for box in sample.image.boxes if not box.ignored]
@@ -135,7 +136,7 @@ class DetectionCheck:
         shown = Image.fromarray(tile(pixels, size, image.file_name))
         draw = ImageDraw.Draw(shown)
         for box in image.boxes:
-            colour = TO_IGNORE if box.ignored else tuple(self.palette[box.label].tolist())
+            colour = TO_IGNORE if box.ignored else self.palette[box.label]
             # The outline stands around the pixels of the object, not on them.
             x1, y1, x2, y2 = (round(value * scale) for value in box.xyxy)
             draw.rectangle((x1 - 1, y1 - 1, x2, y2), outline=colour)

@@ -12,14 +12,15 @@ from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.segmentation.pairing import Fault
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.datasets.transforms import LabelError, LoadSegmentationLabels
+from mmspec.visualization.legend import legend
+from mmspec.visualization.segmentation import background_of, infrared_palette, label_overlay
 
 from . import in_parallel
 from .images import FileRecord, file_kind, kinds_and_sizes, load_sides, remark_lines
-from .sheet import as_colour, choose_samples, grid_of, legend, tile
+from .sheet import as_colour, choose_samples, grid_of, tile
 
 TILE_WIDTH = 320
 SAMPLES_A_ROW = 2
-TINT = 0.55
 
 
 @dataclass
@@ -34,7 +35,8 @@ class SegmentationCheck:
 
     def __init__(self, dataset: InfraredSegDataset | SyntheticInfrared) -> None:
         self.classes = dataset.metainfo["classes"]
-        self.palette = np.array(dataset.metainfo["palette"], np.uint8)
+        self.background = background_of(self.classes)
+        self.palette = infrared_palette(len(self.classes), self.background)
         self.records: list[SegmentationRecord] = []
         if isinstance(dataset, SyntheticInfrared):
             dataset.full_init()
@@ -75,9 +77,11 @@ class SegmentationCheck:
         tiles = []
         for index in chosen:
             image, labels, name = self.load(self.samples[index], SegmentationRecord())
-            tiles += [tile(image, size, name), tile(overlay(image, labels, self.palette), size)]
+            tinted = label_overlay(as_colour(image), labels, self.palette, self.background)
+            tiles += [tile(image, size, name), tile(tinted, size)]
         grid = grid_of(tiles, ("image", "label") * SAMPLES_A_ROW)
-        return np.vstack([grid, legend(self.classes, self.palette, grid.shape[1])])
+        entries = list(zip(self.classes, map(tuple, self.palette.tolist())))
+        return np.vstack([grid, legend(entries, grid.shape[1])])
 
 
 def load_from_files(
@@ -126,11 +130,3 @@ def class_table(names: tuple[str, ...], counts: np.ndarray) -> Iterator[str]:
             yield f"  {name:{width}}{total:>16,}{share:>9}{present:>9,}"
     if absent := [name for name, total in zip(names[:-1], totals) if not total]:
         yield f"note: no pixel of {', '.join(absent)}"
-
-
-def overlay(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Labels in the colours of the palette over the image; black leaves the image as it is."""
-    shown = as_colour(image)
-    colours = np.concatenate([palette, np.zeros((256 - len(palette), 3), np.uint8)])[labels]
-    tinted = ((1 - TINT) * shown + TINT * colours).round().astype(np.uint8)
-    return np.where(colours.any(axis=-1, keepdims=True), tinted, shown)

@@ -1,4 +1,4 @@
-"""Parts of a picture of samples: which to show, tiles with names, a legend."""
+"""Parts of a picture of samples: which to show, tiles with names."""
 
 from collections.abc import Sequence
 
@@ -57,21 +57,3 @@ def grid_of(tiles: list[np.ndarray], titles: tuple[str, ...]) -> np.ndarray:
     tiles = tiles + [np.full_like(tiles[0], 250)] * (-len(tiles) % len(titles))
     starts = range(0, len(tiles), len(titles))
     return titled_grid([tiles[i : i + len(titles)] for i in starts], titles)
-
-
-def legend(classes: tuple[str, ...], palette: np.ndarray, width: int) -> np.ndarray:
-    """Class names beside their colours, as many a line as fit."""
-    font, line, box = ImageFont.load_default(), 18, 12
-    steps = [box + 26 + int(font.getlength(name)) for name in classes]
-    places, x, y = [], 6, 4
-    for step in steps:
-        if x + step > width and x > 6:
-            x, y = 6, y + line
-        places.append((x, y))
-        x += step
-    strip = Image.new("RGB", (width, y + line + 4), (250, 250, 250))
-    draw = ImageDraw.Draw(strip)
-    for name, colour, (x, y) in zip(classes, palette.tolist(), places):
-        draw.rectangle((x, y, x + box, y + box), fill=tuple(colour), outline=BLACK)
-        draw.text((x + box + 5, y), name, fill=(20, 20, 20), font=font)
-    return np.asarray(strip)

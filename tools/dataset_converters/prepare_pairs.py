@@ -1,0 +1,143 @@
+#!/usr/bin/env python
+"""Report the pairing and the duplicates of an RGB-thermal corpus, and list the pairs to use."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from mmspec.datasets.corpus import ImageFacts, inspect_image, near_duplicates
+from mmspec.datasets.rgbt_folder import match_pairs
+
+DESCRIPTION = """\
+Check a corpus of aligned infrared and visible images, as RGBTFolder reads it.
+
+The images of a pair have the same path below their folders but for the suffix. Reported are images
+without a partner, images that cannot be read, pairs of two sizes, and near-duplicates: pairs whose
+perceptual hashes (pHash, 64 bits an image) differ in both images together by at most
+--hash-distance bits from those of a pair kept before. Nothing is deleted or changed; --out writes
+a list of the pairs that are left for RGBTFolder(ann_file=...).
+"""
+SIDES = ("infrared", "visible")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("root", type=Path, help="folder of the corpus")
+    parser.add_argument("--infrared", default="ir", help="its subfolder, default %(default)s")
+    parser.add_argument("--visible", default="rgb", help="its subfolder, default %(default)s")
+    parser.add_argument("--list", type=Path, help="look at the pairs named here, not at all")
+    parser.add_argument("--out", type=Path, help="list file to write, one pair a line")
+    parser.add_argument(
+        "--hash-distance",
+        type=int,
+        default=8,
+        metavar="N",
+        help="of both images together, default %(default)s: what prepare_corpus.py allows an image",
+    )
+    parser.add_argument("--report", type=Path, help="JSON file to write, naming every image")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes, default %(default)s"
+    )
+    args = parser.parse_args()
+    if not 0 <= args.hash_distance < 128:
+        parser.error("--hash-distance must be 0 to 127")
+    for path in (args.out, args.report):
+        if path is not None and path.exists():
+            parser.error(f"{path} exists; give the name of a new file")
+    return args
+
+
+def inspect(paths: list[str], workers: int) -> list[ImageFacts]:
+    show = partial(track, total=len(paths), description="Reading images")
+    if workers == 1:
+        return list(show(map(inspect_image, paths)))
+    with multiprocessing.Pool(workers) as pool:
+        return list(show(pool.imap(inspect_image, paths, chunksize=16)))
+
+
+def sort_out(
+    pairs: list[tuple[ImageFacts, ImageFacts]],
+) -> tuple[list[tuple[ImageFacts, ImageFacts]], dict[str, list[str]]]:
+    """Pairs of one size whose images can be read, and what is wrong with the others."""
+    good, faults = [], {"unreadable": [], "size mismatch": []}
+    for infrared, visible in pairs:
+        broken = [f"{image.path}: {image.fault}" for image in (infrared, visible) if image.fault]
+        if broken:
+            faults["unreadable"] += broken
+        elif (infrared.width, infrared.height) != (visible.width, visible.height):
+            sizes = (f"{x.path}: {x.width} x {x.height} pixels" for x in (infrared, visible))
+            faults["size mismatch"].append(", ".join(sizes))
+        else:
+            good.append((infrared, visible))
+    return good, faults
+
+
+def main() -> None:
+    args = parse_args()
+    folders = {side: str(args.root / getattr(args, side)) for side in SIDES}
+    try:
+        names = args.list and [x.strip() for x in args.list.read_text().splitlines() if x.strip()]
+        matched, unmatched = match_pairs(folders, names, str(args.list))
+    except OSError as error:
+        sys.exit(f"error: {error}")
+    facts = inspect([path for pair in matched for path in pair], args.workers)
+    pairs, faults = sort_out(list(zip(facts[::2], facts[1::2])))
+    hashes = np.array([[x.perceptual_hash for x in pair] for pair in pairs], np.uint64)
+    anchors, distances = near_duplicates(hashes.reshape(-1, 2), args.hash_distance)
+    duplicates = [
+        f"{pairs[i][0].path}: {distance} bits from {pairs[anchor][0].path}"
+        for i, (anchor, distance) in enumerate(zip(anchors.tolist(), distances.tolist()))
+        if anchor != i
+    ]
+    kept = [pair for i, pair in enumerate(pairs) if anchors[i] == i]
+
+    report = {
+        f"{side} without {other}": [
+            f"{fault.path}: {fault.reason}"
+            for fault in unmatched
+            if fault.path.startswith(folders[side])
+        ]
+        for side, other in (SIDES, SIDES[::-1])
+    }
+    if names is not None:
+        report["listed, but absent"] = [
+            f"{fault.path}: {fault.reason}"
+            for fault in unmatched
+            if fault.path.startswith(f"{args.list}: ")
+        ]
+    report |= faults | {"near-duplicate": duplicates}
+    print(f"{len(matched):>10,} pairs found")
+    for title, entries in report.items():
+        print(f"{len(entries):>10,} {title}")
+        for entry in entries[:3]:
+            print(f"           {entry}")
+    print(f"{len(kept):>10,} pairs left")
+    if not kept:
+        sys.exit("error: no pair is left, nothing was written")
+    if args.out is not None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        names = (os.path.relpath(pair[0].path, folders["infrared"]) for pair in kept)
+        args.out.write_text("".join(f"{Path(name).as_posix()}\n" for name in names))
+        print(
+            f"use it: dataset=dict(type='mmspec.RGBTFolder', data_root={str(args.root)!r},"
+            f" infrared={args.infrared!r}, visible={args.visible!r},"
+            f" ann_file={str(args.out.resolve())!r})"
+        )
+    if args.report is not None:
+        args.report.parent.mkdir(parents=True, exist_ok=True)
+        counts = {"found": len(matched), "left": len(kept)}
+        args.report.write_text(json.dumps(counts | report, indent=1), encoding="utf-8")
+        print(f"report: {args.report}")
+
+
+if __name__ == "__main__":
+    main()
