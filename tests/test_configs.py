@@ -32,10 +32,22 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def load(name: str, folder: Path, work_dir: Path) -> Config:
+@pytest.fixture(scope="module")
+def pairs(folder, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("pairs")
+    for side in ("ir", "rgb"):
+        (root / side).symlink_to(folder)
+    return root
+
+
+def load(name: str, folder: Path, work_dir: Path, pairs: Path | None = None) -> Config:
     cfg = Config.fromfile(ROOT / "pretrain" / name)
-    if cfg.train_dataloader.dataset.type == "mmspec.InfraredFolder":
-        cfg.train_dataloader.dataset.data_root = str(folder)
+    dataset = cfg.train_dataloader.dataset
+    for part in dataset.get("datasets", [dataset]):
+        if part.type == "mmspec.InfraredFolder":
+            part.data_root = str(folder)
+        elif part.type == "mmspec.RGBTFolder":
+            part.update(data_root=str(pairs), infrared="ir", visible="rgb", ann_file="")
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
     if cfg.optim_wrapper.type == "AmpOptimWrapper":  # fp16 needs a GPU
         cfg.optim_wrapper.type = "OptimWrapper"
@@ -49,8 +61,8 @@ def load(name: str, folder: Path, work_dir: Path) -> Config:
 
 
 @pytest.mark.parametrize("name", PRETRAIN)
-def test_pretraining_config_takes_a_step(name, folder, tmp_path):
-    cfg = load(name, folder, tmp_path)
+def test_pretraining_config_takes_a_step(name, folder, pairs, tmp_path):
+    cfg = load(name, folder, tmp_path, pairs)
     init_default_scope(cfg.default_scope)
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader)))
     model = MODELS.build(cfg.model)
@@ -60,7 +72,9 @@ def test_pretraining_config_takes_a_step(name, folder, tmp_path):
     assert torch.isfinite(loss)
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert {n for n, p in model.named_parameters() if p.requires_grad} == moved
-    assert batch["inputs"].shape == (2, 1, cfg.image_size, cfg.image_size)
+    channels = {"mspecgene": 4, "mae": 3 if "imagenet-thermal" in name else 1}
+    expected = channels.get(name.partition("_")[0], 1)
+    assert batch["inputs"].shape == (2, expected, cfg.image_size, cfg.image_size)
     if cfg.model.type == "mmspec.InfMAE" and "masker" not in cfg.model:
         expected = next((v for k, v in VISIBLE.items() if f"_{k}" in name), 49)
         assert len(batch["data_samples"][0].ids_keep) == expected

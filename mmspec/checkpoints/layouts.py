@@ -57,6 +57,13 @@ _MAE_NAMES = [
     (r"blocks\.(\d+)\.mlp\.fc2\.", r"backbone.layers.\1.ffn.layers.1."),
     (r"norm\.", "backbone.ln1."),
 ]
+_DUAL = {"": "thermal", "2": "visible"}
+_MSPECGENE_NAMES = [
+    (r"backbone\.", "backbone."),
+    (r"neck\.decoder_(embed|blocks|pred)(2?)\.", lambda m: f"neck.{_DUAL[m[2]]}.{m[1]}."),
+    (r"neck\.mask_token(2?)$", lambda m: f"neck.{_DUAL[m[1]]}.mask_token"),
+    (r"neck\.cross_attention(2?)\.", lambda m: f"neck.{_DUAL[m[1]]}.cross."),
+]
 
 
 def _rename(key: str, rules: list) -> str | None:
@@ -114,6 +121,29 @@ def _from_mae(state: dict[str, Tensor]) -> Renamed:
     return ours, ignored
 
 
+def _from_mspecgene(state: dict[str, Tensor]) -> Renamed:
+    """M-SpecGene as released: an mmpretrain ViT and two decoders, the unnumbered one thermal."""
+    ours, ignored = {}, {}
+    for key, value in state.items():
+        if re.fullmatch(r"neck\.decoder_pos_embed2?", key):
+            if value[:, :1].any() or not _is_sincos(value[:, 1:].roll(value.shape[2] // 2, -1)):
+                raise CheckpointError(
+                    f"{key} is not the fixed sine-cosine table of a square grid; decoders with "
+                    "learned positions are not supported"
+                )
+            ignored[key] = "fixed positions, computed for the grid at hand"
+        elif key.startswith("neck.ln1."):
+            # Both decoders named their final norm ln1, so that the file holds one for the two.
+            for name in _DUAL.values():
+                # A copy each, as safetensors refuses tensors that share memory.
+                ours[f"neck.{name}.norm.{key.removeprefix('neck.ln1.')}"] = value.clone()
+        elif (renamed := _rename(key, _MSPECGENE_NAMES)) is None:
+            ignored[key] = "not part of the network"
+        else:
+            ours[renamed] = value
+    return ours, ignored
+
+
 def _unchanged(state: dict[str, Tensor]) -> Renamed:
     return dict(state), {}
 
@@ -126,6 +156,7 @@ LAYOUTS = [
     Layout("mmspec", "backbone.embeds.0.proj.weight", _unchanged),
     Layout("mmspec backbone", "embeds.0.proj.weight", _with_prefix),
     Layout("ConvMAE / InfMAE", "patch_embed1.proj.weight", _from_convmae),
+    Layout("M-SpecGene", "neck.cross_attention2.attn.q.weight", _from_mspecgene),
     Layout("mmpretrain ViT", "backbone.patch_embed.projection.weight", _unchanged),
     Layout("mmpretrain ViT backbone", "patch_embed.projection.weight", _with_prefix),
     Layout("MAE / timm ViT", "blocks.0.attn.qkv.weight", _from_mae),

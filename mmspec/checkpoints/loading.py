@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .reader import CheckpointInfo, read_checkpoint
 from .safe_load import CheckpointError
 
 PREFIX = "backbone."
+#: What is new at fine-tuning in backbones that do not say so themselves: mmpretrain's ViTSAM.
+NEW_AT_FINE_TUNING = ("rel_pos_h", "rel_pos_w", "channel_reduction")
 #: Heads of the published ViTs by width: MAE's and timm's tiny, small, base, large, huge.
 VIT_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 
@@ -68,12 +71,8 @@ def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Te
     if value.shape == own.shape:
         return value, ""
     how = f"{tuple(value.shape)} to {tuple(own.shape)}"
-    if name.endswith("pos_embed") and value.dim() == 3 and value.shape[2] == own.shape[2]:
-        extra = getattr(backbone, "num_extra_tokens", 0)
-        side = round((value.shape[1] - extra) ** 0.5)
-        target = getattr(backbone, "patch_resolution", None)
-        if target is not None and side * side + extra == value.shape[1]:
-            return resize_pos_embed(value, (side, side), tuple(target), num_extra_tokens=extra), how
+    if name.endswith("pos_embed") and value.shape[-1] == own.shape[-1]:
+        return _fit_positions(value, own, backbone)
     first_conv = (
         value.dim() == 4 and value.shape[:1] + value.shape[2:] == own.shape[:1] + own.shape[2:]
     )
@@ -83,6 +82,33 @@ def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Te
     if first_conv and own.shape[1] == 3 and value.shape[1] == 1:
         return value.expand_as(own) / 3, f"{how}, one channel as three equal ones"
     return None
+
+
+def _fit_positions(value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Tensor, str] | None:
+    """Learned positions for another grid.
+
+    They come as (1, extra tokens + patches, C) of a square grid, or as (1, rows, columns, C) of
+    ViTSAM, which like ViTDet's backbone has no class token and does without that one's position.
+    """
+    target = getattr(backbone, "patch_resolution", None)
+    if target is None:
+        return None
+    how = f"{tuple(value.shape)} to {tuple(own.shape)}"
+    if value.dim() == 4:
+        grid, file_extra = tuple(value.shape[1:3]), 0
+        value = value.flatten(1, 2)
+    else:
+        side = math.isqrt(value.shape[1])
+        grid, file_extra = (side, side), value.shape[1] - side * side
+    extra = getattr(backbone, "num_extra_tokens", 0)
+    if (file_extra, extra) == (1, 0):
+        value = value[:, 1:]
+        how += ", without the class token's"
+    elif file_extra != extra:
+        return None
+    if grid != tuple(target):
+        value = resize_pos_embed(value, grid, tuple(target), num_extra_tokens=extra)
+    return value.view(own.shape), how
 
 
 @torch.no_grad()
@@ -111,7 +137,7 @@ def load_into(
             f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
         )
     report = LoadReport(info, ignored=dict(info.ignored))
-    fresh = getattr(backbone, "new_at_fine_tuning", ())
+    fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
     own_state = backbone.state_dict()
     loaded = total = 0
     misfits = []
@@ -191,7 +217,8 @@ def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:
     if f"{PREFIX}stages.2.0.scale1.weight" in state:
         settings["layer_scale_init_value"] = 1.0  # overwritten by the checkpoint's
     if settings["use_rel_pos"]:
-        table = state[f"{PREFIX}stages.2.0.attn.rel_pos_h"]
+        # Of block 1, which by default is global beside windows too.
+        table = state[f"{PREFIX}stages.2.{min(1, arch['depths'][2] - 1)}.attn.rel_pos_h"]
         settings["pretrain_grid"] = (table.shape[0] + 1) // 2
     return settings
 

@@ -55,9 +55,10 @@ def _epoch(content: Any) -> int | None:
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """Reads a checkpoint of any known layout.
 
-    Known: InfMAE and ConvMAE / MCMAE as published, facebookresearch/mae and timm ViTs, mmpretrain's
-    ViT, and mmspec's own (training checkpoints, converted files, safetensors, bare backbones).
-    Nothing in the file is executed.
+    Known: InfMAE, ConvMAE / MCMAE and M-SpecGene as published, facebookresearch/mae and timm ViTs,
+    mmpretrain's ViT, and mmspec's own (training checkpoints, converted files, safetensors, bare
+    backbones). Nothing in the file is executed, and a file is mapped, not read: of one with an
+    optimiser's state only the tensors that are used take memory.
 
     Args:
         path: a ``.pth``, ``.pt`` or ``.safetensors`` file.
@@ -78,7 +79,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
         markers = "; ".join(f"{known.name} has {known.marker}" for known in LAYOUTS)
         raise CheckpointError(
             f"checkpoint {path}: {len(tensors)} tensors ({names}, ...), none of InfMAE, ConvMAE, "
-            f"MAE, a ViT or mmspec's own; layouts are known by a tensor's name: {markers}"
+            "M-SpecGene, MAE, a ViT or mmspec's own; layouts are known by a tensor's name: "
+            f"{markers}"
         )
     state, ignored = layout.convert(tensors)
     grid = None

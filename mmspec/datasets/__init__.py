@@ -1,14 +1,17 @@
 """Data sets. Importing this module fills ``mmspec.registry.DATASETS``."""
 
-from . import segmentation, transforms
+from . import detection, segmentation, transforms
 from .image_io import UnreadableImageError, read_infrared
 from .infrared_folder import InfraredFolder
+from .rgbt_folder import RGBTFolder
 from .synthetic import SyntheticInfrared
 
 __all__ = [
     "InfraredFolder",
+    "RGBTFolder",
     "SyntheticInfrared",
     "UnreadableImageError",
+    "detection",
     "read_infrared",
     "segmentation",
     "transforms",

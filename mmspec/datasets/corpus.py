@@ -9,8 +9,6 @@ from PIL import Image
 
 from mmspec.datasets.image_io import COLOURED, UnreadableImageError, decode_infrared
 
-HASH_BITS = 64
-
 
 @dataclass(frozen=True)
 class ImageFacts:
@@ -99,11 +97,11 @@ def near_duplicates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each hash in turn the nearest anchor before it; one further than allowed is an anchor.
 
-    All pairs are compared, in blocks of bounded memory. With bits as +1 and -1 the dot product of
-    two hashes is 64 minus twice their distance, so a block is one matrix product.
+    All are compared with all, in blocks of bounded memory. With bits as +1 and -1 the dot product
+    of two hashes is their length minus twice their distance, so a block is one matrix product.
 
     Args:
-        hashes: (N,) uint64.
+        hashes: (N,) uint64, or (N, 2) for pairs of images, whose differing bits add up.
         max_distance: Largest number of differing bits that counts as a duplicate.
         progress: Wraps the sequence of block starts, to show a bar.
 
@@ -111,7 +109,9 @@ def near_duplicates(
         (N,) int64 index of the anchor, the hash's own index if it is one itself (of equally near
         anchors the first), and (N,) int64 distance to it.
     """
-    signs = np.unpackbits(hashes[:, None].view(np.uint8), axis=1).astype(np.float32) * 2 - 1
+    packed = np.ascontiguousarray(hashes if hashes.ndim == 2 else hashes[:, None])
+    signs = np.unpackbits(packed.view(np.uint8), axis=1).astype(np.float32) * 2 - 1
+    bits = signs.shape[1]
     anchors, distances = np.arange(len(hashes)), np.zeros(len(hashes), np.int64)
     kept = np.empty(len(hashes), np.int64)
     kept_signs = np.empty_like(signs)
@@ -135,9 +135,9 @@ def near_duplicates(
                 if products[column] > likeness[row]:
                     nearest[row], likeness[row] = first_new + column, products[column]
             index = start + row
-            if likeness[row] >= HASH_BITS - 2 * max_distance:
+            if likeness[row] >= bits - 2 * max_distance:
                 anchors[index] = kept[nearest[row]]
-                distances[index] = (HASH_BITS - likeness[row]) // 2
+                distances[index] = (bits - likeness[row]) // 2
             else:
                 kept[count], kept_signs[count] = index, block[row]
                 count += 1

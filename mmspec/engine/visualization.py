@@ -12,8 +12,9 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmspec.datasets.repeatable import isolated_random
+from mmspec.models import PairReconstruction
 from mmspec.registry import HOOKS
-from mmspec.visualization.reconstruction import reconstruction_sheet
+from mmspec.visualization.reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 
 
 @HOOKS.register_module()
@@ -21,11 +22,12 @@ class ReconstructionVisualizationHook(Hook):
     """Writes ``WORK_DIR/reconstructions/epoch_N.png`` every few epochs and after the last one.
 
     The rows are the same images in every sheet: evenly spaced ones of the training set, prepared
-    once by its pipeline when training starts.
+    once by its pipeline when training starts. A pair has two rows and a further column, each image
+    from the other alone.
 
     Args:
         interval: epochs between sheets.
-        num_images: rows of a sheet.
+        num_images: images, or pairs, of a sheet.
     """
 
     def __init__(self, interval: int = 20, num_images: int = 8) -> None:
@@ -51,7 +53,12 @@ class ReconstructionVisualizationHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.eval()
         data = model.data_preprocessor(self.batch, False)
-        sheet = reconstruction_sheet(model.reconstruct(**data), self.num_images)
+        result = model.reconstruct(**data)
+        if isinstance(result, PairReconstruction):
+            crossed = model.cross_reconstruct(data["inputs"])
+            sheet = pair_reconstruction_sheet(result, crossed, self.num_images)
+        else:
+            sheet = reconstruction_sheet(result, self.num_images)
         path = Path(runner.work_dir) / "reconstructions" / f"epoch_{runner.epoch + 1:04d}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(sheet).save(path)

@@ -56,6 +56,17 @@ class PatchMask:
         first = torch.arange(batch, device=ids_keep.device)[:, None] * (rows * columns)
         return cls(ids_keep, ids_restore, mask, (rows, columns), (ids_keep + first).flatten())
 
+    @classmethod
+    def all_masked(
+        cls, batch: int, grid: tuple[int, int], device: torch.device | str = "cpu"
+    ) -> PatchMask:
+        """No visible patch at all, V = 0: the side of a pair that is made up from the other."""
+        num_patches = grid[0] * grid[1]
+        ids = torch.empty(batch, 0, dtype=torch.int64, device=device)
+        ids_restore = torch.arange(num_patches, device=device).repeat(batch, 1)
+        mask = torch.ones(batch, num_patches, dtype=torch.bool, device=device)
+        return cls(ids, ids_restore, mask, tuple(grid), ids.flatten())
+
     @property
     def num_visible(self) -> int:
         return self.ids_keep.shape[1]

@@ -1,8 +1,30 @@
-"""Pictures of masks, reconstructions, losses and segmentations."""
+"""Pictures of masks, reconstructions, losses, segmentations and small targets."""
 
+from .cmss import (
+    CMSSPicture,
+    MixtureRecord,
+    cmss_sheet,
+    save_mixture_history,
+    visible_history_sheet,
+)
 from .loss_curve import save_loss_curve
 from .masks import mask_sheet
-from .reconstruction import reconstruction_sheet
+from .reconstruction import pair_reconstruction_sheet, reconstruction_sheet
+from .roc import save_roc_curve
 from .segmentation import segmentation_picture
+from .small_target import small_target_picture
 
-__all__ = ["mask_sheet", "reconstruction_sheet", "save_loss_curve", "segmentation_picture"]
+__all__ = [
+    "CMSSPicture",
+    "MixtureRecord",
+    "cmss_sheet",
+    "mask_sheet",
+    "pair_reconstruction_sheet",
+    "reconstruction_sheet",
+    "save_loss_curve",
+    "save_mixture_history",
+    "save_roc_curve",
+    "segmentation_picture",
+    "small_target_picture",
+    "visible_history_sheet",
+]

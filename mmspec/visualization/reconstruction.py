@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
-from mmspec.models import Reconstruction
+from mmspec.models import PairReconstruction, Reconstruction
 
 MASKED = np.array([38, 50, 72], dtype=np.uint8)
 COLUMNS = ("input", "visible", "prediction", "visible + prediction")
+PAIR_COLUMNS = (*COLUMNS, "from the other image alone")
 
 
 def display_gain(image: np.ndarray) -> tuple[float, float]:
@@ -22,17 +24,18 @@ def display_gain(image: np.ndarray) -> tuple[float, float]:
 
 
 def to_display(image: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
-    """(H, W) gray levels as (H, W, 3) uint8 under a display gain."""
+    """(H, W) or (H, W, 3) gray levels as (H, W, 3) uint8 under a display gain."""
     low, high = gain
     shown = ((image.astype(np.float32) - low) / (high - low)).clip(0, 1) * 255
-    return np.repeat(shown.round().astype(np.uint8)[..., None], 3, axis=-1)
+    shown = shown.round().astype(np.uint8)
+    return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=-1)
 
 
 def mask_overlay(image: np.ndarray, mask: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
     """An image with its masked patches in slate blue.
 
     Args:
-        image: (H, W) gray levels.
+        image: (H, W) or (H, W, 3) gray levels.
         mask: (rows, columns) bool, true where masked.
         gain: see :func:`display_gain`.
 
@@ -77,8 +80,37 @@ def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndar
     Returns:
         (H, W, 3) uint8.
     """
+    return titled_grid(_rows(result, max_images, coloured=False), COLUMNS)
+
+
+def pair_reconstruction_sheet(
+    result: PairReconstruction, crossed: PairReconstruction, max_images: int = 8
+) -> np.ndarray:
+    """Like :func:`reconstruction_sheet`, for pairs: a row for thermal, and one for visible below.
+
+    Args:
+        result: of :meth:`MSpecGene.reconstruct`.
+        crossed: of :meth:`MSpecGene.cross_reconstruct`, for the last column.
+        max_images: pairs at most.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    rows = []
+    for side, coloured in (("thermal", False), ("visible", True)):
+        rows.append(_rows(getattr(result, side), max_images, coloured))
+        for row, image, prediction in zip(
+            rows[-1],
+            _pictures(getattr(result, side).image, max_images, coloured),
+            _pictures(getattr(crossed, side).prediction, max_images, coloured),
+        ):
+            row.append(to_display(prediction, display_gain(image)))
+    return titled_grid([row for pair in zip(*rows) for row in pair], PAIR_COLUMNS)
+
+
+def _rows(result: Reconstruction, max_images: int, coloured: bool) -> list[list[np.ndarray]]:
     images, predictions, composites = (
-        x[:max_images].mean(1).cpu().numpy()
+        _pictures(x, max_images, coloured)
         for x in (result.image, result.prediction, result.composite)
     )
     masks = result.mask.mask.unflatten(1, result.mask.grid)[:max_images].cpu().numpy()
@@ -93,4 +125,10 @@ def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndar
                 to_display(composite, gain),
             ]
         )
-    return titled_grid(rows, COLUMNS)
+    return rows
+
+
+def _pictures(images: Tensor, max_images: int, coloured: bool) -> np.ndarray:
+    """(B, C, H, W) as (b, H, W) gray levels, or (b, H, W, C) if coloured."""
+    images = images[:max_images]
+    return (images.permute(0, 2, 3, 1) if coloured else images.mean(1)).cpu().numpy()

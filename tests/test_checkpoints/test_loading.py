@@ -79,6 +79,20 @@ def test_new_layers_are_called_new(checkpoint):
     assert "2 new" not in str(report) and "8 new" in str(report)
 
 
+def test_windows_take_any_checkpoint_and_their_tables_are_new(checkpoint, tmp_path):
+    args = dict(arch=dict(num_heads=2), use_rel_pos=True, window_size=7, out_indices=(2,))
+    backbone, report = load_encoder(checkpoint, **args)
+    assert report.new == [f"stages.2.{i}.attn.rel_pos_{axis}" for i in range(3) for axis in "hw"]
+    assert (report.missing, report.coverage) == ({}, 1.0)
+    assert [block.attn.rel_pos_h.shape[0] for block in backbone.stages[2]] == [13, 27, 13]
+    # Back from what it was tuned to: block 1 tells the grid of positions, not the windows'.
+    torch.save(backbone.state_dict(), tmp_path / "tuned.pth")
+    tuned, report = load_encoder(tmp_path / "tuned.pth", **args)
+    assert (report.new, report.resized, tuned.pretrain_grid) == ([], {}, 14)
+    with pytest.raises(CheckpointError, match="Give the settings it was trained with"):
+        load_encoder(tmp_path / "tuned.pth", **args | dict(window_size=0))
+
+
 def test_heads_of_no_named_arch_must_be_given(checkpoint):
     with pytest.raises(ValueError, match="num_heads"):
         load_encoder(checkpoint)

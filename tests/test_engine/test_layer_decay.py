@@ -34,12 +34,15 @@ def segmentor(backbone: dict = ENCODER) -> torch.nn.Module:
     return MMSEG_MODELS.build(dict(type="EncoderDecoder", backbone=backbone, decode_head=head))
 
 
-def detector() -> torch.nn.Module:
+FPN = dict(type="FPN", in_channels=[8, 16, 32, 32], out_channels=8, num_outs=4)
+
+
+def detector(backbone: dict = ENCODER, neck: dict = FPN) -> torch.nn.Module:
     return MMDET_MODELS.build(
         dict(
             type="RetinaNet",
-            backbone=ENCODER,
-            neck=dict(type="FPN", in_channels=[8, 16, 32, 32], out_channels=8, num_outs=4),
+            backbone=backbone,
+            neck=neck,
             bbox_head=dict(
                 type="RetinaHead",
                 num_classes=2,
@@ -125,6 +128,37 @@ def test_a_backbone_of_mmpretrain():
     assert found["backbone.ln1.weight"]["lr"] == 0.01
     assert found["backbone.pos_embed"]["weight_decay"] == 0.0
     assert found["backbone.pos_embed"]["lr"] == 0.01 * 0.125
+
+
+def test_a_windowed_vit_of_mmpretrain_in_a_detector():
+    """ViTSAM with the simple feature pyramid: MAE's baseline for detection."""
+    vit = dict(
+        type="mmpretrain.ViTSAM",
+        arch=dict(
+            embed_dims=32,
+            num_layers=2,
+            num_heads=2,
+            feedforward_channels=32,
+            global_attn_indexes=[1],
+        ),
+        img_size=64,
+        window_size=2,
+        out_channels=0,
+    )
+    neck = dict(type="mmspec.SimpleFPN", in_channels=32, out_channels=8, num_outs=4)
+    model = detector(vit, neck)
+    found = settings(model, groups_of(model, custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
+    scales = {
+        "backbone.patch_embed.projection.weight": 0.125,
+        "backbone.pos_embed": 0.125,
+        "backbone.layers.0.attn.rel_pos_h": 0.25,
+        "backbone.layers.1.attn.rel_pos_w": 0.5,
+        "backbone.layers.1.ffn.layers.1.weight": 0.5,
+        "neck.scales.0.0.weight": 1.0,
+        "bbox_head.retina_cls.weight": 1.0,
+    }
+    assert {name: found[name]["lr"] / 0.01 for name in scales} == pytest.approx(scales)
+    assert found["backbone.pos_embed"]["weight_decay"] == 0.0
 
 
 def test_no_decay_on_norms_and_biases():

@@ -38,6 +38,28 @@ def test_encoder_only(golden_root, tmp_path):
     assert report.coverage == 1.0
 
 
+def test_released_mspecgene_under_other_names(golden_root, tmp_path):
+    source = golden_root / "mspecgene_small_official.pth"
+    state = read_checkpoint(source)[0]
+    for layout, key, name in (
+        ("vitdet", "model", "blocks.2.norm1.weight"),
+        ("mmseg", "state_dict", "layers.2.ln1.weight"),
+    ):
+        target = tmp_path / f"{layout}.pth"
+        result = convert(source, target, "--layout", layout)
+        assert "42 tensors" in result.stdout
+        assert "left out: neck.visible.pred.bias (not part of the encoder)" in result.stdout
+        written = torch.load(target, weights_only=True)[key]
+        assert torch.equal(written[name], state["backbone.layers.2.ln1.weight"])
+        assert load_encoder(target, arch=dict(num_heads=4))[1].coverage == 1.0
+    assert convert(source, tmp_path / "all.safetensors").returncode == 0
+    after = read_checkpoint(tmp_path / "all.safetensors")[0]
+    assert state.keys() == after.keys()
+    assert all(torch.equal(state[name], after[name]) for name in state)
+    result = convert(source, tmp_path / "a.safetensors", "--layout", "vitdet")
+    assert result.returncode == 1 and "vitdet reads .pth files" in result.stderr
+
+
 def test_bad_input_is_one_line(tmp_path):
     (tmp_path / "text.pth").write_text("no checkpoint")
     for arguments, message in (

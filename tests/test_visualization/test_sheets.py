@@ -6,8 +6,13 @@ import torch
 from PIL import Image
 
 from mmspec.masking import PatchMask
-from mmspec.models import Reconstruction
-from mmspec.visualization import mask_sheet, reconstruction_sheet, save_loss_curve
+from mmspec.models import PairReconstruction, Reconstruction
+from mmspec.visualization import (
+    mask_sheet,
+    pair_reconstruction_sheet,
+    reconstruction_sheet,
+    save_loss_curve,
+)
 from mmspec.visualization.loss_curve import read_losses
 from mmspec.visualization.reconstruction import MASKED, display_gain, mask_overlay, to_display
 
@@ -38,6 +43,22 @@ def test_reconstruction_sheet_has_a_row_an_image_and_its_parts_in_order():
     assert np.array_equal(first[:, 4:52], first[:, 160:208])  # input and composite
     assert np.array_equal(first[:16, 56:72], first[:16, 4:20])  # the visible patch
     assert (first[:, 108:156] == 0).all()  # a black prediction
+
+
+def test_pairs_have_a_gray_and_a_coloured_row_and_a_column_from_the_other_image():
+    image = torch.rand(3, 3, 32, 48) * 255
+    mask = PatchMask.from_keep(torch.tensor([[0], [1], [2]]), (2, 3))
+    side = Reconstruction(image, image, image * 0, image, mask, torch.zeros(3))
+    crossed = Reconstruction(image, image, image * 0 + 255, image, mask, torch.zeros(3))
+    sheet = pair_reconstruction_sheet(
+        PairReconstruction(side, side), PairReconstruction(crossed, crossed), max_images=2
+    )
+    assert sheet.shape == (22 + 4 + 4 * 36, 4 + 5 * 52, 3)
+    thermal, visible = sheet[26:58, 4:52].astype(int), sheet[62:94, 4:52].astype(int)
+    assert np.ptp(thermal, axis=2).max() == 0 and np.ptp(visible, axis=2).max() > 100
+    gain = display_gain(image[0].permute(1, 2, 0).numpy())
+    assert np.array_equal(visible, to_display(image[0].permute(1, 2, 0).numpy(), gain))
+    assert (sheet[26:94][[0, 40], 212:260] == 255).all()
 
 
 def test_mask_sheet_shows_every_score_and_random():

@@ -22,16 +22,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
-import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from dense_masked import dense_masked_forward
+from measuring import apart, median_seconds, peak_mib, precision, where
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
@@ -102,68 +102,33 @@ def make_batch(args: argparse.Namespace) -> tuple[Tensor, PatchMask]:
     return images, PatchMask.from_keep(keep, (side, side))
 
 
-def run(model: nn.Module, part: str, batch: tuple, args: argparse.Namespace) -> Tensor:
+def run(model: nn.Module, part: str, batch: tuple, args: argparse.Namespace) -> None:
     """Forward and backward; the gradients are dropped afterwards."""
-    half = contextlib.nullcontext()
-    if args.dtype != "float32":
-        half = torch.autocast(args.device, getattr(torch, args.dtype))
-    with half:
+    with precision(args.device, args.dtype):
         loss = model(*batch) if part == "step" else model.encode(*batch).float().square().mean()
     loss.backward()
     model.zero_grad(set_to_none=True)
-    return loss.detach()
 
 
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def measure_times(models: dict[str, nn.Module], args: argparse.Namespace) -> dict:
+def measure_speed(models: dict[str, nn.Module], args: argparse.Namespace) -> dict:
+    """Images a second of each network's encoder and step."""
     batch = make_batch(args)
-    seconds = {name: {"encoder": [], "step": []} for name in models}
-    for i in range(args.rounds + args.warmup):
-        for name, model in models.items():
-            for part, times in seconds[name].items():
-                synchronise(args.device)
-                start = time.perf_counter()
-                run(model, part, batch, args)
-                synchronise(args.device)
-                if i >= args.warmup:
-                    times.append(time.perf_counter() - start)
-    return {
-        name: {part: args.batch_size / statistics.median(times) for part, times in parts.items()}
-        for name, parts in seconds.items()
+    steps = {
+        (name, part): partial(run, model, part, batch, args)
+        for name, model in models.items()
+        for part in ("encoder", "step")
     }
+    speed = {name: {} for name in models}
+    seconds = median_seconds(steps, args.rounds, args.warmup, args.device)
+    for (name, part), time_of_one in seconds.items():
+        speed[name][part] = args.batch_size / time_of_one
+    return speed
 
 
 def peak_memory(name: str, args: argparse.Namespace) -> float:
     """MiB that one step takes at its peak above weights and batch."""
     model, batch = build(name, args), make_batch(args)
-    if args.device == "cuda":
-        run(model, "step", batch, args)
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run(model, "step", batch, args)
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    run(model, "step", batch, args)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = _resident("VmRSS")
-    run(model, "step", batch, args)
-    return (_resident("VmHWM") - before) / 2**10
-
-
-def _resident(field: str) -> int:
-    """A field of Linux's /proc/self/status, in KiB."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith(field)))
-
-
-def peak_memory_apart(name: str, args: argparse.Namespace) -> float:
-    """The same in a process of its own that gives freed memory back to the system at once."""
-    os.environ.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="0")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(peak_memory, (name, args))
+    return peak_mib(partial(run, model, "step", batch, args), args.device)
 
 
 @contextlib.contextmanager
@@ -230,17 +195,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     names = ["visible", "dense"] if args.skip_mae else ["visible", "dense", "mae"]
-    speed = measure_times({name: build(name, args) for name in names}, args)
-    memory = {name: peak_memory_apart(name, args) for name in names}
+    speed = measure_speed({name: build(name, args) for name in names}, args)
+    memory = {name: apart(peak_memory, name, args) for name in names}
     pipeline = measure_pipeline(args)
 
-    where = (
-        torch.cuda.get_device_name()
-        if args.device == "cuda"
-        else (f"CPU, {torch.get_num_threads()} threads")
-    )
+    machine = where(args.device)
     print(
-        f"\n{where}; torch {torch.__version__}; arch {args.arch}, batch {args.batch_size}, "
+        f"\n{machine}; torch {torch.__version__}; arch {args.arch}, batch {args.batch_size}, "
         f"{args.image_size} px, {args.dtype}{', compiled' if args.compile else ''}; "
         f"median of {args.rounds} rounds"
     )
@@ -254,7 +215,7 @@ def main() -> None:
     print(f"data pipeline alone: {pipeline['images_per_s']:.0f} img/s, {pipeline['workers']} "
           f"workers, {pipeline['data']}")  # fmt: skip
     if args.json:
-        figures = dict(where=where, arguments={k: str(v) for k, v in vars(args).items()},
+        figures = dict(where=machine, arguments={k: str(v) for k, v in vars(args).items()},
                        images_per_s=speed, step_mib=memory, pipeline=pipeline)  # fmt: skip
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
 

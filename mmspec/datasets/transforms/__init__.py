@@ -3,8 +3,10 @@
 from .labels import LabelError, LoadSegmentationLabels
 from .loading import LoadInfraredImageFromFile
 from .masking import InformationAwareMask, RandomPatchMask
+from .pairs import TransformPair
 from .photometric import InfraredPhotometric
 from .rgbt import LoadRGBTImageFromFile
+from .target_crop import TargetCrop
 
 __all__ = [
     "InformationAwareMask",
@@ -14,4 +16,6 @@ __all__ = [
     "LoadRGBTImageFromFile",
     "LoadSegmentationLabels",
     "RandomPatchMask",
+    "TargetCrop",
+    "TransformPair",
 ]

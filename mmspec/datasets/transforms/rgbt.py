@@ -30,7 +30,8 @@ class LoadRGBTImageFromFile(BaseTransform):
 
     Required keys: ``modality``; ``infrared_path``, ``visible_path`` or both. With
     ``infrared_in_alpha=True`` infrared is the fourth channel of the file ``img_path`` (MFNet).
-    Added keys: ``img``, uint8; ``img_shape`` and ``ori_shape``, both (H, W).
+    Added keys: ``img``, uint8; ``img_shape`` and ``ori_shape``, both (H, W); ``channels``, their
+    names ('infrared', 'red', 'green', 'blue') in order.
 
     Args:
         value_range: Raw values that become 0 and 255, for infrared of more than 8 bits.
@@ -62,12 +63,16 @@ class LoadRGBTImageFromFile(BaseTransform):
         gray, visible = self._sides(results)
         if gray is None:
             img = np.ascontiguousarray(visible[..., ::-1])
+            channels = ("blue", "green", "red")
         else:
             img = np.repeat(gray[..., None], 3, axis=2)
+            channels = ("infrared",) * 3
             if visible is not None:
                 _check_aligned(results, img, visible)
                 img = np.concatenate([img, visible], axis=2)
+                channels += ("red", "green", "blue")
         results["img"] = img
+        results["channels"] = channels
         results["img_shape"] = results["ori_shape"] = img.shape[:2]
         return results
 

@@ -68,7 +68,14 @@ class ConvViT(BaseModule):
             and F2 to the patch grid, and the final norm.
         drop_path_rate: stochastic depth, growing linearly over all blocks.
         layer_scale_init_value: start of a learned scale on each residual branch; None: no scale.
-        use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning.
+        use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning; the
+            masked forward refuses them.
+        window_size: tokens a side of the windows of attention in stage 3 (ViTDet, arXiv 2203.16527,
+            section 3), which keep large images cheap; 0: every block attends globally. The masked
+            forward is always global, and windows have no weights but relative positions, so one
+            checkpoint serves both.
+        global_blocks: blocks of stage 3 that stay global beside windows; None: 1, 4, 7, ..., every
+            third, which is what ConvMAE's detection has (window 14 and 1, 4, 7, 10 of 11 blocks).
         with_cp: activation checkpointing of every block.
         frozen_stages: -1 none; n freezes stages 1..n with their embeddings (3: the whole encoder
             but F4's convolution).
@@ -91,6 +98,8 @@ class ConvViT(BaseModule):
         drop_path_rate: float = 0.0,
         layer_scale_init_value: float | None = None,
         use_rel_pos: bool = False,
+        window_size: int = 0,
+        global_blocks: Sequence[int] | None = None,
         with_cp: bool = False,
         frozen_stages: int = -1,
         pretrain_grid: int = 14,
@@ -105,7 +114,16 @@ class ConvViT(BaseModule):
             raise ValueError("pretraining=True has no F4: give out_indices=(0, 1, 2)")
         if not -1 <= frozen_stages <= 3:
             raise ValueError(f"frozen_stages={frozen_stages}: -1, 0, 1, 2 or 3")
+        if window_size < 0:
+            raise ValueError(f"window_size={window_size}: tokens a side, or 0 for global attention")
         self.arch = resolve_arch(arch)
+        num_blocks = self.arch["depths"][2]
+        if global_blocks is None:
+            global_blocks = range(1, num_blocks, 3)
+        if not set(global_blocks) <= set(range(num_blocks)):
+            raise ValueError(
+                f"global_blocks={tuple(global_blocks)}: stage 3 has blocks 0 to {num_blocks - 1}"
+            )
         self.out_indices = tuple(out_indices)
         self.final_norm = final_norm
         self.with_cp = with_cp
@@ -139,8 +157,9 @@ class ConvViT(BaseModule):
                     next(rates),
                     layer_scale_init_value,
                     pretrain_grid if use_rel_pos else None,
+                    0 if i in global_blocks else window_size,
                 )
-                for _ in range(depths[2])
+                for i in range(num_blocks)
             )
         )
         if pretraining:
@@ -197,6 +216,23 @@ class ConvViT(BaseModule):
         """
         return self._forward_dense(x) if mask is None else self._forward_visible(x, mask)
 
+    def patch_tokens(self, x: Tensor) -> Tensor:
+        """What masking by tokens scores, in place of a ViT's embedded patches: (B, N, 256 * C).
+
+        The normalised pixels of each 16x16 patch plus sine-cosine positions of that width. ConvViT
+        has no map from a patch to one token, and its first stages mix neighbours; a ViT's, a random
+        map when training starts, keeps angles and variances of just these pixels.
+        """
+        grid = grid_of(*x.shape[-2:], PATCH_SIZE)
+        pixels = F.pixel_unshuffle(x, PATCH_SIZE).flatten(2).transpose(1, 2)
+        return pixels + sincos_positions(grid, pixels.shape[-1], self.pretrain_grid, x.device)
+
+    def visible_tokens(self, x: Tensor, mask: PatchMask, tokens: Tensor | None = None) -> Tensor:
+        """The masked forward: (B, V, C_3); ``tokens`` of :meth:`patch_tokens` are not reused."""
+        if mask.num_visible == 0:
+            return x.new_zeros(len(x), 0, self.embed_dims)
+        return self._forward_visible(x, mask)
+
     def _forward_dense(self, x: Tensor) -> tuple[Tensor, ...]:
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % PATCH_SIZE, 0, -height % PATCH_SIZE))
@@ -217,6 +253,8 @@ class ConvViT(BaseModule):
     def _forward_visible(self, x: Tensor, mask: PatchMask) -> Tensor:
         if not hasattr(self, "fuse"):
             raise RuntimeError("a masked forward needs ConvViT(pretraining=True)")
+        if self.stages[2][0].attn.rel_pos_h is not None:
+            raise RuntimeError("a masked forward needs ConvViT(use_rel_pos=False)")
         grid = grid_of(*x.shape[-2:], PATCH_SIZE)
         if grid != tuple(mask.grid):
             raise ValueError(f"a {grid} grid of patches was given a mask for {tuple(mask.grid)}")
@@ -240,10 +278,12 @@ class ConvViT(BaseModule):
         if isinstance(layout, VisibleLayout):
             positions = layout.mask.gather(positions)
             tokens = tokens.flatten(1, 3)
+            token_grid = None  # visible tokens fill no grid: no windows
         else:
             tokens = tokens.flatten(1, 2)
+            token_grid = grid
         tokens = self.token_proj(tokens) + positions
-        return f1, f2, self._run(self.stages[2], tokens, grid), grid
+        return f1, f2, self._run(self.stages[2], tokens, token_grid), grid
 
     def _run(self, blocks: nn.ModuleList, x: Tensor, context) -> Tensor:
         for block in blocks:

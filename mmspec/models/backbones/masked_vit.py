@@ -50,14 +50,29 @@ class MaskedViT(VisionTransformer):
         """
         if mask is None:
             return super().forward(x)
+        return self.visible_tokens(x, mask)[:, self.num_extra_tokens :]
+
+    def patch_tokens(self, x: Tensor) -> Tensor:
+        """Embedded patches of whole images with their positions, before any layer: (B, N, C)."""
+        tokens, grid = self.patch_embed(x)
         extra = self.num_extra_tokens
         positions = resize_pos_embed(
-            self.pos_embed, self.patch_resolution, mask.grid, self.interpolate_mode, extra
+            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, extra
         )
-        tokens = mask.gather(self.patch_embed(x)[0] + positions[:, extra:])
+        return tokens + positions[:, extra:]
+
+    def visible_tokens(self, x: Tensor, mask: PatchMask, tokens: Tensor | None = None) -> Tensor:
+        """The class token, if there is one, then the visible patches: (B, E + V, C).
+
+        Args:
+            x: images (B, in_channels, H, W).
+            mask: their visible patches.
+            tokens: what :meth:`patch_tokens` gave for them, where it is at hand.
+        """
+        tokens = mask.gather(self.patch_tokens(x) if tokens is None else tokens)
         if self.cls_token is not None:
-            first = self.cls_token + positions[:, :1]
+            first = self.cls_token + self.pos_embed[:, :1]
             tokens = cat([first.expand(len(tokens), -1, -1), tokens], dim=1)
         for layer in self.layers:
             tokens = layer(tokens)
-        return self.ln1(tokens)[:, extra:]
+        return self.ln1(tokens)

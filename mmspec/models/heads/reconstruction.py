@@ -48,14 +48,17 @@ class ReconstructionHead(BaseModule):
             patches = (patches - mean) / (var + 1e-6).sqrt()
         return patches
 
-    def to_pixels(self, prediction: Tensor, images: Tensor) -> Tensor:
+    def to_pixels(self, prediction: Tensor, images: Tensor, by_patch: bool = True) -> Tensor:
         """Predicted patches (B, N, p * p * C) as images on the scale of ``images`` (B, C, H, W).
 
         With ``norm_pix`` the mean and variance of the true patches are put back, as is usual for
-        showing such predictions.
+        showing such predictions; with ``by_patch=False`` their averages over the whole image, so
+        that nothing of what was hidden shows but one brightness and one contrast.
         """
         if self.norm_pix:
             mean, var = self._moments(self.patchify(images))
+            if not by_patch:
+                mean, var = mean.mean(1, keepdim=True), var.mean(1, keepdim=True)
             prediction = prediction * (var + 1e-6).sqrt() + mean
         return self.unpatchify(prediction, grid_of(*images.shape[-2:], self.patch_size))
 

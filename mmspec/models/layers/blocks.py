@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from mmpretrain.models.utils import LayerScale
 from torch import Tensor, nn
 
+from .attention import Attention
 from .layout import DenseLayout, VisibleLayout
 
 
@@ -66,57 +66,11 @@ class ConvBlock(nn.Module):
         return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention, (B, N, C) to (B, N, C).
-
-    Args:
-        dims: width C.
-        num_heads: heads, a divisor of C.
-        rel_pos_grid: patches a side for which relative positions along rows and along columns are
-            learned (MViTv2, arXiv 2112.01526, equation 4); they start at zero and are resized to
-            the grid at hand. None: no relative positions.
-    """
-
-    def __init__(self, dims: int, num_heads: int, rel_pos_grid: int | None = None) -> None:
-        super().__init__()
-        if dims % num_heads:
-            raise ValueError(f"num_heads={num_heads} does not divide the width {dims}")
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(dims, 3 * dims)
-        self.proj = nn.Linear(dims, dims)
-        self.rel_pos_h = self.rel_pos_w = None
-        if rel_pos_grid is not None:
-            table = (2 * rel_pos_grid - 1, dims // num_heads)
-            self.rel_pos_h = nn.Parameter(torch.zeros(table))
-            self.rel_pos_w = nn.Parameter(torch.zeros(table))
-
-    def forward(self, x: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
-        """Args: x (B, N, C); grid (rows, columns) of the N tokens, needed by relative positions."""
-        batch, tokens, dims = x.shape
-        q, k, v = self.qkv(x).view(batch, tokens, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        bias = None if self.rel_pos_h is None else self._relative_bias(q, grid)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.proj(x.transpose(1, 2).reshape(batch, tokens, dims))
-
-    def _relative_bias(self, q: Tensor, grid: tuple[int, int]) -> Tensor:
-        rows, columns = grid
-        q = q.unflatten(2, grid)
-        along_rows = torch.einsum("bnhwc,hkc->bnhwk", q, _relative(self.rel_pos_h, rows, q))
-        along_columns = torch.einsum("bnhwc,wkc->bnhwk", q, _relative(self.rel_pos_w, columns, q))
-        bias = along_rows[..., :, None] + along_columns[..., None, :]
-        return bias.flatten(4).flatten(2, 3)
-
-
-def _relative(table: Tensor, size: int, like: Tensor) -> Tensor:
-    """Rows of a table of relative positions for all pairs of ``size`` places: (size, size, C)."""
-    if table.shape[0] != 2 * size - 1:
-        table = F.interpolate(table.T[None], size=2 * size - 1, mode="linear")[0].T
-    places = torch.arange(size, device=table.device)
-    return table[places[:, None] - places + size - 1].to(like.dtype)
-
-
 class TransformerBlock(nn.Module):
-    """Pre-norm ViT block: ``x + MSA(LN(x))``, then ``x + MLP(LN(x))``; LayerNorm eps 1e-6."""
+    """Pre-norm ViT block: ``x + MSA(LN(x))``, then ``x + MLP(LN(x))``; LayerNorm eps 1e-6.
+
+    ``rel_pos_grid`` and ``window_size`` are those of :class:`~.attention.Attention`.
+    """
 
     def __init__(
         self,
@@ -126,10 +80,11 @@ class TransformerBlock(nn.Module):
         drop_path: float = 0.0,
         layer_scale_init: float | None = None,
         rel_pos_grid: int | None = None,
+        window_size: int = 0,
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dims, eps=1e-6)
-        self.attn = Attention(dims, num_heads, rel_pos_grid)
+        self.attn = Attention(dims, num_heads, rel_pos_grid, window_size)
         self.scale1 = layer_scale(dims, layer_scale_init)
         self.norm2 = nn.LayerNorm(dims, eps=1e-6)
         self.mlp = Mlp(dims, round(dims * mlp_ratio))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from mmspec.masking import PatchMask
 from mmspec.registry import MODELS
+
+from ..heads import ReconstructionHead
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,41 @@ class Reconstruction:
     composite: Tensor
     mask: PatchMask
     loss: Tensor
+
+
+def reconstruction(
+    head: ReconstructionHead,
+    images: Tensor,
+    prediction: Tensor,
+    mask: PatchMask,
+    to_gray_levels: Callable[[Tensor], Tensor],
+    by_patch: bool = True,
+) -> Reconstruction:
+    """What a decoder predicted as images.
+
+    Args:
+        head: knows patches and targets.
+        images: (B, C, H, W), normalised.
+        prediction: (B, N, p * p * C) float32.
+        mask: the visible patches.
+        to_gray_levels: undoes the normalisation of images.
+        by_patch: see :meth:`ReconstructionHead.to_pixels`.
+    """
+    masked = mask.mask.unsqueeze(-1)
+    error = (prediction - head.target(images)).square().mean(-1)
+    # Where nothing is masked there is no error to average: 0, not 0 / 0.
+    loss = (error * mask.mask).sum(1) / mask.mask.sum(1).clamp(min=1)
+
+    true = head.patchify(images)
+    predicted = head.patchify(head.to_pixels(prediction, images, by_patch))
+    shown = {
+        "image": true,
+        "visible": true.masked_fill(masked, 0.0),
+        "prediction": predicted,
+        "composite": torch.where(masked, predicted, true),
+    }
+    shown = {k: to_gray_levels(head.unpatchify(v, mask.grid)) for k, v in shown.items()}
+    return Reconstruction(**shown, mask=mask, loss=loss)
 
 
 @MODELS.register_module()
@@ -123,23 +161,7 @@ class InfMAE(BaseSelfSupervisor):
         """
         mask = self.patch_mask(inputs, data_samples) if mask is None else mask
         prediction = self.neck(self.backbone(inputs, mask), mask).float()
-        masked = mask.mask.unsqueeze(-1)
-        error = (prediction - self.head.target(inputs)).square().mean(-1)
-        # Where nothing is masked there is no error to average: 0, not 0 / 0.
-        loss = (error * mask.mask).sum(1) / mask.mask.sum(1).clamp(min=1)
-
-        true = self.head.patchify(inputs)
-        predicted = self.head.patchify(self.head.to_pixels(prediction, inputs))
-        images = {
-            "image": true,
-            "visible": true.masked_fill(masked, 0.0),
-            "prediction": predicted,
-            "composite": torch.where(masked, predicted, true),
-        }
-        images = {
-            k: self._to_gray_levels(self.head.unpatchify(v, mask.grid)) for k, v in images.items()
-        }
-        return Reconstruction(**images, mask=mask, loss=loss)
+        return reconstruction(self.head, inputs, prediction, mask, self._to_gray_levels)
 
     def predict(self, inputs: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:
         """Reconstructions as data samples.

@@ -1,0 +1,167 @@
+"""Aligned pairs of infrared and visible images without labels, for pre-training."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from mmengine.fileio import join_path, list_from_file
+from mmengine.logging import print_log
+
+from mmspec.registry import DATASETS
+
+from .infrared_folder import IMAGE_SUFFIXES, InfraredFolder, find_images
+from .segmentation.pairing import Fault, index_by_name
+
+_NAMED_IN_AN_ERROR = 10
+_OTHER = {"infrared": "visible", "visible": "infrared"}
+
+
+@DATASETS.register_module()
+class RGBTFolder(InfraredFolder):
+    """Every aligned pair below two folders, or those that a list names.
+
+    The images of a pair have the same path below the two folders but for the suffix (RGBT550K:
+    ``ir/a/0001.jpg`` and ``rgb/a/0001.png``). An image without its partner is an error that names
+    both; ``tools/dataset_converters/prepare_pairs.py`` reports all and writes a list of the
+    complete pairs. Sizes are compared when a pair is loaded, as names alone are read at the start.
+
+    A sample is ``dict(img_path, infrared_path, visible_path, modality='both')`` through
+    ``pipeline``, which begins with ``LoadRGBTImageFromFile``; ``img_path`` is the infrared image.
+
+    Args:
+        data_root: Folder of the corpus.
+        infrared, visible: Subfolders of ``data_root``, searched with their subfolders.
+        ann_file: Text file, under ``data_root`` unless its path is absolute. A line is the name of
+            a pair (its path below either folder, with or without a suffix), or the infrared and the
+            visible image's paths below ``data_root``, with a tab between them, for pairs that carry
+            different names; then folders are not searched.
+        skip_broken: As in ``InfraredFolder``; a pair of two sizes is broken.
+        backend_args, metainfo, indices, serialize_data, pipeline, test_mode, lazy_init,
+            max_refetch: As in ``InfraredFolder``.
+
+    Raises:
+        FileNotFoundError: No folder, no pair, an empty list, or an image without its partner.
+        UnreadableImageError: On loading, see ``skip_broken``.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        infrared: str = "ir",
+        visible: str = "rgb",
+        ann_file: str = "",
+        *,
+        skip_broken: bool = False,
+        backend_args: dict | None = None,
+        metainfo: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+    ) -> None:
+        super().__init__(
+            data_root,
+            dict(img_path="", infrared=infrared, visible=visible),
+            ann_file,
+            skip_broken=skip_broken,
+            backend_args=backend_args,
+            metainfo=metainfo,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        lines = self._lines()
+        if lines and "\t" in lines[0]:
+            pairs, faults = self._listed_pairs(lines), []
+        else:
+            folders = {side: self.data_prefix[side] for side in _OTHER}
+            pairs, faults = match_pairs(folders, lines, self.ann_file)
+        if faults:
+            raise FileNotFoundError(
+                f"RGBTFolder in {self.data_root}: {len(faults):,} images or names have no partner,"
+                f" {len(pairs):,} pairs are complete. tools/dataset_converters/prepare_pairs.py"
+                f" reports them all and writes a list for ann_file{_named(faults)}"
+            )
+        print_log(
+            f"{len(pairs):,} pairs in {self.data_prefix['infrared']} and"
+            f" {self.data_prefix['visible']}",
+            logger="current",
+        )
+        return [
+            dict(img_path=infrared, infrared_path=infrared, visible_path=visible, modality="both")
+            for infrared, visible in pairs
+        ]
+
+    def _lines(self) -> list[str] | None:
+        if not self.ann_file:
+            return None
+        lines = list_from_file(self.ann_file, backend_args=self.backend_args)
+        lines = [line.strip() for line in lines if line.strip()]
+        if not lines:
+            raise FileNotFoundError(f"{self.ann_file}: an empty list of pairs")
+        return lines
+
+    def _listed_pairs(self, lines: list[str]) -> list[tuple[str, str]]:
+        pairs = [line.split("\t") for line in lines]
+        if wrong := [line for line, pair in zip(lines, pairs) if len(pair) != 2]:
+            raise ValueError(
+                f"{self.ann_file}: {len(wrong):,} of {len(lines):,} lines are not two paths with a"
+                f" tab between them, the first is {wrong[0]!r}"
+            )
+        root = self.data_prefix["img_path"]
+        return [
+            (join_path(root, infrared), join_path(root, visible)) for infrared, visible in pairs
+        ]
+
+
+def match_pairs(
+    folders: dict[str, str], names: Sequence[str] | None = None, listed_in: str = ""
+) -> tuple[list[tuple[str, str]], list[Fault]]:
+    """Pairs up the images below two folders by their relative paths without suffix.
+
+    Args:
+        folders: 'infrared' and 'visible'.
+        names: Pairs to find, with or without a suffix; by default all, sorted.
+        listed_in: File that lists the names.
+
+    Returns:
+        (infrared path, visible path) of each complete pair, and what is without a partner; each
+        fault names the file that is there and the one that is not.
+    """
+    found, faults = {}, []
+    for side, folder in folders.items():
+        found[side], clashes = index_by_name(folder, find_images(folder))
+        faults += clashes
+    if names is None:
+        names = sorted(set().union(*found.values()))
+    else:
+        names = [_without_image_suffix(name) for name in names]
+    pairs = []
+    for name in names:
+        here = [side for side in folders if name in found[side]]
+        absent = {side: f"{join_path(folders[side], name)}.*" for side in folders}
+        if len(here) == 2:
+            pairs.append((found["infrared"][name], found["visible"][name]))
+        elif here:
+            other = _OTHER[here[0]]
+            faults.append(Fault(found[here[0]][name], f"no {other} image {absent[other]}"))
+        else:
+            faults.append(Fault(f"{listed_in}: {name}", f"no {' and no '.join(absent.values())}"))
+    return pairs, faults
+
+
+def _without_image_suffix(name: str) -> str:
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _named(faults: list[Fault]) -> str:
+    named = [f"\n  {fault.path}: {fault.reason}" for fault in faults[:_NAMED_IN_AN_ERROR]]
+    more = len(faults) - len(named)
+    return "".join(named) + (f"\n  and {more:,} more" if more else "")

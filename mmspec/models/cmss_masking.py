@@ -1,0 +1,208 @@
+"""Progressive masking of RGB-thermal pairs, made inside the model."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmspec.masking import PatchMask
+from mmspec.masking.cmss import (
+    Mixture,
+    Schedule,
+    advance_schedule,
+    choose_nearest,
+    draw_targets,
+    largest_keep_shift,
+    mixture_statistics,
+    random_mixture,
+    structural_sparsity,
+    target_distribution,
+    updated_mixture,
+    visible_patches,
+)
+from mmspec.registry import MODELS
+
+
+@MODELS.register_module()
+class CMSSMasking(BaseModule):
+    """GMM-CMSS progressive masking (M-SpecGene, arXiv 2507.16318): easy patches are visible first.
+
+    A training step fits the mixture of CMSS values a little further, draws targets and shows the
+    patches nearest to them, different ones in the two modalities, without bringing a number to the
+    host. An epoch's end moves the targets (``CMSSScheduleHook`` calls :meth:`end_epoch`). The state
+    is buffers: it is saved and resumed with the model. Processes share their statistics and so hold
+    the same state; in evaluation mode there is no communication and no change of state.
+
+    Differences from the released code, beside numerical ones: both variances count, targets are
+    shuffled, and the losses that are compared are means over the epoch, not its last step's.
+
+    Args:
+        mask_ratio: share of masked patches in each modality, at least 0.5: visible sets are
+            disjoint.
+        num_components: Gaussians of the mixture, K.
+        variance: 'both', or 'first' for the released metric; see
+            :func:`mmspec.masking.cmss.structural_sparsity`.
+        shuffle: False for the released order of targets; see
+            :func:`mmspec.masking.cmss.draw_targets`.
+    """
+
+    def __init__(
+        self,
+        mask_ratio: float = 0.9,
+        num_components: int = 3,
+        variance: str = "both",
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__()
+        if not 0.5 <= mask_ratio < 1:
+            raise ValueError(
+                f"mask_ratio={mask_ratio} is outside [0.5, 1): the visible patches of the two "
+                "modalities are disjoint"
+            )
+        self.mask_ratio = mask_ratio
+        self.variance = variance
+        self.shuffle = shuffle
+        self._statistics: dict[str, Tensor] = {}
+        means, variances, weights = random_mixture(num_components)
+        self.register_buffer("means", means)
+        self.register_buffer("variances", variances)
+        self.register_buffer("weights", weights)
+        self.register_buffer("centres", torch.zeros(num_components))
+        self.register_buffer("num_centres", torch.tensor(1))
+        self.register_buffer("keep_shift", torch.tensor(0.0))
+        self.register_buffer("target_shift", torch.tensor(0.0))
+        self.register_buffer("loss_sums", torch.zeros(2))
+        self.register_buffer("loss_count", torch.tensor(0.0))
+        self.register_buffer("num_patches", torch.tensor(0))
+        # Numbers of visible patches are shapes, which the host must know.
+        self._keep_shift = 0
+
+    @property
+    def mixture(self) -> Mixture:
+        return Mixture(self.means, self.variances, self.weights)
+
+    @property
+    def schedule(self) -> Schedule:
+        """State of the schedule, read from the device."""
+        centres = self.centres[: int(self.num_centres)].tolist()
+        return Schedule(tuple(centres), float(self.keep_shift), float(self.target_shift))
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule) -> None:
+        self.centres.zero_()
+        self.centres[: len(schedule.centres)] = self.centres.new_tensor(schedule.centres)
+        self.num_centres.fill_(len(schedule.centres))
+        self.keep_shift.fill_(schedule.keep_shift)
+        self.target_shift.fill_(schedule.target_shift)
+        self._keep_shift = int(schedule.keep_shift)
+
+    def visible_patches(self, num_patches: int) -> tuple[int, int]:
+        """How many of an image's patches are visible this epoch: (thermal, RGB)."""
+        keep = visible_patches(num_patches, self.mask_ratio)
+        limit = largest_keep_shift(num_patches, self.mask_ratio)
+        shift = min(max(self._keep_shift, -limit), limit)
+        return keep - shift, keep + shift
+
+    def scores(self, thermal: Tensor, rgb: Tensor) -> Tensor:
+        """CMSS (B, L) of tokens (B, L, C), divided by the largest of all processes' batches."""
+        scores = structural_sparsity(thermal, rgb, self.variance)
+        largest = scores.max()
+        if self.training:
+            all_reduce(largest, "max")
+        return scores / largest.clamp(min=torch.finfo(scores.dtype).tiny)
+
+    @torch.no_grad()
+    def forward(self, thermal: Tensor, rgb: Tensor) -> tuple[PatchMask, PatchMask]:
+        """Masks a batch of pairs by their tokens after patch embedding and positions.
+
+        Args:
+            thermal, rgb: (B, L, C).
+
+        Returns:
+            The masks of thermal and of RGB images, on one row of L patches.
+        """
+        batch, num_patches = thermal.shape[:2]
+        scores = self.scores(thermal, rgb)
+        if self.training:
+            self._fit(scores)
+        keep = self.visible_patches(num_patches)
+        targets = []
+        for count, sign in zip(keep, (1, -1)):
+            distribution = target_distribution(
+                self.mixture, self.centres, self.num_centres, sign * self.target_shift
+            )
+            targets.append(
+                draw_targets(
+                    distribution, self.num_centres, batch, num_patches, count, self.shuffle
+                )
+            )
+        ids = choose_nearest(scores, torch.cat(targets, 1))
+        self._statistics = {
+            "cmss_visible": scores.gather(1, ids).mean(),
+            "cmss_all": scores.mean(),
+        }
+        thermal_mask, rgb_mask = (
+            PatchMask.from_keep(kept, (1, num_patches)) for kept in ids.split(keep, 1)
+        )
+        return thermal_mask, rgb_mask
+
+    def statistics(self) -> dict[str, Tensor]:
+        """What to log of the last batch: mean CMSS of the patches visible in either modality, which
+        rises over the epochs, and of all patches; scalar tensors on the device."""
+        return self._statistics
+
+    def _fit(self, scores: Tensor) -> None:
+        statistics = mixture_statistics(scores, self.mixture)
+        all_reduce(statistics, "sum")
+        for buffer, value in zip(self.mixture, updated_mixture(self.mixture, statistics)):
+            buffer.copy_(value)
+        self.num_patches.fill_(scores.shape[1])
+
+    @torch.no_grad()
+    def update_losses(self, thermal: Tensor, rgb: Tensor) -> None:
+        """Adds the two losses (scalars) of a training step to the epoch's.
+
+        A step with a loss that is not finite, which a gradient scaler skips, does not count.
+        """
+        losses = torch.stack([thermal.detach(), rgb.detach()]).to(self.loss_sums.dtype)
+        finite = losses.isfinite().all()
+        self.loss_sums += torch.where(finite, losses, 0.0)
+        self.loss_count += finite
+
+    @torch.no_grad()
+    def end_epoch(self, finished: int, max_epochs: int) -> Schedule:
+        """Advances the schedule by the epoch's mean losses and gives its new state.
+
+        Args:
+            finished: number of epochs that ended, from 1.
+            max_epochs: of the run.
+
+        Raises:
+            RuntimeError: no step of this epoch reported finite losses.
+        """
+        sums = torch.cat([self.loss_sums, self.loss_count[None]])
+        all_reduce(sums, "sum")
+        thermal, rgb, count = sums.tolist()
+        if count == 0:
+            raise RuntimeError(
+                f"CMSSMasking.end_epoch: no finite losses of epoch {finished}; call update_losses "
+                "in each training step"
+            )
+        limit = largest_keep_shift(int(self.num_patches), self.mask_ratio)
+        self.schedule = advance_schedule(
+            self.schedule,
+            self.means.tolist(),
+            (rgb - thermal) / count,
+            finished,
+            max_epochs,
+            limit,
+        )
+        self.loss_sums.zero_()
+        self.loss_count.zero_()
+        return self.schedule
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._keep_shift = int(self.keep_shift)

@@ -1,0 +1,37 @@
+"""Cutting a grid of tokens into windows, and putting them together again."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def to_windows(
+    x: Tensor, grid: tuple[int, int], window_size: int
+) -> tuple[Tensor, tuple[int, int]]:
+    """Windows that do not overlap, from the top left corner (ViTDet, arXiv 2203.16527, section 3).
+
+    A grid that the window does not divide is filled up at the right and at the bottom by tokens of
+    zeros, which take part like any other, as in ViTDet's code. Unlike there a window is never
+    larger than the grid, so that a grid inside one window stays as it is.
+
+    Args:
+        x: (B, rows * columns, C).
+        grid: (rows, columns).
+        window_size: tokens a side of a window.
+
+    Returns:
+        (B * windows, h * w, C), windows of an image in row-major order, and (h, w).
+    """
+    height, width = (min(window_size, side) for side in grid)
+    x = F.pad(x.unflatten(1, grid), (0, 0, 0, -grid[1] % width, 0, -grid[0] % height))
+    x = x.unflatten(2, (-1, width)).unflatten(1, (-1, height)).transpose(2, 3)
+    return x.flatten(3, 4).flatten(0, 2), (height, width)
+
+
+def from_windows(x: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+    """Undoes :func:`to_windows`: (B * windows, h * w, C) to (B, rows * columns, C)."""
+    (rows, columns), (height, width) = grid, window
+    down, across = -(-rows // height), -(-columns // width)
+    x = x.unflatten(1, window).unflatten(0, (-1, down, across)).transpose(2, 3)
+    return x.flatten(3, 4).flatten(1, 2)[:, :rows, :columns].flatten(1, 2)

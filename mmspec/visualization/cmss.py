@@ -1,0 +1,190 @@
+"""CMSS masking seen: the metric on both images, the mixture and the visible patches by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.ticker import MaxNLocator
+
+from .reconstruction import MASKED, display_gain, titled_grid, to_display
+
+_OPACITY = 0.6
+
+
+@dataclass(frozen=True)
+class CMSSPicture:
+    """One pair and its patches, for a row of :func:`cmss_sheet`.
+
+    Attributes:
+        thermal: (H, W) gray levels.
+        rgb: (H, W, 3) uint8.
+        scores: (rows, columns) CMSS.
+        thermal_mask, rgb_mask: (rows, columns) bool, true where masked.
+    """
+
+    thermal: np.ndarray
+    rgb: np.ndarray
+    scores: np.ndarray
+    thermal_mask: np.ndarray
+    rgb_mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class MixtureRecord:
+    """The mixture at the end of an epoch, for :func:`save_mixture_history`.
+
+    Attributes:
+        epoch: number of epochs that ended.
+        scores: CMSS values of a batch, any shape.
+        means, variances, weights: (K,), the mixture.
+        centres: (m,), around which targets are drawn.
+    """
+
+    epoch: int
+    scores: np.ndarray
+    means: np.ndarray
+    variances: np.ndarray
+    weights: np.ndarray
+    centres: np.ndarray
+
+
+def cmss_overlay(shown: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """A picture tinted by CMSS: violet where both modalities hold structure, yellow where flat.
+
+    Colours follow the ranks of the image's own scores: a few flat patches lie far above the rest.
+
+    Args:
+        shown: (H, W, 3) uint8.
+        scores: (rows, columns), rows and columns dividing H and W.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    ranks = scores.ravel().argsort(kind="stable").argsort() / max(scores.size - 1, 1)
+    colours = colormaps["plasma"](ranks.reshape(scores.shape))[..., :3] * 255
+    tint = _enlarged(colours, shown)
+    return (shown * (1 - _OPACITY) + tint * _OPACITY).round().astype(np.uint8)
+
+
+def _enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    height, width = (shown.shape[i] // patches.shape[i] for i in (0, 1))
+    return patches.repeat(height, axis=0).repeat(width, axis=1)
+
+
+def _hidden(shown: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return np.where(_enlarged(mask[..., None], shown), MASKED, shown)
+
+
+def cmss_sheet(pictures: Sequence[CMSSPicture]) -> np.ndarray:
+    """Both images, CMSS over each, and the visible patches of each, a row a pair.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    rows = []
+    for picture in pictures:
+        thermal = to_display(picture.thermal, display_gain(picture.thermal))
+        rows.append(
+            [
+                thermal,
+                cmss_overlay(thermal, picture.scores),
+                _hidden(thermal, picture.thermal_mask),
+                picture.rgb,
+                cmss_overlay(picture.rgb, picture.scores),
+                _hidden(picture.rgb, picture.rgb_mask),
+            ]
+        )
+    titles = ("thermal", "CMSS", "visible", "RGB", "CMSS", "visible")
+    return titled_grid(rows, titles)
+
+
+def visible_history_sheet(
+    thermal: np.ndarray,
+    rgb: np.ndarray,
+    masks: Sequence[tuple[int, np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """The visible patches of one pair over the epochs: thermal above RGB, a column an epoch.
+
+    Args:
+        thermal: (H, W) gray levels.
+        rgb: (H, W, 3) uint8.
+        masks: (epoch, thermal mask, RGB mask), the masks (rows, columns) bool, true where masked.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    shown = to_display(thermal, display_gain(thermal))
+    titles = ("input", *(f"epoch {epoch}" for epoch, _, _ in masks))
+    rows = [
+        [shown, *(_hidden(shown, mask) for _, mask, _ in masks)],
+        [rgb, *(_hidden(rgb, mask) for _, _, mask in masks)],
+    ]
+    return titled_grid(rows, titles)
+
+
+def save_mixture_history(records: Sequence[MixtureRecord], path: str | Path) -> None:
+    """Draws the mixture over the epochs into a picture file.
+
+    Up to four epochs with the histogram of CMSS, the three Gaussians and the centres of targets;
+    below, means and centres of all epochs, the width of a mean's line by its weight.
+
+    Args:
+        records: by epoch, at least one.
+        path: the file to write.
+    """
+    chosen = np.unique(np.linspace(0, len(records) - 1, min(4, len(records))).round().astype(int))
+    figure = plt.figure(figsize=(3.2 * max(len(chosen), 2), 6), layout="constrained")
+    above, below = figure.subfigures(2, 1)
+    axes = np.atleast_1d(above.subplots(1, len(chosen)))
+    for axis, record in zip(axes, (records[i] for i in chosen)):
+        _draw_mixture(axis, record)
+    axes[0].set_ylabel("density")
+    axes[0].legend(fontsize="x-small")
+    _draw_course(below.subplots(), records)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _draw_mixture(axis: plt.Axes, record: MixtureRecord) -> None:
+    values = np.ravel(record.scores)
+    # The few values far above the rest would leave them a single bar.
+    top = max(np.quantile(values, 0.98), record.centres.max(), 1e-6) * 1.1
+    counts, edges = np.histogram(values, bins=60, range=(0, top))
+    axis.stairs(counts / (len(values) * np.diff(edges)), edges, fill=True, color="0.8")
+    grid = np.linspace(0, top, 400)
+    order = np.argsort(record.means)
+    peak = counts.max() / (len(values) * (edges[1] - edges[0]))
+    for rank, k in enumerate(order):
+        density = np.exp(-((grid - record.means[k]) ** 2) / (2 * record.variances[k]))
+        density *= record.weights[k] / np.sqrt(2 * np.pi * record.variances[k])
+        label = f"weight {record.weights[k]:.2f}, mean {record.means[k]:.3g}"
+        axis.plot(grid, density, color=f"C{rank}", label=label)
+    for centre in record.centres:
+        axis.axvline(centre, color="black", linestyle=":", linewidth=1)
+    axis.set(xlim=(0, top), ylim=(0, 1.15 * peak), xlabel="CMSS", yticks=[])
+    axis.set_title(f"epoch {record.epoch}", fontsize="medium")
+
+
+def _draw_course(axis: plt.Axes, records: Sequence[MixtureRecord]) -> None:
+    epochs = [record.epoch for record in records]
+    order = [np.argsort(record.means) for record in records]
+    for rank in range(len(records[0].means)):
+        means = [record.means[o[rank]] for record, o in zip(records, order)]
+        weights = [record.weights[o[rank]] for record, o in zip(records, order)]
+        axis.plot(epochs, means, color=f"C{rank}", linewidth=1, label=f"mean {rank + 1}")
+        axis.scatter(epochs, means, s=60 * np.array(weights), color=f"C{rank}")
+    for i in range(max(len(record.centres) for record in records)):
+        reached = [record for record in records if len(record.centres) > i]
+        centres = [record.centres[i] for record in reached]
+        style = dict(color="black", linestyle=":", linewidth=1.5, marker="+")
+        label = "centres of targets" if i == 0 else None
+        axis.plot([record.epoch for record in reached], centres, label=label, **style)
+    axis.set(xlabel="epoch", ylabel="CMSS", ylim=(0, None))
+    axis.grid(alpha=0.3)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(fontsize="x-small", ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
