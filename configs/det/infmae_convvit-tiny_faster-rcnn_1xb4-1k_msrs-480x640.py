@@ -54,6 +54,7 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=lr))
+auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_iters)

@@ -25,6 +25,7 @@ _INF30 = "-base-p16_4xb64-amp-coslr-400e_inf30"
 
 PRETRAIN = {
     "infmae-tiny": pretraining(_TINY, 20),
+    "mae-tiny": pretraining("mae_vit-tiny-p16_1xb32-coslr-20e_inf-mini", 20),
     # On a GPU: a larger network, ten times as long, on the same images.
     "infmae-small": pretraining(
         _TINY,
