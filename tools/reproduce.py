@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import runpy
 import statistics
 import subprocess
@@ -44,7 +45,9 @@ class Training:
 
     def __post_init__(self) -> None:
         # The fingerprint keeps results of different configurations apart.
+        logging.disable(logging.INFO)  # a line for every variable of the environment in a config
         cfg = read_config(str(ROOT / self.config), self.options)
+        logging.disable(logging.NOTSET)
         text = json.dumps(cfg.to_dict(), sort_keys=True, default=repr)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
         self.folder = self.folder.with_name(f"{self.folder.name}-{fingerprint}")

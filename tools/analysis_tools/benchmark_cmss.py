@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmspec.masking import PatchMask
+from mmspec.masking import PatchMask, visible_count
 from mmspec.masking.cmss import (
     Mixture,
     choose_nearest,
@@ -37,7 +37,6 @@ from mmspec.masking.cmss import (
     structural_sparsity,
     target_distribution,
     updated_mixture,
-    visible_patches,
 )
 
 
@@ -144,7 +143,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     shape = (args.batch_size, args.num_patches, args.channels)
     level = 0.5 + torch.rand(*shape[:2], 1, device=args.device)  # patches of unequal structure
     thermal, rgb = (level * torch.randn(shape, device=args.device) for _ in range(2))
-    keep = visible_patches(args.num_patches, args.mask_ratio)
+    keep = visible_count(args.num_patches, ratio=args.mask_ratio)
     mixture = random_mixture(3)
     sequential = Sequential(mixture)
     batched = Batched(Mixture(*(x.to(args.device) for x in mixture)))

@@ -45,14 +45,16 @@ def _paper() -> dict:
     return dict(name="m3fd", title=title, metrics=_COLUMNS, rows=rows)
 
 
-def _small(data: str, count: int, encoders: tuple[str, str], options: list[str]) -> dict:
+def _small(
+    data: str, count: int, encoders: tuple[str, str], network: list[str], quick: list[str]
+) -> dict:
     infmae, mae = encoders
     rows = [
         dict(
             name=name,
             config=f"configs/det/{config}_faster-rcnn_1xb4-1k_{data}.py",
             # The network of a plain ViT is not that of the others.
-            options=[*(options if "convvit" in config else ()), *iterations(count)],
+            options=[*(network if "convvit" in config else ()), *quick, *iterations(count)],
             pretrain=start,
             checkpoint=f"iter_{count}.pth",
             paper={},
@@ -69,6 +71,13 @@ def _small(data: str, count: int, encoders: tuple[str, str], options: list[str])
 
 
 _TINY = ("infmae-tiny", "mae-tiny")
+# Small crops, and one test at the end in place of a validation beside it.
+_QUICK = [
+    "train_dataloader.dataset.pipeline.3.crop_size=(128,160)",
+    "val_cfg=None",
+    "val_dataloader=None",
+    "val_evaluator=None",
+]
 _LARGER = ("infmae-small", "mae-tiny")
 _SMALL_NETWORK = ["model.backbone.arch=small", "model.neck.in_channels=[128,192,384,384]"]
 
@@ -77,15 +86,15 @@ BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small("hit-uav-512x640", 300, _TINY, []),
-            _small("msrs-480x640", 200, _TINY, []),
+            _small("hit-uav-512x640", 400, _TINY, [], _QUICK),
+            _small("msrs-480x640", 200, _TINY, [], _QUICK),
         ],
     ),
     "gpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small("hit-uav-512x640", 6000, _LARGER, _SMALL_NETWORK),
-            _small("msrs-480x640", 2000, _LARGER, _SMALL_NETWORK),
+            _small("hit-uav-512x640", 6000, _LARGER, _SMALL_NETWORK, []),
+            _small("msrs-480x640", 2000, _LARGER, _SMALL_NETWORK, []),
         ],
     ),
     "paper": dict(seeds=(0,), tables=[_paper()]),

@@ -1,0 +1,175 @@
+#!/usr/bin/env python
+"""Matching of thermal to visible images by the features of frozen encoders, and by SIFT.
+
+    python tools/analysis_tools/matching.py sift random infmae.pth --roadscene data/RoadScene
+    python tools/analysis_tools/matching.py sift mspecgene.pth --registration data/SuperFusion \\
+        --levels 1 2 --width 512 --device cuda --out matches
+
+Dense features of both images, mutual nearest neighbours by cosine, the visible point refined
+between cells, a homography by MAGSAC++. Printed are the mean matching accuracy and the area under
+the curve of homography corner errors (mmspec.MatchingMetric), in pixels of the scaled images.
+
+  --roadscene     aligned pairs of its test list; the thermal image is seen through a random
+                  homography, the same in every run
+  --registration  thermal images deformed by a known flow; a homography follows it within 1 to 3
+                  pixels only, so that AUC cannot be full
+
+Methods: a checkpoint (whatever mmspec.load_encoder reads); "random", a ConvViT before any training;
+"sift" with ratio test; "same-place", each point onto the very same place, which is what features
+that encode positions gain without seeing anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from PIL import Image
+
+import mmspec
+from mmspec.checkpoints.safe_load import CheckpointError
+from mmspec.evaluation import MatchingMetric
+from mmspec.evaluation.matching import estimate_homography, match_errors
+from mmspec.matching import (
+    Matches,
+    MatchingEncoder,
+    MatchingPair,
+    match_features,
+    match_sift,
+    registration_pairs,
+    roadscene_pairs,
+)
+from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.visualization.matching import match_picture
+
+Method = Callable[[MatchingPair], Matches]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("methods", nargs="+", metavar="METHOD", help="see above")
+    parser.add_argument("--roadscene", type=Path, help="folder with test.txt and the images")
+    parser.add_argument("--registration", type=Path, help="folder with RoadScene/ir_warp, vi, flow")
+    parser.add_argument("--width", type=int, default=256, help="of the images, default %(default)s")
+    parser.add_argument("--limit", type=int, help="pairs of each set, evenly spaced; default: all")
+    parser.add_argument(
+        "--levels", type=int, nargs="+", default=[1], choices=(1, 2, 3, 4),
+        help="maps of a ConvViT: 1, at 1/4 of the image, to 4, at 1/32; of several the vectors are"
+        " put together on the grid of the first; default 1. A ViT has one map.",
+    )  # fmt: skip
+    parser.add_argument("--arch", default="tiny", help="of random, default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of random, default %(default)s")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, help="folder for pictures of the first pairs")
+    parser.add_argument("--pictures", type=int, default=4, help="how many, default %(default)s")
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    args = parser.parse_args()
+    if not (args.roadscene or args.registration):
+        parser.error("give --roadscene, --registration or both")
+    if args.width < 32 or (args.limit is not None and args.limit < 1):
+        parser.error("--width must be at least 32 and --limit at least 1")
+    return args
+
+
+def build_method(name: str, args: argparse.Namespace) -> Method:
+    if name == "sift":
+        return lambda pair: match_sift(pair.thermal, pair.visible)
+    if name == "same-place":
+        return same_place
+    levels = [level - 1 for level in args.levels]
+    if name == "random":
+        torch.manual_seed(args.seed)
+        backbone = ConvViT(args.arch)
+        backbone.init_weights()
+    else:
+        backbone, report = mmspec.load_encoder(name)
+        if isinstance(backbone, MaskedViT):
+            backbone, report = mmspec.load_encoder(name, out_type="featmap")
+            levels = [0]
+        print(report)
+    return partial(by_encoder, MatchingEncoder(backbone.to(args.device), levels))
+
+
+def by_encoder(encoder: MatchingEncoder, pair: MatchingPair) -> Matches:
+    features = encoder(pair.thermal), encoder(pair.visible)
+    return match_features(*features, pair.thermal.shape, pair.visible.shape[:2])
+
+
+def same_place(pair: MatchingPair) -> Matches:
+    rows, columns = np.mgrid[: pair.thermal.shape[0] : 8, : pair.thermal.shape[1] : 8]
+    points = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float)
+    return Matches(points, points, np.zeros(len(points)))
+
+
+def sets(args: argparse.Namespace) -> Iterator[tuple[str, list[MatchingPair]]]:
+    if args.roadscene:
+        yield "roadscene", list(roadscene_pairs(args.roadscene, args.width, args.limit))
+    if args.registration:
+        yield "registration", list(registration_pairs(args.registration, args.width, args.limit))
+
+
+def evaluate(
+    method: Method, pairs: list[MatchingPair], pictures: int, out: Path | None
+) -> dict[str, float]:
+    metric = MatchingMetric()
+    for index, pair in enumerate(pairs):
+        matches = method(pair)
+        points = matches.thermal, matches.visible
+        sample = dict(
+            img_path=pair.name,
+            img_shape=pair.thermal.shape,
+            thermal_points=matches.thermal,
+            visible_points=matches.visible,
+            homography=estimate_homography(*points),
+            truth=pair.truth,
+        )
+        metric.process({}, [sample])
+        if out is not None and index < pictures:
+            best = np.argsort(-matches.scores, kind="stable")
+            points = [p[best] for p in points]
+            errors = match_errors(*points, pair.truth)
+            out.mkdir(parents=True, exist_ok=True)
+            picture = match_picture(pair.thermal, pair.visible, *points, errors)
+            Image.fromarray(picture).save(out / f"{index:02d}_{pair.name}.png")
+    return metric.evaluate(len(pairs))
+
+
+def main() -> None:
+    args = parse_args()
+    MMLogger.get_current_instance().setLevel("ERROR")  # the table below tells all
+    names = dict.fromkeys(args.methods)
+    width = max(*(len(Path(name).name) for name in names), 8)
+    numbers: dict[str, dict[str, dict[str, float]]] = {}
+    try:
+        methods = {name: build_method(name, args) for name in names}
+        for title, pairs in sets(args):
+            height, image_width = pairs[0].thermal.shape
+            print(f"\n{title}: {len(pairs)} pairs, the first of {image_width} x {height} pixels; %")
+            for number, (name, method) in enumerate(methods.items()):
+                label = Path(name).stem if name.endswith(".pth") else name
+                folder = args.out / title / label if args.out else None
+                found = evaluate(method, pairs, args.pictures, folder)
+                numbers.setdefault(title, {})[name] = found
+                if number == 0:
+                    print(f"{'method':{width}}" + "".join(f"{key:>9}" for key in found))
+                print(f"{Path(name).name:{width}}" + "".join(f"{v:>9.1f}" for v in found.values()))
+    except (CheckpointError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if args.out:
+        print(f"\npictures: {args.out}")
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
