@@ -125,4 +125,5 @@ custom_hooks = [
     dict(type="mmspec.ThroughputHook"),
     dict(type="mmspec.StopOnInvalidLossHook"),
     dict(type="mmspec.ReconstructionVisualizationHook", interval=5, num_images=4),
+    dict(type="mmspec.CMSSVisualizationHook", interval=5, num_pairs=4),
 ]

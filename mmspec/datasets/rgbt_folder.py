@@ -1,6 +1,5 @@
 """Aligned pairs of infrared and visible images without labels, for pre-training."""
 
-import os
 from collections.abc import Callable, Sequence
 
 from mmengine.fileio import join_path, list_from_file
@@ -8,10 +7,9 @@ from mmengine.logging import print_log
 
 from mmspec.registry import DATASETS
 
-from .infrared_folder import IMAGE_SUFFIXES, InfraredFolder, find_images
-from .segmentation.pairing import Fault, index_by_name
+from .infrared_folder import InfraredFolder, find_images
+from .segmentation.pairing import Fault, index_by_name, named, without_suffix
 
-_NAMED_IN_AN_ERROR = 10
 _OTHER = {"infrared": "visible", "visible": "infrared"}
 
 
@@ -86,7 +84,7 @@ class RGBTFolder(InfraredFolder):
             raise FileNotFoundError(
                 f"RGBTFolder in {self.data_root}: {len(faults):,} images or names have no partner,"
                 f" {len(pairs):,} pairs are complete. tools/dataset_converters/prepare_pairs.py"
-                f" reports them all and writes a list for ann_file{_named(faults)}"
+                f" reports them all and writes a list for ann_file{named(faults)}"
             )
         print_log(
             f"{len(pairs):,} pairs in {self.data_prefix['infrared']} and"
@@ -141,7 +139,7 @@ def match_pairs(
     if names is None:
         names = sorted(set().union(*found.values()))
     else:
-        names = [_without_image_suffix(name) for name in names]
+        names = [without_suffix(name) for name in names]
     pairs = []
     for name in names:
         here = [side for side in folders if name in found[side]]
@@ -154,14 +152,3 @@ def match_pairs(
         else:
             faults.append(Fault(f"{listed_in}: {name}", f"no {' and no '.join(absent.values())}"))
     return pairs, faults
-
-
-def _without_image_suffix(name: str) -> str:
-    stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in IMAGE_SUFFIXES else name
-
-
-def _named(faults: list[Fault]) -> str:
-    named = [f"\n  {fault.path}: {fault.reason}" for fault in faults[:_NAMED_IN_AN_ERROR]]
-    more = len(faults) - len(named)
-    return "".join(named) + (f"\n  and {more:,} more" if more else "")

@@ -1,6 +1,7 @@
 """Hooks and what else concerns the course of a run. Importing this module fills ``HOOKS``."""
 
 from .cmss import CMSSScheduleHook
+from .cmss_pictures import CMSSVisualizationHook
 from .detection import DetectionPictureHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
@@ -11,6 +12,7 @@ from .visualization import ReconstructionVisualizationHook
 
 __all__ = [
     "CMSSScheduleHook",
+    "CMSSVisualizationHook",
     "DetectionPictureHook",
     "LayerDecayOptimWrapperConstructor",
     "ProgressBarHook",

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmspec.models import CMSSMasking
 from mmspec.registry import HOOKS
 
+from .runner import bare_model
+
 LOSSES = ("loss_thermal", "loss_visible")
+
+
+def find_masking(hook: Hook, runner: Runner) -> CMSSMasking:
+    """The one :class:`CMSSMasking` of the model; without it a ValueError that names the hook."""
+    model = bare_model(runner)
+    found = [module for module in model.modules() if isinstance(module, CMSSMasking)]
+    if len(found) != 1:
+        raise ValueError(
+            f"{type(hook).__name__}: {type(model).__name__} holds {len(found)} CMSSMasking "
+            "modules, not one; set model.masker = dict(type='mmspec.CMSSMasking') or take the hook "
+            "out of custom_hooks"
+        )
+    return found[0]
 
 
 @HOOKS.register_module()
@@ -29,15 +43,8 @@ class CMSSScheduleHook(Hook):
                 "CMSSScheduleHook moves targets by epoch and needs an EpochBasedTrainLoop, got "
                 f"{type(runner.train_loop).__name__}; set train_cfg = dict(by_epoch=True, ...)"
             )
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        found = [module for module in model.modules() if isinstance(module, CMSSMasking)]
-        if len(found) != 1:
-            raise ValueError(
-                f"CMSSScheduleHook: {type(model).__name__} holds {len(found)} CMSSMasking modules, "
-                "not one; set model.masker = dict(type='mmspec.CMSSMasking') or take the hook out "
-                "of custom_hooks"
-            )
-        self.masking = found[0]
+        self.masking = find_masking(self, runner)
+        self.masking.begin_training(runner.epoch)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None

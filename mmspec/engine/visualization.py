@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmspec.datasets.repeatable import isolated_random
 from mmspec.models import PairReconstruction
 from mmspec.registry import HOOKS
 from mmspec.visualization.reconstruction import pair_reconstruction_sheet, reconstruction_sheet
+
+from .runner import bare_model, fixed_batch
 
 
 @HOOKS.register_module()
@@ -37,12 +36,7 @@ class ReconstructionVisualizationHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        loader = runner.train_dataloader
-        count = min(self.num_images, len(loader.dataset))
-        indices = torch.linspace(0, len(loader.dataset) - 1, count).long().tolist()
-        # The same crops after a resume, and no random number taken from the run.
-        with isolated_random(runner.seed):
-            self.batch = loader.collate_fn([loader.dataset[i] for i in indices])
+        self.batch = fixed_batch(runner, self.num_images)
 
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
@@ -50,7 +44,7 @@ class ReconstructionVisualizationHook(Hook):
             self._write(runner)
 
     def _write(self, runner: Runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         model.eval()
         data = model.data_preprocessor(self.batch, False)
         result = model.reconstruct(**data)

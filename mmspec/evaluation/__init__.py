@@ -1,8 +1,17 @@
 """Metrics. Importing this module fills ``mmspec.registry.METRICS``."""
 
 from .detection import DetectionMetric
+from .matching import MatchingMetric
+from .miss_rate import MissRateMetric
 from .reconstruction import ReconstructionMetric
 from .segmentation import SegmentationMetric
 from .small_target import SmallTargetMetric
 
-__all__ = ["DetectionMetric", "ReconstructionMetric", "SegmentationMetric", "SmallTargetMetric"]
+__all__ = [
+    "DetectionMetric",
+    "MatchingMetric",
+    "MissRateMetric",
+    "ReconstructionMetric",
+    "SegmentationMetric",
+    "SmallTargetMetric",
+]

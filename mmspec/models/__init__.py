@@ -1,12 +1,13 @@
 """Models. Importing this module fills ``mmspec.registry.MODELS``."""
 
-from .backbones import ConvViT, MaskedSwin, MaskedViT
+from .backbones import ConvViT, MaskedSwin, MaskedViT, RGBTBackbone
 from .cmss_masking import CMSSMasking
-from .heads import ReconstructionHead
+from .heads import ReconstructionHead, SmallTargetHead
 from .losses import SLSLoss, SoftIoULoss
 from .maskers import InformationMasker, RandomMasker, UniformMasker
 from .necks import DualModalityDecoder, InfMAEDecoder, SimpleFPN
 from .pair_maskers import RandomPairMasker
+from .rgbt_downstream import RGBTDetDataPreprocessor, RGBTSegDataPreprocessor
 from .rgbt_preprocessor import RGBTDataPreprocessor
 from .selfsup import InfMAE, MSpecGene, PairReconstruction, Reconstruction
 
@@ -21,13 +22,17 @@ __all__ = [
     "MaskedSwin",
     "MaskedViT",
     "PairReconstruction",
+    "RGBTBackbone",
     "RGBTDataPreprocessor",
+    "RGBTDetDataPreprocessor",
+    "RGBTSegDataPreprocessor",
     "RandomMasker",
     "RandomPairMasker",
     "Reconstruction",
     "ReconstructionHead",
     "SLSLoss",
     "SimpleFPN",
+    "SmallTargetHead",
     "SoftIoULoss",
     "UniformMasker",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, broadcast
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmspec.masking import PatchMask
+from mmspec.masking import PatchMask, visible_count
 from mmspec.masking.cmss import (
     Mixture,
     Schedule,
@@ -20,7 +20,6 @@ from mmspec.masking.cmss import (
     structural_sparsity,
     target_distribution,
     updated_mixture,
-    visible_patches,
 )
 from mmspec.registry import MODELS
 
@@ -76,6 +75,7 @@ class CMSSMasking(BaseModule):
         self.register_buffer("loss_sums", torch.zeros(2))
         self.register_buffer("loss_count", torch.tensor(0.0))
         self.register_buffer("num_patches", torch.tensor(0))
+        self.register_buffer("largest", torch.tensor(0.0))
         # Numbers of visible patches are shapes, which the host must know.
         self._keep_shift = 0
 
@@ -100,17 +100,24 @@ class CMSSMasking(BaseModule):
 
     def visible_patches(self, num_patches: int) -> tuple[int, int]:
         """How many of an image's patches are visible this epoch: (thermal, RGB)."""
-        keep = visible_patches(num_patches, self.mask_ratio)
+        keep = visible_count(num_patches, ratio=self.mask_ratio)
         limit = largest_keep_shift(num_patches, self.mask_ratio)
         shift = min(max(self._keep_shift, -limit), limit)
         return keep - shift, keep + shift
 
     def scores(self, thermal: Tensor, rgb: Tensor) -> Tensor:
-        """CMSS (B, L) of tokens (B, L, C), divided by the largest of all processes' batches."""
+        """CMSS (B, L) of tokens (B, L, C), divided by the largest of all processes' batches.
+
+        In evaluation mode by that of the last training step, so that a pair has the scores and the
+        masks that it would have in training, alone or in any batch; they may exceed 1.
+        """
         scores = structural_sparsity(thermal, rgb, self.variance)
         largest = scores.max()
         if self.training:
             all_reduce(largest, "max")
+            self.largest.copy_(largest)
+        else:  # before any step there is none
+            largest = torch.where(self.largest > 0, self.largest, largest)
         return scores / largest.clamp(min=torch.finfo(scores.dtype).tiny)
 
     @torch.no_grad()
@@ -159,6 +166,21 @@ class CMSSMasking(BaseModule):
         for buffer, value in zip(self.mixture, updated_mixture(self.mixture, statistics)):
             buffer.copy_(value)
         self.num_patches.fill_(scores.shape[1])
+
+    @torch.no_grad()
+    def begin_training(self, finished: int) -> None:
+        """Brings the processes to one state, the first one's, and a new run to its first schedule.
+
+        Args:
+            finished: number of epochs that ended: 0 in a run that is not resumed, whose weights may
+                come from a checkpoint of another one.
+        """
+        for buffer in self.buffers():
+            broadcast(buffer)
+        self.schedule = self.schedule if finished else Schedule()
+        if not finished:
+            self.loss_sums.zero_()
+            self.loss_count.zero_()
 
     @torch.no_grad()
     def update_losses(self, thermal: Tensor, rgb: Tensor) -> None:

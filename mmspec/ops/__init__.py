@@ -1,4 +1,8 @@
-"""mmcv's operators where mmcv has no compiled ones: NMS and RoIAlign through torchvision.
+"""mmcv's operators where mmcv has no compiled ones: what mmdet's detectors need of them.
+
+NMS and RoIAlign come from torchvision; the sigmoid focal loss and multi-scale deformable attention,
+for which mmdet and mmcv have PyTorch forms on the CPU and ask for compiled ones on a GPU, from
+PyTorch.
 
 mmcv's Python functions (``mmcv.ops.nms``, ``batched_nms``, ``RoIAlign``, ...) stay as they are.
 Replaced is the compiled module below them, ``mmcv._ext``. :func:`install` lets Python find a

@@ -1,117 +1,14 @@
-"""Operators of ``mmcv._ext`` computed by torchvision, with mmcv's names and arguments.
+"""Operators of ``mmcv._ext`` computed by torchvision or PyTorch.
 
 To add one: write a function with the name and the arguments that mmcv calls in ``mmcv/ops/*.py``,
 and name it in ``OPERATORS``.
 """
 
 from collections.abc import Callable
-from functools import reduce
-from importlib.metadata import packages_distributions, version
-from typing import Any, NoReturn
 
-import numpy as np
-import torch
-from torch import Tensor
-
-
-def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Indices of the boxes that no better-scored kept box overlaps by more than the threshold.
-
-    Args:
-        boxes: (N, 4) as x1, y1, x2, y2 in pixels, any float dtype and device.
-        scores: (N,).
-        iou_threshold: boxes with an IoU above it are dropped.
-        offset: a box is ``x2 - x1 + offset`` pixels wide (1: corners are pixel indices).
-
-    Returns:
-        (M,) int64, by falling score.
-    """
-    dtype = _compute_dtype(boxes, scores)
-    boxes, scores = boxes.to(dtype), scores.to(dtype)
-    if offset:
-        boxes = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1)
-    # mmcv compares in single precision, torchvision with a double: without the rounding, a pair at
-    # exactly 0.3 would be kept by one and dropped by the other.
-    return _torchvision("nms")(boxes, scores, float(np.float32(iou_threshold)))
-
-
-def softnms(*args: Any, **kwargs: Any) -> NoReturn:
-    """Soft-NMS: torchvision has none, so this names the setting that works."""
-    raise unavailable(
-        "softnms", "Set plain NMS in the model's test_cfg, nms=dict(type='nms', iou_threshold=0.5)"
-    )
-
-
-def roi_align_forward(
-    input: Tensor,
-    rois: Tensor,
-    output: Tensor,
-    argmax_y: Tensor,
-    argmax_x: Tensor,
-    aligned_height: int,
-    aligned_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    pool_mode: int,
-    aligned: bool,
-) -> None:
-    """Average-pool bilinear samples of each RoI (Mask R-CNN, section 3) into ``output``, in place.
-
-    Args:
-        input: (N, C, H, W) feature maps, any float dtype.
-        rois: (K, 5) as image index, x1, y1, x2, y2 in pixels of the image.
-        output: (K, C, aligned_height, aligned_width), overwritten.
-        argmax_y, argmax_x: of max pooling; untouched.
-        aligned_height, aligned_width: bins of a RoI.
-        spatial_scale: pixels of the feature map in a pixel of the image.
-        sampling_ratio: samples a bin and side; 0 takes as many as the bin has pixels.
-        pool_mode: 1 (average); 0 (max) raises NotImplementedError.
-        aligned: shift by half a pixel, so that pixel centres are at .5.
-    """
-    _refuse_max_pooling("roi_align_forward", pool_mode)
-    dtype = _compute_dtype(input, rois)
-    pooled = _torchvision("roi_align")(
-        input.to(dtype),
-        rois.to(dtype),
-        spatial_scale,
-        aligned_height,
-        aligned_width,
-        sampling_ratio,
-        aligned,
-    )
-    output.copy_(pooled)
-
-
-def roi_align_backward(
-    grad_output: Tensor,
-    rois: Tensor,
-    argmax_y: Tensor,
-    argmax_x: Tensor,
-    grad_input: Tensor,
-    aligned_height: int,
-    aligned_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    pool_mode: int,
-    aligned: bool,
-) -> None:
-    """Add the gradient of :func:`roi_align_forward` to ``grad_input`` (N, C, H, W), in place.
-
-    ``grad_output`` is (K, C, aligned_height, aligned_width); the rest as in the forward pass.
-    """
-    _refuse_max_pooling("roi_align_backward", pool_mode)
-    dtype = _compute_dtype(grad_output, rois)
-    grad = _torchvision("_roi_align_backward")(
-        grad_output.to(dtype),
-        rois.to(dtype),
-        spatial_scale,
-        aligned_height,
-        aligned_width,
-        *grad_input.shape,
-        sampling_ratio,
-        aligned,
-    )
-    grad_input.add_(grad)
+from .boxes import nms, roi_align_backward, roi_align_forward, softnms
+from .deformable_attention import ms_deform_attn_backward, ms_deform_attn_forward
+from .focal_loss import sigmoid_focal_loss_backward, sigmoid_focal_loss_forward
 
 
 def get_compiler_version() -> str:
@@ -131,57 +28,11 @@ OPERATORS: dict[str, Callable] = {
         softnms,
         roi_align_forward,
         roi_align_backward,
+        sigmoid_focal_loss_forward,
+        sigmoid_focal_loss_backward,
+        ms_deform_attn_forward,
+        ms_deform_attn_backward,
         get_compiler_version,
         get_compiling_cuda_version,
     )
 }
-
-
-def unavailable(operator: str, alternative: str = "") -> NotImplementedError:
-    """The error of an operator that needs a compiled mmcv, with the command that installs one."""
-    way_out = f"{alternative}, or install" if alternative else "Install"
-    return NotImplementedError(
-        f"mmcv's operator {operator} is not available: this mmcv has no compiled operators, and "
-        f"mmspec replaces only NMS and RoIAlign (average pooling) by torchvision's. {way_out} "
-        f"a compiled mmcv: {_install_command()}"
-    )
-
-
-def _install_command() -> str:
-    """The command for the mmcv distribution at hand (OneDL's or OpenMMLab's)."""
-    distributions = packages_distributions().get("mmcv", [])
-    if "onedl-mmcv" in distributions:
-        name = "onedl-mmcv"
-        # Without --no-build-isolation the build does not see torch and leaves the operators out.
-        return (
-            f"`pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir "
-            f"--no-binary {name} {name}=={version(name)}` (needs a C++ compiler, nvcc for CUDA) "
-            f"or one of {name}'s prebuilt wheels for your torch and CUDA"
-        )
-    if not distributions:
-        return "`mim install mmcv`"
-    name = distributions[0]
-    return f"`pip uninstall -y {name} && mim install mmcv=={version(name)}`"
-
-
-def _refuse_max_pooling(operator: str, pool_mode: int) -> None:
-    if pool_mode != 1:
-        raise unavailable(f"{operator} with pool_mode='max'", "Set pool_mode='avg' in the RoIAlign")
-
-
-def _compute_dtype(*tensors: Tensor) -> torch.dtype:
-    """At least float32: torchvision's kernels lack bfloat16, and NMS on the CPU float16 too."""
-    return reduce(torch.promote_types, (t.dtype for t in tensors), torch.float32)
-
-
-def _torchvision(operator: str) -> Callable[..., Tensor]:
-    """torchvision's compiled operator; RuntimeError where torchvision does not fit torch."""
-    try:
-        import torchvision  # noqa: F401  (importing it registers torch.ops.torchvision)
-
-        return getattr(torch.ops.torchvision, operator)
-    except (ImportError, RuntimeError, AttributeError) as error:
-        raise RuntimeError(
-            f"torchvision's operator '{operator}' cannot be loaded ({error}): install the "
-            f"torchvision release that was built for torch {torch.__version__}"
-        ) from error

@@ -18,7 +18,8 @@ class StandInLoader(Loader):
     """Fills the module with the operators we have; any other name is an operator that raises."""
 
     def exec_module(self, module: ModuleType) -> None:
-        from .operators import OPERATORS, unavailable
+        from .operators import OPERATORS
+        from .unavailable import unavailable
 
         def missing(name: str) -> Callable[..., NoReturn]:
             # mmcv's load_ext asserts hasattr() of every operator when mmcv.ops is imported, so the

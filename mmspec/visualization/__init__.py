@@ -3,12 +3,15 @@
 from .cmss import (
     CMSSPicture,
     MixtureRecord,
+    cmss_pictures,
     cmss_sheet,
     save_mixture_history,
     visible_history_sheet,
 )
 from .loss_curve import save_loss_curve
 from .masks import mask_sheet
+from .matching import match_picture
+from .miss_rate import save_miss_rate_curves
 from .reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 from .roc import save_roc_curve
 from .segmentation import segmentation_picture
@@ -17,11 +20,14 @@ from .small_target import small_target_picture
 __all__ = [
     "CMSSPicture",
     "MixtureRecord",
+    "cmss_pictures",
     "cmss_sheet",
     "mask_sheet",
+    "match_picture",
     "pair_reconstruction_sheet",
     "reconstruction_sheet",
     "save_loss_curve",
+    "save_miss_rate_curves",
     "save_mixture_history",
     "save_roc_curve",
     "segmentation_picture",

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
-from .reconstruction import MASKED, display_gain, titled_grid, to_display
+from mmspec.masking import grid_of
+from mmspec.models import MSpecGene
+
+from .reconstruction import display_gain, enlarged, hidden, titled_grid, to_display
 
 _OPACITY = 0.6
 
@@ -53,6 +58,30 @@ class MixtureRecord:
     centres: np.ndarray
 
 
+@torch.no_grad()
+def cmss_pictures(model: MSpecGene, pairs: Tensor) -> list[CMSSPicture]:
+    """CMSS of pairs, and the patches that the model's masker shows of them.
+
+    Args:
+        model: with a :class:`CMSSMasking`; in evaluation mode, so that this keeps its state.
+        pairs: (B, 6, H, W), normalised, thermal first.
+    """
+    grid = grid_of(*pairs.shape[-2:], model.head.patch_size)
+    sides = pairs.chunk(2, dim=1)
+    tokens = model.backbone.patch_tokens(torch.cat(sides)).chunk(2)
+    parts = [
+        *(model.to_gray_levels(x, name) for x, name in zip(sides, ("thermal", "visible"))),
+        model.masker.scores(*tokens).unflatten(1, grid),
+        *(mask.mask.unflatten(1, grid) for mask in model.masker(*tokens)),
+    ]
+    return [
+        CMSSPicture(
+            thermal.mean(0), rgb.transpose(1, 2, 0).round().astype(np.uint8), scores, *masks
+        )
+        for thermal, rgb, scores, *masks in zip(*(part.cpu().numpy() for part in parts))
+    ]
+
+
 def cmss_overlay(shown: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """A picture tinted by CMSS: violet where both modalities hold structure, yellow where flat.
 
@@ -67,17 +96,8 @@ def cmss_overlay(shown: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """
     ranks = scores.ravel().argsort(kind="stable").argsort() / max(scores.size - 1, 1)
     colours = colormaps["plasma"](ranks.reshape(scores.shape))[..., :3] * 255
-    tint = _enlarged(colours, shown)
+    tint = enlarged(colours, shown)
     return (shown * (1 - _OPACITY) + tint * _OPACITY).round().astype(np.uint8)
-
-
-def _enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    height, width = (shown.shape[i] // patches.shape[i] for i in (0, 1))
-    return patches.repeat(height, axis=0).repeat(width, axis=1)
-
-
-def _hidden(shown: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return np.where(_enlarged(mask[..., None], shown), MASKED, shown)
 
 
 def cmss_sheet(pictures: Sequence[CMSSPicture]) -> np.ndarray:
@@ -93,10 +113,10 @@ def cmss_sheet(pictures: Sequence[CMSSPicture]) -> np.ndarray:
             [
                 thermal,
                 cmss_overlay(thermal, picture.scores),
-                _hidden(thermal, picture.thermal_mask),
+                hidden(thermal, picture.thermal_mask),
                 picture.rgb,
                 cmss_overlay(picture.rgb, picture.scores),
-                _hidden(picture.rgb, picture.rgb_mask),
+                hidden(picture.rgb, picture.rgb_mask),
             ]
         )
     titles = ("thermal", "CMSS", "visible", "RGB", "CMSS", "visible")
@@ -121,10 +141,16 @@ def visible_history_sheet(
     shown = to_display(thermal, display_gain(thermal))
     titles = ("input", *(f"epoch {epoch}" for epoch, _, _ in masks))
     rows = [
-        [shown, *(_hidden(shown, mask) for _, mask, _ in masks)],
-        [rgb, *(_hidden(rgb, mask) for _, _, mask in masks)],
+        [shown, *(hidden(shown, mask) for _, mask, _ in masks)],
+        [rgb, *(hidden(rgb, mask) for _, _, mask in masks)],
     ]
     return titled_grid(rows, titles)
+
+
+def evenly_spaced(items: Sequence, most: int) -> list:
+    """At most so many of the items, the first and the last among them."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[i] for i in places]
 
 
 def save_mixture_history(records: Sequence[MixtureRecord], path: str | Path) -> None:
@@ -137,11 +163,11 @@ def save_mixture_history(records: Sequence[MixtureRecord], path: str | Path) -> 
         records: by epoch, at least one.
         path: the file to write.
     """
-    chosen = np.unique(np.linspace(0, len(records) - 1, min(4, len(records))).round().astype(int))
+    chosen = evenly_spaced(records, 4)
     figure = plt.figure(figsize=(3.2 * max(len(chosen), 2), 6), layout="constrained")
     above, below = figure.subfigures(2, 1)
     axes = np.atleast_1d(above.subplots(1, len(chosen)))
-    for axis, record in zip(axes, (records[i] for i in chosen)):
+    for axis, record in zip(axes, chosen):
         _draw_mixture(axis, record)
     axes[0].set_ylabel("density")
     axes[0].legend(fontsize="x-small")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
@@ -10,25 +12,34 @@ from mmspec.masking import SCORES, PatchMask, grid_of, information_keep, random_
 from .reconstruction import display_gain, mask_overlay, titled_grid, to_display
 
 
-def mask_sheet(images: list[np.ndarray], stride: int = 4, patch_size: int = 16) -> np.ndarray:
+def mask_sheet(
+    images: list[np.ndarray],
+    stride: int = 4,
+    patch_size: int = 16,
+    own: Mapping[str, PatchMask] | None = None,
+) -> np.ndarray:
     """Each image under information-aware masking by every score, and under a random mask.
 
     Args:
         images: (H, W) gray levels 0..255, of one size that the patch size divides.
         stride: every how many-th rank is visible.
         patch_size: pixels a side of a patch.
+        own: further masks of all images, by the title of their column, the first behind the input.
 
     Returns:
         (H, W, 3) uint8, a row an image.
     """
+    own = own or {}
     rows = []
-    for image in images:
+    for i, image in enumerate(images):
         gain = display_gain(image)
         grid = grid_of(*image.shape, patch_size)
         num_patches = grid[0] * grid[1]
         tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
         kept = [information_keep(score(tensor, patch_size), stride) for score in SCORES.values()]
         kept.append(random_keep(1, num_patches, num_patches // stride))
-        masks = [PatchMask.from_keep(ids, grid).mask.view(grid).numpy() for ids in kept]
+        masks = [mask.mask[i] for mask in own.values()]
+        masks += [PatchMask.from_keep(ids, grid).mask for ids in kept]
+        masks = [mask.view(grid).cpu().numpy() for mask in masks]
         rows.append([to_display(image, gain), *(mask_overlay(image, mask, gain) for mask in masks)])
-    return titled_grid(rows, ("input", *SCORES, "random"))
+    return titled_grid(rows, ("input", *own, *SCORES, "random"))

@@ -42,10 +42,18 @@ def mask_overlay(image: np.ndarray, mask: np.ndarray, gain: tuple[float, float])
     Returns:
         (H, W, 3) uint8.
     """
-    patch = image.shape[0] // mask.shape[0]
-    shown = to_display(image, gain)
-    shown[np.kron(mask, np.ones((patch, patch), dtype=bool)).astype(bool)] = MASKED
-    return shown
+    return hidden(to_display(image, gain), mask)
+
+
+def hidden(shown: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8 with the masked patches (rows, columns) in slate blue."""
+    return np.where(enlarged(mask, shown)[..., None], MASKED, shown)
+
+
+def enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """One value a patch (rows, columns, ...) as one a pixel of a picture (H, W, 3)."""
+    height, width = (shown.shape[i] // patches.shape[i] for i in (0, 1))
+    return patches.repeat(height, axis=0).repeat(width, axis=1)
 
 
 def titled_grid(rows: list[list[np.ndarray]], titles: tuple[str, ...]) -> np.ndarray:

@@ -81,6 +81,18 @@ def test_a_missing_partner_names_both_files(corpus):
         RGBTFolder(str(corpus), ann_file="names.txt")
 
 
+@pytest.mark.parametrize(("gone", "other"), [("ir/a/1.png", "rgb/a/1.bmp"),
+                                              ("rgb/a/1.bmp", "ir/a/1.png")])  # fmt: skip
+def test_a_listed_file_that_is_not_there_is_named_with_its_partner(corpus, gone, other):
+    (corpus / "paths.txt").write_text("ir/a/1.png\trgb/a/1.bmp\n")
+    (corpus / gone).unlink()
+    dataset = RGBTFolder(
+        str(corpus), ann_file="paths.txt", pipeline=[LoadRGBTImageFromFile()], test_mode=True
+    )
+    with pytest.raises(UnreadableImageError, match=rf"/{gone}: .*the partner of .*/{other}\)"):
+        dataset[0]
+
+
 def test_two_sizes_name_both_files_and_may_be_skipped(corpus):
     save(corpus / "rgb/a/2.bmp", np.zeros((40, 61, 3), np.uint8))
     pipeline = [LoadRGBTImageFromFile()]

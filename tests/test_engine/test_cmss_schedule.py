@@ -68,6 +68,14 @@ def test_epochs_of_the_runner_move_the_schedule_and_checkpoints_hold_it(tmp_path
     assert resumed.masker.schedule.keep_shift == pytest.approx(6 * 0.2, abs=1e-4)
 
 
+def test_weights_of_another_run_bring_no_schedule(tmp_path):
+    model = Model()
+    run(tmp_path / "a", model)
+    model.masker.train()
+    again = run(tmp_path / "b", model, max_epochs=1)
+    assert again.model.masker.schedule.keep_shift == pytest.approx(0.2, abs=1e-4)
+
+
 def test_a_model_without_cmss_masking_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Model holds 0 CMSSMasking modules, not one"):
         run(tmp_path, Model(masked=False))

@@ -15,8 +15,9 @@ from mmspec.masking import (
     structural_sparsity,
     target_distribution,
     updated_mixture,
+    visible_count,
 )
-from mmspec.masking.cmss import largest_keep_shift, visible_patches
+from mmspec.masking.cmss import largest_keep_shift
 from mmspec.masking.cmss.metric import MIN_VARIANCE
 
 
@@ -248,7 +249,7 @@ MEANS = (0.5, 0.05, 0.2)
      (196, 0.97, 5, 0), (20, 0.5, 10, 9)],
 )  # fmt: skip
 def test_numbers_of_visible_patches(num_patches, ratio, keep, shift):
-    assert visible_patches(num_patches, ratio) == keep
+    assert visible_count(num_patches, ratio=ratio) == keep
     assert largest_keep_shift(num_patches, ratio) == shift
 
 

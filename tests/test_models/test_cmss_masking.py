@@ -118,6 +118,31 @@ def test_evaluation_leaves_the_state():
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+def test_evaluation_scores_a_pair_as_training_did_alone_or_in_a_batch():
+    module, pair = masking(), tokens()
+    expected = module.scores(*pair)
+    assert expected.max() == 1
+    module.eval()
+    assert torch.allclose(module.scores(*pair), expected)
+    alone = module.scores(*(x[1:2] for x in pair))
+    assert torch.allclose(alone, expected[1:2]) and alone.max() < 1
+    untrained = masking().eval()
+    assert untrained.scores(*(x[1:2] for x in pair)).max() == 1
+
+
+def test_a_new_run_starts_the_schedule_anew_and_a_resumed_one_does_not():
+    module = masking()
+    run_epoch(module, 1)
+    module.update_losses(torch.tensor(1.0), torch.tensor(2.0))
+    reached, means = module.schedule, module.means.clone()
+    module.begin_training(1)
+    assert module.schedule == reached and module.loss_count == 1
+    module.begin_training(0)
+    assert module.schedule == Schedule() and module.loss_count == 0
+    assert module.visible_patches(196) == (19, 19)
+    assert torch.equal(module.means, means)
+
+
 def test_tokens_get_no_gradient_and_may_be_half():
     thermal, rgb = (x.bfloat16().requires_grad_() for x in tokens(2, 16))
     module = masking(mask_ratio=0.75)
@@ -194,6 +219,8 @@ def _rank(rank: int, folder: str) -> None:
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
     )
     module = masking()
+    module.means += rank  # as with seeds that differ by rank
+    module.begin_training(0)
     for epoch in (1, 2):
         for step in range(STEPS):
             module(*(x[2 * rank : 2 * rank + 2] for x in tokens(seed=10 * epoch + step)))

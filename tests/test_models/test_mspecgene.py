@@ -191,6 +191,9 @@ def test_random_masks_are_disjoint_or_independent():
     tokens = torch.zeros(64, 20, 4)
     thermal, visible = RandomPairMasker(0.5)(tokens, tokens)
     assert (thermal.mask ^ visible.mask).all()
+    tokens = torch.zeros(2, 196, 4)
+    assert [mask.num_visible for mask in RandomPairMasker()(tokens, tokens)] == [19, 19]
+    tokens = torch.zeros(64, 20, 4)
     thermal, visible = RandomPairMasker(0.9, disjoint=False)(tokens, tokens)
     assert thermal.num_visible == visible.num_visible == 2
     assert not (thermal.mask | visible.mask).all()

@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmpretrain.models.backbones import vit_sam
 
 from mmspec.masking import PatchMask, random_keep
 from mmspec.models import ConvViT
@@ -63,6 +62,8 @@ def test_windows_equal_attention_over_each_crop(rel_pos):
 @pytest.mark.parametrize("grid", [(10, 17), (14, 7), (8, 9)])
 def test_windows_are_those_of_vitdet(grid):
     """mmpretrain's ViTSAM as the reference: zeros fill up; relative positions of an unscaled q."""
+    from mmpretrain.models.backbones import vit_sam
+
     torch.manual_seed(0)
     ours = Attention(32, 4, rel_pos_grid=5, window_size=7)
     theirs = vit_sam.Attention(32, 4, use_rel_pos=True, input_size=(7, 7))

@@ -13,6 +13,7 @@ def test_it_compares_both_ways_on_a_small_batch(tmp_path, monkeypatch, capsys):
     }  # fmt: skip
     arguments = [str(x) for option in options.items() for x in option]
     monkeypatch.setattr(sys, "argv", [str(TOOL), *arguments])
+    monkeypatch.syspath_prepend(str(TOOL.parent))
     runpy.run_path(str(TOOL), run_name="__main__")
     figures = json.loads((tmp_path / "x.json").read_text())
     parts = {"copies", "metric", "mixture", "targets", "choice", "step", "no copies"}

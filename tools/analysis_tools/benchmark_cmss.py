@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measuring import synchronise, where
 from torch import Tensor
 
 from mmspec.masking import PatchMask, visible_count
@@ -122,11 +123,6 @@ class Batched:
         return [mask.ids_keep for mask in masks]
 
 
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
 def timed(seconds: list[float], device: str, part: Callable, *arguments):
     synchronise(device)
     start = time.perf_counter()
@@ -202,13 +198,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     medians = measure(args)
-    where = (
-        torch.cuda.get_device_name()
-        if args.device == "cuda"
-        else f"CPU, {torch.get_num_threads()} threads"
-    )
+    machine = where(args.device)
     print(
-        f"{where}; torch {torch.__version__}; {args.batch_size} pairs, {args.num_patches} patches, "
+        f"{machine}; torch {torch.__version__}; {args.batch_size} pairs, {args.num_patches} patches, "
         f"{args.channels} channels, ratio {args.mask_ratio}; median of {args.rounds} rounds"
     )
     print(f"{'part':10}{'sequential ms':>15}{'batched ms':>12}{'ratio':>9}")
@@ -221,7 +213,7 @@ def main() -> None:
             print(f"{ratios[part]:9.1f}", end="")
         print()
     if args.json:
-        figures = dict(where=where, arguments={k: str(v) for k, v in vars(args).items()},
+        figures = dict(where=machine, arguments={k: str(v) for k, v in vars(args).items()},
                        seconds=medians, ratios=ratios)  # fmt: skip
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -41,16 +41,16 @@ def median_seconds(
     seconds: dict[Key, list[float]] = {name: [] for name in steps}
     for i in range(rounds + warmup):
         for name, step in steps.items():
-            _synchronise(device)
+            synchronise(device)
             start = time.perf_counter()
             step()
-            _synchronise(device)
+            synchronise(device)
             if i >= warmup:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def _synchronise(device: str) -> None:
+def synchronise(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
 

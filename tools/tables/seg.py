@@ -88,7 +88,7 @@ BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small(*_UDDER, 300, "infmae-tiny", []),
+            _small(*_UDDER, 400, "infmae-tiny", []),
             _small(*_EYE, 400, "infmae-tiny", []),
         ],
     ),

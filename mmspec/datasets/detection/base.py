@@ -11,12 +11,11 @@ from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
-from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.datasets.segmentation.pairing import Fault, named
 from mmspec.registry import DATASETS
 
 from .coco_json import AnnotatedImage, AnnotationError, Box, Findings, load_json, read_coco
 
-_NAMED_AT_ONCE = 10
 _NO_CLASS = [160, 160, 160]  # of a category chosen as a class that is none by default
 
 
@@ -235,13 +234,10 @@ class InfraredDetDataset(BaseDetDataset):
             yield instance if mask is None else instance | dict(mask=mask)
 
     def _refuse(self, error: type[Exception], what: str, faults: Sequence[Fault]) -> None:
-        named = [f"\n  {fault.path}: {fault.reason}" for fault in faults[:_NAMED_AT_ONCE]]
-        if len(faults) > len(named):
-            named.append(f"\n  and {len(faults) - len(named):,} more")
         raise error(
             f"{type(self).__name__} in {self.data_root}, split {self.split!r}:"
             f" {len(faults):,} {what}; tools/dataset_converters/check_dataset.py lists all"
-            f"{''.join(named)}"
+            f"{named(faults)}"
         )
 
     def _log_findings(self, images: Sequence[AnnotatedImage], findings: Findings) -> None:

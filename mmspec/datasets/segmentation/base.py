@@ -10,19 +10,18 @@ from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
-from mmspec.datasets.infrared_folder import IMAGE_SUFFIXES, find_images
+from mmspec.datasets.infrared_folder import find_images
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
 from mmspec.datasets.transforms.labels import LabelCodes
 from mmspec.registry import DATASETS
 
-from .pairing import Fault, index_by_name, pair
+from .pairing import Fault, index_by_name, named, pair, without_suffix
 
 _ROLES = {
     "infrared_path": "infrared image",
     "visible_path": "visible image",
     "seg_map_path": "label",
 }
-_NAMED_IN_AN_ERROR = 10
 
 
 @DATASETS.register_module()
@@ -126,13 +125,10 @@ class InfraredSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         samples, faults = self.match_files()
         if faults:
-            named = [f"\n  {fault.path}: {fault.reason}" for fault in faults[:_NAMED_IN_AN_ERROR]]
-            if len(faults) > len(named):
-                named.append(f"\n  and {len(faults) - len(named):,} more")
             raise FileNotFoundError(
                 f"{type(self).__name__} in {self.data_root}, split {self.split!r}:"
                 f" {len(faults):,} names do not match, {len(samples):,} do; files of one scene"
-                f" carry one name in every folder{''.join(named)}"
+                f" carry one name in every folder{named(faults)}"
             )
         if not samples:
             raise FileNotFoundError(
@@ -190,7 +186,7 @@ class InfraredSegDataset(BaseSegDataset):
                 " ann_file"
             )
         lines = [line.strip() for line in list_from_file(self.ann_file)]
-        names = [_without_image_suffix(line) for line in lines if line]
+        names = [without_suffix(line) for line in lines if line]
         if not names:
             raise FileNotFoundError(f"{self.ann_file}: an empty list, split {self.split!r}")
         return names
@@ -251,8 +247,3 @@ class InfraredSegDataset(BaseSegDataset):
 
     def _log(self, message: str) -> None:
         print_log(f"{type(self).__name__}: {message}", logger="current", level=logging.INFO)
-
-
-def _without_image_suffix(name: str) -> str:
-    stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in IMAGE_SUFFIXES else name

@@ -1,9 +1,14 @@
 """Which images and labels belong together, by the names of their files alone."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmengine.fileio import join_path
+
+from mmspec.datasets.infrared_folder import IMAGE_SUFFIXES
+
+_NAMED_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -14,10 +19,17 @@ class Fault:
     reason: str
 
 
+def named(faults: Sequence[Fault]) -> str:
+    """The first faults for an error message, a line each, and how many there are beside."""
+    lines = [f"\n  {fault.path}: {fault.reason}" for fault in faults[:_NAMED_AT_ONCE]]
+    more = len(faults) - len(lines)
+    return "".join(lines) + (f"\n  and {more:,} more" if more else "")
+
+
 def without_suffix(path: str) -> str:
-    """'a/00001D.png' gives 'a/00001D'."""
-    folder, slash, file = path.rpartition("/")
-    return folder + slash + file.rpartition(".")[0]
+    """'a/00001D.png' gives 'a/00001D'; what follows a dot and is no image suffix stays."""
+    stem, suffix = os.path.splitext(path)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else path
 
 
 def index_by_name(folder: str, paths: Iterable[str]) -> tuple[dict[str, str], list[Fault]]:

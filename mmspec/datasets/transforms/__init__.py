@@ -1,20 +1,25 @@
 """Steps of data pipelines. Importing this module fills ``mmspec.registry.TRANSFORMS``."""
 
+from .imperfect_pairs import DropModality, MisalignPair
 from .labels import LabelError, LoadSegmentationLabels
 from .loading import LoadInfraredImageFromFile
 from .masking import InformationAwareMask, RandomPatchMask
 from .pairs import TransformPair
 from .photometric import InfraredPhotometric
 from .rgbt import LoadRGBTImageFromFile
+from .rgbt_photometric import RGBTPhotometric
 from .target_crop import TargetCrop
 
 __all__ = [
+    "DropModality",
     "InformationAwareMask",
     "InfraredPhotometric",
     "LabelError",
     "LoadInfraredImageFromFile",
     "LoadRGBTImageFromFile",
     "LoadSegmentationLabels",
+    "MisalignPair",
+    "RGBTPhotometric",
     "RandomPatchMask",
     "TargetCrop",
     "TransformPair",

@@ -1,6 +1,8 @@
 """Load the image of a sample that has an infrared and a visible side."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -61,19 +63,10 @@ class LoadRGBTImageFromFile(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         gray, visible = self._sides(results)
-        if gray is None:
-            img = np.ascontiguousarray(visible[..., ::-1])
-            channels = ("blue", "green", "red")
-        else:
-            img = np.repeat(gray[..., None], 3, axis=2)
-            channels = ("infrared",) * 3
-            if visible is not None:
-                _check_aligned(results, img, visible)
-                img = np.concatenate([img, visible], axis=2)
-                channels += ("red", "green", "blue")
-        results["img"] = img
-        results["channels"] = channels
-        results["img_shape"] = results["ori_shape"] = img.shape[:2]
+        if gray is not None and visible is not None:
+            _check_aligned(results, gray, visible)
+        results["img"], results["channels"] = stack_channels(gray, visible)
+        results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
         return results
 
     def _sides(self, results: dict) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -88,9 +81,11 @@ class LoadRGBTImageFromFile(BaseTransform):
             }[modality]
         gray = visible = None
         if modality != "visible":
-            gray = self._load_infrared(dict(img_path=results["infrared_path"]))["img"]
+            with _pair_in_errors(results, "infrared_path"):
+                gray = self._load_infrared(dict(img_path=results["infrared_path"]))["img"]
         if modality != "infrared":
-            visible = np.array(self._decode(str(results["visible_path"])).convert("RGB"))
+            with _pair_in_errors(results, "visible_path"):
+                visible = np.array(self._decode(str(results["visible_path"])).convert("RGB"))
         return gray, visible
 
     def _four_channels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -122,10 +117,40 @@ class LoadRGBTImageFromFile(BaseTransform):
         )
 
 
-def _check_aligned(results: dict, img: np.ndarray, visible: np.ndarray) -> None:
-    if visible.shape != img.shape:
+def stack_channels(
+    gray: np.ndarray | None, visible: np.ndarray | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The image of a sample, and the names of its channels, as ``LoadRGBTImageFromFile`` has them.
+
+    Args:
+        gray: (H, W) infrared image, or None.
+        visible: (H, W, 3) red, green, blue, or None.
+    """
+    if gray is None:
+        return np.ascontiguousarray(visible[..., ::-1]), ("blue", "green", "red")
+    img, channels = np.repeat(gray[..., None], 3, axis=2), ("infrared",) * 3
+    if visible is None:
+        return img, channels
+    return np.concatenate([img, visible], axis=2), (*channels, "red", "green", "blue")
+
+
+@contextmanager
+def _pair_in_errors(results: dict, side: str) -> Iterator[None]:
+    """Has the error of one image of a pair name the other one too."""
+    try:
+        yield
+    except UnreadableImageError as error:
+        if results["modality"] != "both":
+            raise
+        other = next(x for x in ("infrared_path", "visible_path") if x != side)
+        partner = f"(the partner of {results[other]})"
+        raise UnreadableImageError(f"{error} {partner}", f"{error.reason} {partner}") from None
+
+
+def _check_aligned(results: dict, gray: np.ndarray, visible: np.ndarray) -> None:
+    if visible.shape[:2] != gray.shape:
         reason = (
-            f"{img.shape[1]} x {img.shape[0]} pixels, its visible image {results['visible_path']}"
+            f"{gray.shape[1]} x {gray.shape[0]} pixels, its visible image {results['visible_path']}"
             f" {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
         )
         raise UnreadableImageError(f"{results['infrared_path']}: {reason}", reason)

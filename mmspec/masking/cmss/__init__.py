@@ -8,7 +8,7 @@ epoch-wise schedule of those means.
 from .choice import choose_nearest
 from .metric import structural_sparsity
 from .mixture import Mixture, mixture_statistics, random_mixture, updated_mixture
-from .schedule import Schedule, advance_schedule, largest_keep_shift, visible_patches
+from .schedule import Schedule, advance_schedule, largest_keep_shift
 from .targets import draw_targets, target_distribution
 
 __all__ = [
@@ -23,5 +23,4 @@ __all__ = [
     "structural_sparsity",
     "target_distribution",
     "updated_mixture",
-    "visible_patches",
 ]

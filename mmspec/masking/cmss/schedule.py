@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..selection import visible_count
+
 #: A modality shows at least 1 - MAX_MASK_RATIO of the patches, however its loss compares.
 MAX_MASK_RATIO = 0.95
 KEEP_GAIN = 10.0
 TARGET_GAIN = 0.1
 MAX_TARGET_SHIFT = 0.1
-# 100 patches at ratio 0.9 are 10, not int(9.999999999999998).
+# 100 patches between ratios 0.9 and 0.95 are 5, not int(4.999999999999993).
 _ROUNDING = 1e-6
 
 
@@ -32,15 +34,10 @@ class Schedule:
     target_shift: float = 0.0
 
 
-def visible_patches(num_patches: int, mask_ratio: float) -> int:
-    """Visible patches of each modality before any shift: rounded down, at least one."""
-    return max(1, int(num_patches * (1 - mask_ratio) + _ROUNDING))
-
-
 def largest_keep_shift(num_patches: int, mask_ratio: float) -> int:
     """Most patches that one modality may give to the other; one is left to it in any case."""
     spare = int(max(0.0, num_patches * (MAX_MASK_RATIO - mask_ratio)) + _ROUNDING)
-    return min(spare, visible_patches(num_patches, mask_ratio) - 1)
+    return min(spare, visible_count(num_patches, ratio=mask_ratio) - 1)
 
 
 def advance_schedule(

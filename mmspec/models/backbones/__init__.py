@@ -3,5 +3,6 @@
 from .conv_vit import ConvViT
 from .masked_swin import MaskedSwin
 from .masked_vit import MaskedViT
+from .rgbt import RGBTBackbone
 
-__all__ = ["ConvViT", "MaskedSwin", "MaskedViT"]
+__all__ = ["ConvViT", "MaskedSwin", "MaskedViT", "RGBTBackbone"]

@@ -16,6 +16,7 @@ from mmspec.registry import MODELS
 from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock
 from ..layers.layout import DenseLayout, VisibleLayout
 from ..layers.position import sincos_positions
+from ..layers.windows import missing
 
 PATCH_SIZE = 16
 
@@ -235,7 +236,7 @@ class ConvViT(BaseModule):
 
     def _forward_dense(self, x: Tensor) -> tuple[Tensor, ...]:
         height, width = x.shape[-2:]
-        x = F.pad(x, (0, -width % PATCH_SIZE, 0, -height % PATCH_SIZE))
+        x = F.pad(x, (0, missing(width, PATCH_SIZE), 0, missing(height, PATCH_SIZE)))
         f1, f2, tokens, grid = self._stages(x, DenseLayout())
         if self.final_norm:
             tokens = self.norm(tokens)

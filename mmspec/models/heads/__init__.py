@@ -1,5 +1,6 @@
 """Targets and losses."""
 
 from .reconstruction import ReconstructionHead
+from .small_target import SmallTargetHead
 
-__all__ = ["ReconstructionHead"]
+__all__ = ["ReconstructionHead", "SmallTargetHead"]

@@ -6,6 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def missing(size: int, unit: int) -> int:
+    """What a size lacks to the next multiple of a unit."""
+    # Not -size % unit: torch.compile has no such operation for sizes that vary.
+    return (unit - size % unit) % unit
+
+
 def to_windows(
     x: Tensor, grid: tuple[int, int], window_size: int
 ) -> tuple[Tensor, tuple[int, int]]:
@@ -23,8 +29,9 @@ def to_windows(
     Returns:
         (B * windows, h * w, C), windows of an image in row-major order, and (h, w).
     """
-    height, width = (min(window_size, side) for side in grid)
-    x = F.pad(x.unflatten(1, grid), (0, 0, 0, -grid[1] % width, 0, -grid[0] % height))
+    height, width = min(window_size, grid[0]), min(window_size, grid[1])
+    filling = (0, 0, 0, missing(grid[1], width), 0, missing(grid[0], height))
+    x = F.pad(x.unflatten(1, grid), filling)
     x = x.unflatten(2, (-1, width)).unflatten(1, (-1, height)).transpose(2, 3)
     return x.flatten(3, 4).flatten(0, 2), (height, width)
 

@@ -167,7 +167,7 @@ class MSpecGene(BaseSelfSupervisor):
                     image,
                     prediction.float(),
                     mask,
-                    lambda x, name=name: self._to_gray_levels(x, name),
+                    lambda x, name=name: self.to_gray_levels(x, name),
                     by_patch=name != hidden,
                 )
                 for name, image, prediction, mask in sides
@@ -209,7 +209,8 @@ class MSpecGene(BaseSelfSupervisor):
             sample.set_field(loss, "reconstruction_loss")
         return data_samples
 
-    def _to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
+    def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
+        """Normalised images (B, 3, H, W) of 'thermal' or 'visible' in gray levels 0..255."""
         side = MODALITIES.index(modality)
         preprocessor = self.data_preprocessor
         mean, std = preprocessor.mean.chunk(2)[side], preprocessor.std.chunk(2)[side]
