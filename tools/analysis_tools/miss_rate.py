@@ -46,6 +46,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def short_names(paths: list[Path]) -> list[str]:
+    """What tells the files apart in a legend."""
+    for naming in (lambda path: path.stem, lambda path: path.name):
+        names = [naming(path) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
 def table(curves: dict[tuple[str, str], MissRateCurve], settings: list[str]) -> str:
     width = max(map(len, settings))
     lines = [f"{'setting':{width}}{'pedestrians':>13}" + "".join(f"{t:>8}" for t in TIMES)]
@@ -60,9 +69,7 @@ def table(curves: dict[tuple[str, str], MissRateCurve], settings: list[str]) -> 
 def main() -> None:
     args = parse_args()
     settings = list(dict.fromkeys(args.settings))
-    names = [path.stem for path in args.results]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in args.results]
+    names = short_names(args.results)
     panels: dict[str, dict[str, MissRateCurve]] = {time: {} for time in TIMES}
     try:
         truth = read_truth(args.annotation, find_id_0=args.find_id_0)

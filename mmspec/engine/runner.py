@@ -1,0 +1,27 @@
+"""What hooks take from a runner."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmspec.datasets.repeatable import isolated_random
+
+
+def bare_model(runner: Runner) -> nn.Module:
+    """The model without the wrapper of distributed training."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def fixed_batch(runner: Runner, count: int) -> dict:
+    """Evenly spaced samples of the training set, at most so many, by its pipeline and collated.
+
+    The same crops whenever a run starts or is resumed, and no random number taken from the run.
+    """
+    loader = runner.train_dataloader
+    count = min(count, len(loader.dataset))
+    indices = torch.linspace(0, len(loader.dataset) - 1, count).long().tolist()
+    with isolated_random(runner.seed):
+        return loader.collate_fn([loader.dataset[i] for i in indices])

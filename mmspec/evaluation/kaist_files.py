@@ -1,0 +1,278 @@
+"""KAIST's annotation and files of detections, as tables of boxes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NOT_TOLD = -1  # occlusion that an annotation does not tell
+PERSON = "person"
+_FRAME = re.compile(r"(set\d\d)[/\\_](V\d{3})[/\\_](?:(?:lwir|visible)[/\\_])?(I\d{5})")
+_NIGHT = {"set03", "set04", "set05", "set09", "set10", "set11"}
+_DAY = {"set00", "set01", "set02", "set06", "set07", "set08"}
+
+
+class FileFormatError(ValueError):
+    """A file that cannot be used; the message names it, the line or entry and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true boxes of images, all in one table.
+
+    Attributes:
+        frames: Of each image the name that :func:`frame_of` gives.
+        sizes: (images, 2) width and height, pixels.
+        image: (N,) int64, index of each box's image.
+        boxes: (N, 4) float64 x, y, width, height in pixels.
+        occlusion: (N,) int64: 0 none, 1 partial, 2 heavy, ``NOT_TOLD``.
+        ignored: (N,) bool, to be ignored in any setting.
+        never_found: (N,) bool, cannot count as found; see :func:`read_truth`.
+        ids: Of each image the id by which files of detections name it.
+    """
+
+    frames: tuple[str | None, ...]
+    sizes: np.ndarray
+    image: np.ndarray
+    boxes: np.ndarray
+    occlusion: np.ndarray
+    ignored: np.ndarray
+    never_found: np.ndarray
+    ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of_images(
+        cls,
+        frames: Sequence[str | None],
+        sizes: Sequence[tuple[int, int]],
+        boxes: Sequence[np.ndarray],
+        occlusion: Sequence[np.ndarray],
+        ignored: Sequence[np.ndarray],
+    ) -> Truth:
+        """Puts the boxes of single images together."""
+        image = np.repeat(np.arange(len(frames)), [len(of_image) for of_image in boxes])
+        columns = [np.concatenate(column) for column in (boxes, occlusion, ignored)]
+        never_found = np.zeros(len(image), bool)
+        return cls(tuple(frames), np.array(sizes).reshape(-1, 2), image, *columns, never_found)
+
+    def select(self, frames: Sequence[str | None]) -> Truth:
+        """The images of these names, in their order.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        place = {frame: index for index, frame in enumerate(self.frames)}
+        if unknown := [frame for frame in frames if frame not in place]:
+            raise KeyError(
+                f"{len(unknown):,} images are not in the annotation, the first is {unknown[0]}"
+                " (None: its path has no name of KAIST's, as set06/V000/I00019)"
+            )
+        kept = [place[frame] for frame in frames]
+        rows = [np.flatnonzero(self.image == index) for index in kept]
+        image = np.repeat(np.arange(len(kept)), [len(of_image) for of_image in rows])
+        columns = (self.boxes, self.occlusion, self.ignored, self.never_found)
+        taken = np.concatenate(rows)
+        return Truth(tuple(frames), self.sizes[kept], image, *(column[taken] for column in columns))
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detections in images, all in one table.
+
+    Attributes:
+        image: (D,) int64, index of each one's image.
+        boxes: (D, 4) float64 x, y, width, height in pixels.
+        scores: (D,) float64.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def of_images(cls, boxes: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> Detections:
+        """Puts the detections of single images together."""
+        image = np.repeat(np.arange(len(boxes)), [len(of_image) for of_image in boxes])
+        return cls(image, np.concatenate(boxes), np.concatenate(scores))
+
+    def ranked(self, most: int) -> Detections:
+        """The ``most`` best of each image, over all images best first; equal scores in order."""
+        order = np.argsort(-self.scores, kind="stable")
+        by_image = order[np.argsort(self.image[order], kind="stable")]
+        starts = np.searchsorted(self.image[by_image], self.image[by_image])
+        rank = np.empty(len(self), np.int64)
+        rank[by_image] = np.arange(len(self)) - starts
+        order = order[rank[order] < most]
+        return Detections(self.image[order], self.boxes[order], self.scores[order])
+
+
+def frame_of(path: str) -> str | None:
+    """KAIST's name of an image, as set06/V000/I00019, from its path; None if there is none."""
+    found = _FRAME.findall(str(path))
+    return "/".join(found[-1]) if found else None
+
+
+def is_night(frame: str | None) -> bool | None:
+    """Whether KAIST took an image at night; None for images that are not of its 12 sets."""
+    name = (frame or "").partition("/")[0]
+    return None if name not in _NIGHT | _DAY else name in _NIGHT
+
+
+def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
+    """KAIST's annotation JSON, or a COCO file with 'occlusion' of its boxes.
+
+    Boxes with ``ignore`` or ``iscrowd``, or of another category than 'person', are to be ignored.
+
+    Args:
+        path: the file.
+        find_id_0: KAIST's Python evaluation stores the annotation id of what a detection found, and
+            0 for nothing, so that it takes the box of id 0 as missed and what finds it as false.
+            By default so do we, for equal numbers; of its 2,252 images that is one box, which costs
+            up to 0.13 points. True counts it as the others.
+
+    Raises:
+        FileFormatError: not such a file, or an entry that cannot be used.
+    """
+    raw = _load_json(path)
+    try:
+        categories = {entry["id"]: entry["name"] for entry in raw["categories"]}
+        images = list(raw["images"])
+        annotations = list(raw["annotations"])
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(
+            f"{path}: not an annotation with 'images', 'annotations' and 'categories'"
+            f" ({type(error).__name__}: {error})"
+        ) from None
+    place: dict[Any, int] = {}
+    for index, image in enumerate(images):
+        if not isinstance(image, Mapping) or not {"id", "width", "height"} <= set(image):
+            raise FileFormatError(f"{path}: images[{index}] has no id, width and height: {image}")
+        if place.setdefault(image["id"], index) != index:
+            raise FileFormatError(f"{path}: images[{index}] has the id of another: {image['id']}")
+    index_of, boxes, occlusion, ignored, never_found = [], [], [], [], []
+    for index, entry in enumerate(annotations):
+        name = f"{path}: annotations[{index}]"
+        try:
+            index_of.append(place[entry["image_id"]])
+            boxes.append(_box(entry["bbox"]))
+            category = categories[entry["category_id"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(
+                f"{name}: not a box of a known image and category ({type(error).__name__}: {error})"
+            ) from None
+        occlusion.append(entry.get("occlusion", NOT_TOLD))
+        never_found.append(entry.get("id") == 0 and not find_id_0)
+        ignored.append(bool(entry.get("ignore") or entry.get("iscrowd")) or category != PERSON)
+    if PERSON not in categories.values():
+        raise FileFormatError(f"{path}: no category {PERSON!r} among {sorted(categories.values())}")
+    return Truth(
+        tuple(frame_of(image.get("im_name", image.get("file_name", ""))) for image in images),
+        np.array([(image["width"], image["height"]) for image in images], float).reshape(-1, 2),
+        np.array(index_of, np.int64),
+        np.array(boxes, float).reshape(-1, 4),
+        np.array(occlusion, np.int64),
+        np.array(ignored, bool),
+        np.array(never_found, bool),
+        tuple(image["id"] for image in images),
+    )
+
+
+def read_detections(path: str | Path, truth: Truth) -> Detections:
+    """A detector's results on the images of an annotation; without a line, there is none.
+
+    Args:
+        path: ``.txt`` with ``number,x,y,width,height,score`` in each line, as KAIST's evaluation
+            has it: the number counts the images from 1 in the order of their ids (KAIST's ids begin
+            at 0, so that it is the id and 1). Or ``.json``, a list of COCO results with
+            ``image_id``, the id itself, ``bbox`` and ``score``.
+        truth: of :func:`read_truth`.
+
+    Raises:
+        FileFormatError: not such a file, or a line or entry that cannot be used.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".txt", ".json"):
+        raise FileFormatError(f"{path}: detections are read from .txt and .json files")
+    place = {number: index for index, number in enumerate(truth.ids)}
+    known = f"ids {min(place)} to {max(place)}"
+    if suffix == ".txt":
+        place = {number: place[key] for number, key in enumerate(sorted(place), start=1)}
+        known = f"numbers 1 to {len(place)}"
+    rows = []
+    for name, row in _text_rows(path) if suffix == ".txt" else _json_rows(path):
+        number, *box, score = row
+        if number not in place:
+            raise FileFormatError(f"{name}: image {number:g} is not among the annotation's {known}")
+        try:
+            _box(box)
+        except ValueError as error:
+            raise FileFormatError(f"{name}: {error}") from None
+        if not math.isfinite(score):
+            raise FileFormatError(f"{name}: the score is {score}")
+        rows.append((place[number], *box, score))
+    table = np.array(rows, float).reshape(-1, 6)
+    return Detections(table[:, 0].astype(np.int64), table[:, 1:5], table[:, 5])
+
+
+def _text_rows(path: str | Path):
+    text = Path(path).read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = [float(text) for text in line.split(",")]
+        except ValueError:
+            values = []
+        if len(values) != 6:
+            raise FileFormatError(
+                f"{path}: line {number}: {line.strip()!r}, not image,x,y,width,height,score"
+            )
+        yield f"{path}: line {number}", values
+
+
+def _json_rows(path: str | Path):
+    raw = _load_json(path)
+    if not isinstance(raw, list):
+        raise FileFormatError(f"{path}: not a list of results but a {type(raw).__name__}")
+    categories = set()
+    for index, entry in enumerate(raw):
+        name = f"{path}: entry {index}"
+        try:
+            row = (entry["image_id"], *map(float, entry["bbox"]), float(entry["score"]))
+            categories.add(entry.get("category_id"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileFormatError(
+                f"{name}: no image_id, bbox and score ({type(error).__name__}: {error})"
+            ) from None
+        if len(row) != 6:
+            raise FileFormatError(f"{name}: bbox {entry['bbox']} is not x, y, width, height")
+        if len(categories) > 1:
+            raise FileFormatError(
+                f"{name}: category_id {entry.get('category_id')} beside another; the miss rate is"
+                " of one class"
+            )
+        yield name, row
+
+
+def _load_json(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise FileFormatError(f"{path}: not a JSON file ({error})") from None
+
+
+def _box(values: Sequence[float]) -> tuple[float, float, float, float]:
+    x, y, width, height = (float(value) for value in values)
+    if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
+        raise ValueError(f"a box of x, y, width, height {list(values)}")
+    return x, y, width, height

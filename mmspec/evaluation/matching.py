@@ -1,0 +1,200 @@
+"""Metrics of matching points between a thermal and a visible image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmspec.registry import METRICS
+
+from .table import markdown_row
+
+MATCH_THRESHOLDS = (1, 3, 5, 10)  # pixels
+CORNER_THRESHOLDS = (3, 5, 10)  # pixels
+
+
+@METRICS.register_module()
+class MatchingMetric(BaseMetric):
+    """Mean matching accuracy, and the area under the curve of homography corner errors.
+
+    ==========  =====================================================================  =======
+    name        definition                                                             unit
+    ==========  =====================================================================  =======
+    MMA@T       mean over pairs of the share of matches within T pixels of the truth,  percent
+                0 for a pair without a match; T = 1, 3, 5, 10 (Mikolajczyk and Schmid,
+                2005, as Dusmanu et al., D2-Net, CVPR 2019, use it)
+    AUC@T       area under the recall of pairs over the mean error of the four         percent
+                corners, up to T pixels, divided by T; T = 3, 5, 10 (Sarlin et al.,
+                SuperGlue, CVPR 2020; Sun et al., LoFTR, CVPR 2021)
+    matches     mean over pairs of the number of matches                               1
+    ==========  =====================================================================  =======
+
+    Pixels are those of the images that were matched: numbers at two sizes do not compare. A pair
+    whose homography could not be estimated has an infinite corner error.
+
+    A sample is a dict with ``img_path``, ``img_shape`` (H, W) of the thermal image,
+    ``thermal_points`` and ``visible_points``, (N, 2) x, y of the matches; ``homography``, the
+    estimate, (3, 3) or None; ``truth``, see :func:`project`.
+
+    Args:
+        collect_device: 'cpu' or 'gpu', where ranks put their results together.
+        prefix: of the names, where several metrics run.
+
+    Raises:
+        ValueError: points or a homography of another shape or not finite; the message names the
+            pair.
+    """
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            name = sample.get("img_path", "a pair")
+            points = [
+                _checked(sample[f"{side}_points"], (-1, 2), f"{name}: {side}_points")
+                for side in ("thermal", "visible")
+            ]
+            if len(points[0]) != len(points[1]):
+                raise ValueError(f"{name}: {len(points[0])} and {len(points[1])} points")
+            estimate = sample["homography"]
+            if estimate is not None:
+                estimate = _checked(estimate, (3, 3), f"{name}: homography")
+            self.results.append(
+                (
+                    matching_accuracy(match_errors(*points, sample["truth"]), MATCH_THRESHOLDS),
+                    corner_error(estimate, sample["truth"], sample["img_shape"]),
+                    len(points[0]),
+                )
+            )
+
+    def compute_metrics(self, results: list[tuple[np.ndarray, float, int]]) -> dict[str, float]:
+        accuracies, errors, counts = zip(*results)
+        areas = error_auc(errors, CORNER_THRESHOLDS)
+        metrics = {
+            **{
+                f"MMA@{threshold}": 100 * float(share)
+                for threshold, share in zip(MATCH_THRESHOLDS, np.mean(accuracies, axis=0))
+            },
+            **{f"AUC@{t}": 100 * float(area) for t, area in zip(CORNER_THRESHOLDS, areas)},
+            "matches": float(np.mean(counts)),
+        }
+        print_log("\n" + markdown_row(metrics), logger="current")
+        return metrics
+
+
+def project(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Where points of the thermal image are in the visible one.
+
+    Args:
+        points: (N, 2) x, y in pixels; the first pixel's centre is (0, 0).
+        truth: a homography, (3, 3), or the place of each thermal pixel, (H, W, 2) x, y in pixels of
+            the visible image. Between pixels it is linear, outside the image it goes on as at the
+            edge.
+
+    Returns:
+        (N, 2) float64.
+    """
+    points = np.asarray(points, np.float64)
+    if truth.shape == (3, 3):
+        mapped = np.c_[points, np.ones(len(points))] @ truth.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return mapped[:, :2] / mapped[:, 2:]
+    height, width = truth.shape[:2]
+    limit = np.array([width, height]) - 1
+    first = np.floor(points).clip(0, np.maximum(limit - 1, 0)).astype(np.int64)
+    (x, y), (right, below) = first.T, np.minimum(first + 1, limit).T
+    u, v = (points - first).T[..., None]
+    upper = truth[y, x] * (1 - u) + truth[y, right] * u
+    lower = truth[below, x] * (1 - u) + truth[below, right] * u
+    return upper * (1 - v) + lower * v
+
+
+def match_errors(
+    thermal_points: np.ndarray, visible_points: np.ndarray, truth: np.ndarray
+) -> np.ndarray:
+    """Distance of each visible point from where the truth has it, (N,) float64 pixels."""
+    return np.linalg.norm(project(thermal_points, truth) - visible_points, axis=1)
+
+
+def matching_accuracy(errors: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Share of errors of at most each threshold; 0 without a match."""
+    if not len(errors):
+        return np.zeros(len(thresholds))
+    return (errors[:, None] <= np.asarray(thresholds)).mean(axis=0)
+
+
+def corner_error(estimate: np.ndarray | None, truth: np.ndarray, shape: tuple[int, int]) -> float:
+    """Mean distance of the thermal image's four corners under estimate and truth, in pixels.
+
+    Args:
+        estimate: homography (3, 3); None where there is none, an infinite error.
+        truth: see :func:`project`.
+        shape: (H, W) of the thermal image.
+    """
+    if estimate is None:
+        return math.inf
+    height, width = shape
+    corners = np.array([(x, y) for y in (0, height - 1) for x in (0, width - 1)], np.float64)
+    error = np.linalg.norm(project(corners, estimate) - project(corners, truth), axis=1).mean()
+    return float(error) if math.isfinite(error) else math.inf
+
+
+def error_auc(errors: Sequence[float], thresholds: Sequence[float]) -> np.ndarray:
+    """Area under recall over error, from 0 to each threshold, divided by the threshold.
+
+    As SuperGlue and LoFTR compute it: recall rises linearly from 0 at error 0 to 1 / N at the least
+    of the N errors, 2 / N at the next and so on, and stays from the last error below the threshold.
+
+    Returns:
+        (number of thresholds,) float64 in [0, 1].
+    """
+    errors = np.sort(np.asarray(errors, np.float64))
+    recall = np.arange(len(errors) + 1) / len(errors)
+    areas = []
+    for threshold in thresholds:
+        below = int(np.searchsorted(errors, threshold))
+        x = np.r_[0, errors[:below], threshold]
+        y = np.r_[recall[: below + 1], recall[below]]
+        areas.append(float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum() / threshold))
+    return np.array(areas)
+
+
+def estimate_homography(
+    thermal_points: np.ndarray, visible_points: np.ndarray, threshold: float = 3.0
+) -> np.ndarray | None:
+    """The homography that most matches agree with, by OpenCV: MAGSAC++, or else plain RANSAC.
+
+    Args:
+        thermal_points, visible_points: (N, 2) x, y in pixels.
+        threshold: pixels up to which a match agrees.
+
+    Returns:
+        (3, 3) float64 from thermal to visible; None of fewer than four matches, or where nothing
+        is found.
+    """
+    if len(thermal_points) < 4:
+        return None
+    points = [np.asarray(p, np.float64)[:, None] for p in (thermal_points, visible_points)]
+    cv2.setRNGSeed(0)
+    for method in (cv2.USAC_MAGSAC, cv2.RANSAC):
+        try:
+            found, _ = cv2.findHomography(
+                *points, method, threshold, maxIters=10_000, confidence=0.9999
+            )
+        except cv2.error:  # MAGSAC raises on some degenerate sets instead of finding nothing
+            continue
+        if found is not None and np.isfinite(found).all():
+            return found
+    return None
+
+
+def _checked(values: np.ndarray, shape: tuple[int, int], name: str) -> np.ndarray:
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or any(n not in (-1, m) for n, m in zip(shape, values.shape)):
+        raise ValueError(f"{name} are of shape {values.shape}, not {shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} are not all finite")
+    return values

@@ -1,0 +1,347 @@
+"""KAIST's log-average miss rate of pedestrians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmspec.registry import METRICS
+
+from .kaist_files import (
+    NOT_TOLD,
+    Detections,
+    FileFormatError,
+    Truth,
+    frame_of,
+    is_night,
+    read_truth,
+)
+from .table import markdown_row
+
+#: False positives per image at which miss rates are averaged, rounded as KAIST's evaluation has it.
+FPPI_POINTS = (0.01, 0.0178, 0.0316, 0.0562, 0.1, 0.1778, 0.3162, 0.5623, 1.0)
+TIMES = ("All", "Day", "Night")
+IOU = 0.5
+BORDER = 5  # pixels; truth that reaches this far to the edge of its image may be cut off
+MOST_DETECTIONS = 1000  # an image
+_LEAST_RATE = 1e-10  # whose logarithm stands for that of no miss
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Which of the true pedestrians a detector is to find; all others are to be ignored.
+
+    Attributes:
+        heights: Least and greatest, in pixels, both inclusive.
+        occlusions: Levels: 0 none, 1 partial, 2 heavy.
+    """
+
+    heights: tuple[float, float]
+    occlusions: tuple[int, ...]
+
+    @property
+    def needs_occlusion(self) -> bool:
+        return set(self.occlusions) != {0, 1, 2}
+
+
+#: The first eight are the experiments of KAIST (Hwang et al., CVPR 2015) with the "All" of its
+#: leaderboard, the last two are of that leaderboard's Python evaluation.
+SETTINGS = {
+    "Reasonable": Setting((55, math.inf), (0, 1)),
+    "All": Setting((20, math.inf), (0, 1, 2)),
+    "near": Setting((115, math.inf), (0,)),
+    "medium": Setting((45, 115), (0,)),
+    "far": Setting((1, 45), (0,)),
+    "none": Setting((1, math.inf), (0,)),
+    "partial": Setting((1, math.inf), (1,)),
+    "heavy": Setting((1, math.inf), (2,)),
+    "Reasonable_small": Setting((50, 75), (0, 1)),
+    "Reasonable_occ=heavy": Setting((50, math.inf), (2,)),
+}
+DEFAULT_SETTINGS = tuple(SETTINGS)[:8]
+
+
+@dataclass(frozen=True)
+class MissRateCurve:
+    """Miss rate over false positives per image, from the strictest threshold to the laxest.
+
+    Attributes:
+        fppi: (D,) float64, after each of the D detections that count.
+        miss_rate: (D,) float64 in [0, 1].
+        at_points: (9,) float64, at :data:`FPPI_POINTS`.
+        objects: number of pedestrians to be found.
+        images: number of images.
+    """
+
+    fppi: np.ndarray
+    miss_rate: np.ndarray
+    at_points: np.ndarray
+    objects: int
+    images: int
+
+    @property
+    def log_average(self) -> float:
+        """The log-average miss rate in [0, 1], geometric mean of ``at_points``."""
+        return float(np.exp(np.log(self.at_points.clip(_LEAST_RATE)).mean()))
+
+
+@METRICS.register_module()
+class MissRateMetric(BaseMetric):
+    """KAIST's log-average miss rate in percent, of boxes of one class.
+
+    Returns ``MR/SETTING/TIME`` for each of ``settings`` and All, Day and Night. A setting without a
+    pedestrian, or a time of day that no image has, is NaN. After an evaluation ``curves`` holds the
+    :class:`MissRateCurve` of each, in the main process, for ``save_miss_rate_curves``.
+
+    The rules are those of KAIST's Python evaluation: detections match at IoU 0.5, each in the order
+    of scores the true box it overlaps most, and each true box once; what then lies by half of its
+    own area in a box to be ignored does not count, the rest are false positives. To be ignored are
+    boxes that the annotation marks, of another height or occlusion than the setting's, or less than
+    5 pixels from the edge of the image. Miss rates at nine numbers of false positives per image
+    from 0.01 to 1 are averaged geometrically; at a point below the first false positive's nothing
+    is found, and no miss at all counts as 1e-10.
+
+    Truth comes from ``ann_file``, or else from what the data set read (``instances`` among
+    ``meta_keys`` of ``PackDetInputs``); an instance then needs ``occlusion`` unless the settings
+    count all its levels. Day and night are told by the sets of KAIST in the names of the images.
+
+    Args:
+        ann_file: KAIST's annotation JSON, or a COCO file whose images have the names of KAIST's and
+            whose boxes have ``occlusion`` (``tools/dataset_converters/to_coco.py kaist-json``).
+            Images are found in it by their name, as set06/V000/I00019.
+        settings: names among :data:`SETTINGS`.
+        collect_device: 'cpu' or 'gpu', where ranks put their results together.
+        prefix: of the names, 'MR' unless given.
+
+    Raises:
+        FileFormatError: ``ann_file`` cannot be used.
+        KeyError: a sample without truth or without the occlusion that a setting needs, or of an
+            image that ``ann_file`` does not have; the message names the image and the way out.
+        ValueError: an unknown setting, a predicted label other than 0, or a box or score that is
+            not finite.
+    """
+
+    default_prefix = "MR"
+    curves: dict[tuple[str, str], MissRateCurve]
+
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        settings: Sequence[str] = DEFAULT_SETTINGS,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if unknown := [name for name in settings if name not in SETTINGS]:
+            raise ValueError(f"settings: unknown {unknown}; known: {', '.join(SETTINGS)}")
+        self.settings = tuple(settings)
+        self.ann_file = ann_file
+        self.truth = None if ann_file is None else read_truth(ann_file)
+        if self.truth is not None and (without := self.truth.frames.count(None)):
+            raise FileFormatError(
+                f"{ann_file}: {without:,} images have no name of KAIST's, as set06/V000/I00019; by"
+                " what is one to find them?"
+            )
+        self.curves = {}
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            path = sample.get("img_path", "an image")
+            predicted = sample["pred_instances"]
+            boxes = predicted["bboxes"].double().cpu().numpy()
+            scores = predicted["scores"].double().cpu().numpy()
+            if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+                raise ValueError(f"{path}: a predicted box or score is not finite")
+            if predicted["labels"].any():
+                raise ValueError(
+                    f"{path}: a predicted label is not 0; the miss rate is of one class, give the"
+                    " data set metainfo=dict(classes=('person',))"
+                )
+            found = (frame_of(path), to_xywh(boxes), scores)
+            self.results.append((*found, *(self._truth_of(sample, path) if not self.truth else ())))
+
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
+        truth = self.truth.select([frame for frame, *_ in results]) if self.truth else None
+        if truth is None:
+            frames, _, _, sizes, boxes, occlusion, ignored = zip(*results)
+            truth = Truth.of_images(frames, sizes, boxes, occlusion, ignored)
+        detections = Detections.of_images([boxes for _, boxes, *_ in results],
+                                          [scores for _, _, scores, *_ in results])  # fmt: skip
+        self.curves = evaluate_miss_rate(truth, detections, self.settings)
+        metrics = {
+            f"{setting}/{time}": 100 * self.curves[setting, time].log_average
+            if (setting, time) in self.curves
+            else math.nan
+            for setting in self.settings
+            for time in TIMES
+        }
+        print_log("\n" + markdown_row(metrics), logger="current")
+        return metrics
+
+    def _truth_of(self, sample: dict, path: str) -> tuple:
+        if "instances" not in sample:
+            raise KeyError(
+                f"{path}: its truth is not there. Give the metric ann_file=..., or name it in the"
+                " pipeline of the test: dict(type='PackDetInputs', meta_keys=('img_id', 'img_path',"
+                " 'ori_shape', 'img_shape', 'scale_factor', 'instances'))"
+            )
+        instances = sample["instances"]
+        boxes = np.array([instance["bbox"] for instance in instances], np.float64).reshape(-1, 4)
+        occlusion = np.array([one.get("occlusion", NOT_TOLD) for one in instances], np.int64)
+        ignored = np.array([one.get("ignore_flag", 0) for one in instances], bool)
+        _check_occlusion(self.settings, occlusion, ignored, path)
+        height, width = sample["ori_shape"][:2]
+        return (width, height), to_xywh(boxes), occlusion, ignored
+
+
+def _check_occlusion(
+    settings: Sequence[str], occlusion: np.ndarray, ignored: np.ndarray, name: str
+) -> None:
+    needing = [setting for setting in settings if SETTINGS[setting].needs_occlusion]
+    if needing and (~ignored & (occlusion == NOT_TOLD)).any():
+        raise KeyError(
+            f"{name}: a true box has no 'occlusion', by which {', '.join(needing)} choose. Take an"
+            " annotation that has it, KAIST_annotation.json say, or the setting All alone"
+        )
+
+
+def to_xywh(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) of corners x1, y1, x2, y2 as x, y, width, height."""
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def evaluate_miss_rate(
+    truth: Truth, detections: Detections, settings: Sequence[str] = DEFAULT_SETTINGS
+) -> dict[tuple[str, str], MissRateCurve]:
+    """Curves by (setting, time), without those that have no pedestrian to be found.
+
+    Raises:
+        KeyError: a setting chooses by occlusion, which a true box does not tell.
+    """
+    _check_occlusion(settings, truth.occlusion, truth.ignored, "the annotation")
+    night = [is_night(frame) for frame in truth.frames]
+    chosen = {
+        "All": np.ones(len(night), bool),
+        "Day": np.array([is_it is False for is_it in night]),
+        "Night": np.array([is_it is True for is_it in night]),
+    }
+    detections = detections.ranked(MOST_DETECTIONS)
+    pairs = find_pairs(truth, detections)
+    curves = {}
+    for name in settings:
+        ignored = ignored_truth(truth, SETTINGS[name])
+        outcome = match_detections(detections, pairs, ignored, truth.never_found)
+        for time, images in chosen.items():
+            objects = int((~ignored & images[truth.image]).sum())
+            if objects:
+                of_time = outcome[images[detections.image]]
+                curves[name, time] = miss_rate_curve(of_time, objects, int(images.sum()))
+    return curves
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Detections and true boxes of one image that overlap by half, as indices; best scores first.
+
+    Attributes:
+        detection, truth: (P,) int64.
+        iou: (P,) float64, intersection over union.
+        iof: (P,) float64, intersection over the area of the detection, for boxes to be ignored.
+    """
+
+    detection: np.ndarray
+    truth: np.ndarray
+    iou: np.ndarray
+    iof: np.ndarray
+
+
+def find_pairs(truth: Truth, detections: Detections) -> Pairs:
+    """All pairs with IoU or IoF of at least 0.5."""
+    found = []
+    by_image = np.argsort(truth.image, kind="stable")
+    starts = np.searchsorted(truth.image[by_image], np.arange(len(truth.frames) + 1))
+    order = np.argsort(detections.image, kind="stable")
+    for indices in np.split(order, np.flatnonzero(np.diff(detections.image[order])) + 1):
+        if not len(indices):
+            continue
+        image = detections.image[indices[0]]
+        true = by_image[starts[image] : starts[image + 1]]
+        first, second = detections.boxes[indices, None], truth.boxes[None, true]
+        begin = np.maximum(first[..., :2], second[..., :2])
+        end = np.minimum(first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:])
+        intersection = (end - begin).clip(0).prod(axis=-1)
+        areas = [boxes[..., 2:].prod(axis=-1) for boxes in (first, second)]
+        with np.errstate(invalid="ignore", divide="ignore"):  # a detection of no area overlaps none
+            iof = np.nan_to_num(intersection / areas[0])
+            iou = np.nan_to_num(intersection / (areas[0] + areas[1] - intersection))
+        rows, columns = np.nonzero((iou >= IOU) | (iof >= IOU))
+        found.append((indices[rows], true[columns], iou[rows, columns], iof[rows, columns]))
+    if not found:
+        return Pairs(*np.zeros((2, 0), np.int64), *np.zeros((2, 0)))
+    columns = [np.concatenate(column) for column in zip(*found)]
+    first_to_last = np.argsort(columns[0], kind="stable")
+    return Pairs(*(column[first_to_last] for column in columns))
+
+
+def ignored_truth(truth: Truth, setting: Setting) -> np.ndarray:
+    """Which true boxes are to be ignored, (N,) bool; ``truth`` stays as it is."""
+    x, y, width, height = truth.boxes.T
+    image_width, image_height = truth.sizes[truth.image].T
+    ignored = truth.ignored | (height < setting.heights[0]) | (height > setting.heights[1])
+    if setting.needs_occlusion:
+        ignored |= ~np.isin(truth.occlusion, setting.occlusions)
+    ignored |= (x < BORDER) | (y < BORDER)
+    return ignored | (x + width > image_width - BORDER) | (y + height > image_height - BORDER)
+
+
+def match_detections(
+    detections: Detections, pairs: Pairs, ignored: np.ndarray, never_found: np.ndarray
+) -> np.ndarray:
+    """What each detection is: 1 a hit, 0 a false positive, -1 of no account.
+
+    Args:
+        detections: best scores first.
+        pairs: of :func:`find_pairs`.
+        ignored: (N,) bool, of :func:`ignored_truth`.
+        never_found: (N,) bool; what finds such a box is false.
+
+    Returns:
+        (D,) int64.
+    """
+    outcome = np.zeros(len(detections), np.int64)
+    outcome[pairs.detection[ignored[pairs.truth] & (pairs.iof >= IOU)]] = -1
+    possible = ~ignored[pairs.truth] & (pairs.iou >= IOU)
+    candidates: dict[int, list[tuple[float, int]]] = {}
+    for detection, iou, true in zip(
+        *(column[possible].tolist() for column in (pairs.detection, pairs.iou, pairs.truth))
+    ):
+        candidates.setdefault(detection, []).append((iou, true))
+    taken: set[int] = set()
+    for detection, boxes in candidates.items():  # in the order of the pairs: best scores first
+        if left := [box for box in boxes if box[1] not in taken]:
+            found = max(left)[1]
+            taken.add(found)
+            outcome[detection] = not never_found[found]
+    return outcome
+
+
+def miss_rate_curve(outcome: np.ndarray, objects: int, images: int) -> MissRateCurve:
+    """The curve of detections.
+
+    Args:
+        outcome: (D,) of :func:`match_detections`, best scores first.
+        objects: pedestrians to be found, at least one.
+        images: number of images, at least one.
+    """
+    hit = outcome[outcome >= 0] == 1
+    fppi = (~hit).cumsum() / images
+    miss_rate = 1 - hit.cumsum() / objects
+    # Index 0 stands for the threshold that no detection passes.
+    last = np.searchsorted(fppi, FPPI_POINTS, side="right")
+    at_points = np.concatenate([[1.0], miss_rate])[last]
+    return MissRateCurve(fppi, miss_rate, at_points, objects, images)

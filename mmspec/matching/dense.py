@@ -1,0 +1,120 @@
+"""Matches between two maps of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Points of a thermal image and theirs in the visible one.
+
+    Attributes:
+        thermal, visible: (N, 2) float64 x, y in pixels; the first pixel's centre is (0, 0).
+        scores: (N,) float64, similarity, more is better.
+    """
+
+    thermal: np.ndarray
+    visible: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@torch.no_grad()
+def match_features(
+    thermal: Tensor,
+    visible: Tensor,
+    thermal_shape: tuple[int, int],
+    visible_shape: tuple[int, int],
+    chunk: int = 4096,
+) -> Matches:
+    """Mutual nearest neighbours of two maps of features, the visible points between the cells.
+
+    The similarity is the cosine. A visible point goes to the vertex of the parabolas through the
+    similarities of its cell and of the neighbours beside it and above and below it, at most half a
+    cell away.
+
+    Args:
+        thermal, visible: (C, h, w) float, on one device.
+        thermal_shape, visible_shape: (H, W) of the images that they cover.
+        chunk: rows of the matrix of similarities that are held at once.
+    """
+    maps = [F.normalize(x, dim=0) for x in (thermal, visible)]
+    first, second = (x.flatten(1).T.contiguous() for x in maps)
+    rows, columns, scores = mutual_nearest(first, second, chunk)
+    offsets = _vertex_offsets(first[rows], maps[1], columns)
+    return Matches(
+        _to_pixels(_cells(rows, thermal), thermal.shape, thermal_shape),
+        _to_pixels(_cells(columns, visible) + offsets, visible.shape, visible_shape),
+        scores.double().cpu().numpy(),
+    )
+
+
+def mutual_nearest(first: Tensor, second: Tensor, chunk: int = 4096) -> tuple[Tensor, ...]:
+    """Pairs of unit vectors each of which is the other's nearest by cosine.
+
+    Args:
+        first, second: (N, C) and (M, C) on one device.
+        chunk: rows of the (N, M) similarities that are held at once.
+
+    Returns:
+        Indices into first and second, (K,) int64 each, and similarities (K,).
+    """
+    nearest, similarity = [], []
+    best = first.new_full((len(second),), -torch.inf)
+    best_row = torch.zeros(len(second), dtype=torch.int64, device=first.device)
+    for start in range(0, len(first), chunk):
+        block = first[start : start + chunk] @ second.T
+        value, column = block.max(dim=1)
+        similarity.append(value)
+        nearest.append(column)
+        value, row = block.max(dim=0)
+        best_row = torch.where(value > best, row + start, best_row)
+        best = torch.maximum(best, value)
+    nearest, similarity = torch.cat(nearest), torch.cat(similarity)
+    rows = torch.arange(len(first), device=first.device)
+    rows = rows[best_row[nearest] == rows]
+    return rows, nearest[rows], similarity[rows]
+
+
+def _vertex_offsets(queries: Tensor, features: Tensor, cells: Tensor) -> Tensor:
+    """From cells to the maximum of their similarity with queries: (K, 2) x, y in cells.
+
+    Args:
+        queries: (K, C).
+        features: (C, h, w).
+        cells: (K,) flat indices into the map.
+    """
+    height, width = features.shape[1:]
+    x, y = cells % width, cells // width
+
+    def similarity(dx: int, dy: int) -> Tensor:
+        at = features[:, (y + dy).clamp(0, height - 1), (x + dx).clamp(0, width - 1)]
+        return (queries * at.T).sum(1)
+
+    centre, offsets = similarity(0, 0), []
+    for place, size, (dx, dy) in ((x, width, (1, 0)), (y, height, (0, 1))):
+        before, after = similarity(-dx, -dy), similarity(dx, dy)
+        curvature = before - 2 * centre + after
+        vertex = (before - after) / (2 * torch.where(curvature < 0, curvature, -torch.inf))
+        inside = (place > 0) & (place < size - 1)
+        offsets.append(torch.where(inside, vertex.clamp(-0.5, 0.5), 0.0))
+    return torch.stack(offsets, 1)
+
+
+def _cells(indices: Tensor, features: Tensor) -> Tensor:
+    width = features.shape[2]
+    return torch.stack([indices % width, indices // width], 1)
+
+
+def _to_pixels(cells: Tensor, grid: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
+    """Centres of cells (x, y), whole or between, as pixels."""
+    scale = np.array([shape[1] / grid[2], shape[0] / grid[1]])
+    return (cells.double().cpu().numpy() + 0.5) * scale - 0.5

@@ -1,0 +1,168 @@
+"""Any encoder over aligned thermal and visible images."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule, ModuleDict, ModuleList
+from torch import Tensor, nn
+
+from mmspec.registry import MODELS
+
+from ..layers.fusion import FUSIONS
+
+MODALITIES = ("infrared", "visible")
+_PROBE_SIZE = 64  # pixels a side; every encoder's coarsest map has a place then
+
+
+@MODELS.register_module()
+class RGBTBackbone(BaseModule):
+    """An encoder over two modalities, whose maps are fused at each level (M-SpecGene, ICCV 2025).
+
+    ``backbone=dict(type='mmspec.RGBTBackbone', backbone=dict(type='mmspec.MaskedViT', ...,
+    init_cfg=dict(type='mmspec.PretrainedEncoder', checkpoint='mspecgene.pth')))``. A checkpoint
+    belongs into the inner dict. With shared weights both modalities go through the encoder in one
+    batch of 2B images, the thermal ones first; batch norms then have common statistics.
+
+    An absent modality has no maps of its own: the present one's stand in for them, before the
+    fusion, whichever that is (so ``concat`` repeats them, ``sum`` doubles them, ``max`` and
+    ``gated`` give them back). Heads then see features in the range they know, with no further
+    weights, which zeros would not give. A modality is absent where its three channels of an image
+    are all exactly 0: so ``RGBTDetDataPreprocessor`` and ``RGBTSegDataPreprocessor`` mark images
+    that are black throughout, as ``DropModality`` makes them. It may be another one in each image
+    of a batch. In a batch of three channels the other modality is absent everywhere and costs
+    nothing.
+
+    Args:
+        backbone: Config of any encoder of images (N, 3, H, W) that returns maps (N, C, H', W').
+        fusion: 'concat', 'sum', 'max', 'gated', or the config of a module. It is built for each
+            level with ``in_channels=C``, called with the thermal and the visible map, and tells the
+            channels of what it returns by ``out_channels``.
+        shared: One set of weights; else one encoder a modality, both started alike by ``init_cfg``.
+        modality: What images of three channels are: 'infrared' or 'visible'. Separate weights need
+            to know, shared ones do not.
+
+    Raises:
+        ValueError: An unknown fusion or modality, or an encoder that returns no maps.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        fusion: str | dict = "concat",
+        shared: bool = True,
+        modality: str | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(fusion, str) and fusion not in FUSIONS:
+            known = ", ".join(map(repr, FUSIONS))
+            raise ValueError(f"fusion={fusion!r}: {known}, or the config of a module")
+        self.shared = shared
+        self.modality = _checked(modality)
+        names = ("both",) if shared else MODALITIES
+        self.encoders = ModuleDict({name: MODELS.build(copy.deepcopy(backbone)) for name in names})
+        self.fusions = ModuleList(_build_fusion(fusion, dims) for dims in self._map_channels())
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of each fused map."""
+        return tuple(fusion.out_channels for fusion in self.fusions)
+
+    def forward(self, x: Tensor, modality: str | None = None) -> tuple[Tensor, ...]:
+        """Fused maps of a batch.
+
+        Args:
+            x: Normalised images: (B, 6, H, W), three thermal channels, then red, green, blue;
+                (B, 4, H, W), one thermal channel instead; or (B, 3, H, W) of one modality.
+            modality: Of three channels, instead of the constructor's.
+
+        Returns:
+            The encoder's levels, each (B, C_i, H_i, W_i) with the C_i of ``out_channels``.
+        """
+        modality = _checked(modality) or self.modality
+        if x.shape[1] == 3:
+            maps = self._encoder_of(modality)(x)
+            return tuple(fusion(m, m) for fusion, m in zip(self.fusions, maps))
+        thermal, visible = _split(x)
+        if self.shared:
+            maps = self.encoders["both"](torch.cat([thermal, visible]))
+            pairs = [m.chunk(2) for m in maps]
+        else:
+            pairs = zip(self.encoders["infrared"](thermal), self.encoders["visible"](visible))
+        no_thermal, no_visible = _absent(thermal), _absent(visible)
+        return tuple(
+            fusion(torch.where(no_thermal, v, t), torch.where(no_visible, t, v))
+            for fusion, (t, v) in zip(self.fusions, pairs)
+        )
+
+    def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
+        """Layer of a parameter for layer-wise learning-rate decay, as the encoder tells it.
+
+        The fusion is new at fine-tuning: it is the last layer, as what is outside the backbone.
+        """
+        encoder = next(iter(self.encoders.values()))
+        if not hasattr(encoder, "get_layer_depth"):
+            raise TypeError(
+                f"layer-wise learning-rate decay: {type(encoder).__name__} in RGBTBackbone has no"
+                " get_layer_depth(name, prefix). Use an encoder that has (mmspec.ConvViT, or a"
+                " backbone of mmpretrain), or leave out constructor and layer_decay_rate"
+            )
+        own = param_name.removeprefix(prefix)
+        if param_name.startswith(prefix) and own.startswith("encoders."):
+            return encoder.get_layer_depth(prefix + own.split(".", 2)[2], prefix)
+        _, num_layers = encoder.get_layer_depth("", "backbone.")
+        return num_layers - 1, num_layers
+
+    def _encoder_of(self, modality: str | None) -> nn.Module:
+        if self.shared:
+            return self.encoders["both"]
+        if modality is None:
+            raise ValueError(
+                "RGBTBackbone(shared=False) got images of three channels and does not know which"
+                " encoder is theirs; give modality='infrared' or 'visible'"
+            )
+        return self.encoders[modality]
+
+    @torch.no_grad()
+    def _map_channels(self) -> list[int]:
+        """Channels of the encoder's maps; no attribute tells them for every encoder."""
+        encoder = next(iter(self.encoders.values()))
+        encoder.eval()  # batch norms keep their statistics, and nothing is drawn
+        maps = encoder(torch.zeros(1, 3, _PROBE_SIZE, _PROBE_SIZE))
+        encoder.train()
+        if not isinstance(maps, Sequence) or any(m.dim() != 4 for m in maps):
+            raise ValueError(
+                f"RGBTBackbone: {type(encoder).__name__} returns no tuple of maps (B, C, H, W);"
+                " a ViT of mmpretrain does with out_type='featmap'"
+            )
+        return [m.shape[1] for m in maps]
+
+
+def _build_fusion(fusion: str | dict, in_channels: int) -> nn.Module:
+    if isinstance(fusion, str):
+        return FUSIONS[fusion](in_channels)
+    return MODELS.build({**fusion, "in_channels": in_channels})
+
+
+def _checked(modality: str | None) -> str | None:
+    if modality not in (None, *MODALITIES):
+        raise ValueError(f"modality={modality!r}: 'infrared' or 'visible'")
+    return modality
+
+
+def _split(x: Tensor) -> tuple[Tensor, Tensor]:
+    if x.shape[1] == 6:
+        return x[:, :3], x[:, 3:]
+    if x.shape[1] == 4:
+        return x[:, :1].expand(-1, 3, -1, -1), x[:, 1:]
+    raise ValueError(
+        f"RGBTBackbone got images {tuple(x.shape)}: 6 channels (three thermal, red, green, blue),"
+        " 4 (one thermal) or 3 (one modality)"
+    )
+
+
+def _absent(images: Tensor) -> Tensor:
+    """(B, 1, 1, 1) bool, on the images' device."""
+    return ~images.flatten(1).any(dim=1).view(-1, 1, 1, 1)

@@ -1,0 +1,64 @@
+"""Matches between a thermal and a visible image as a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .reconstruction import display_gain, to_display
+
+RIGHT, WRONG = (40, 220, 70), (235, 50, 40)
+_LEAST_WIDTH, _GAP, _HEAD = 480, 8, 20
+
+
+def match_picture(
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    thermal_points: np.ndarray,
+    visible_points: np.ndarray,
+    errors: np.ndarray,
+    threshold: float = 3.0,
+    most_lines: int = 150,
+) -> np.ndarray:
+    """Both images side by side, with a line a match: green if right, red if wrong.
+
+    Args:
+        thermal: (H, W) uint8, shown under a display gain.
+        visible: (H', W', 3) uint8 RGB.
+        thermal_points, visible_points: (N, 2) x, y in pixels, the best match first.
+        errors: (N,) of the matches, in pixels.
+        threshold: most pixels of a right match.
+        most_lines: of the best matches; the heading counts all.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    scale = max(1, -(-_LEAST_WIDTH // thermal.shape[1]))
+    shown = [
+        Image.fromarray(image) for image in (to_display(thermal, display_gain(thermal)), visible)
+    ]
+    shown = [
+        image.resize((image.width * scale, image.height * scale), Image.BILINEAR) for image in shown
+    ]
+    left, height = shown[0].width + _GAP, max(image.height for image in shown)
+    sheet = Image.new("RGB", (left + shown[1].width, _HEAD + height), (250, 250, 250))
+    for x, image in zip((0, left), shown):
+        sheet.paste(image, (x, _HEAD))
+    draw = ImageDraw.Draw(sheet)
+    right = errors <= threshold
+    lines = np.arange(min(len(errors), most_lines))
+    for index in lines[np.argsort(right[lines], kind="stable")]:  # right ones on top
+        colour = RIGHT if right[index] else WRONG
+        (x1, y1), (x2, y2) = (
+            (points[index] + 0.5) * scale + (x, _HEAD)
+            for points, x in ((thermal_points, 0), (visible_points, left))
+        )
+        draw.line((x1, y1, x2, y2), fill=colour)
+        for x, y in ((x1, y1), (x2, y2)):
+            draw.ellipse((x - 2, y - 2, x + 2, y + 2), outline=colour)
+    share = f" ({100 * right.mean():.0f} %)" if len(right) else ""
+    text = f"{right.sum()} of {len(right)} matches within {threshold:g} px{share}"
+    if len(lines) < len(right):
+        text += f"; the best {len(lines)} are drawn"
+    draw.text((4, 4), text, fill=(20, 20, 20), font=ImageFont.load_default())
+    return np.asarray(sheet)
