@@ -18,7 +18,8 @@ norm_cfg = dict(type="BN")
 # An udder fills 4 % of an image. With equal weights its probability ranks its pixels well but stays
 # below one half for hundreds of iterations, and nothing is predicted. (mmseg's DiceLoss sums over the
 # classes first, so the background outweighs it there too.)
-class_weight = [1.0, 6.0]
+# With weights mmseg always averages over the pixels that count; avg_non_ignore would fail then.
+weighted = dict(class_weight=[1.0, 6.0], avg_non_ignore=False)
 model = dict(
     data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
     backbone=dict(
@@ -31,14 +32,14 @@ model = dict(
         channels=64,
         num_classes=num_classes,
         norm_cfg=norm_cfg,
-        loss_decode=dict(class_weight=class_weight),
+        loss_decode=weighted,
     ),
     auxiliary_head=dict(
         in_channels=224,
         channels=32,
         num_classes=num_classes,
         norm_cfg=norm_cfg,
-        loss_decode=dict(class_weight=class_weight),
+        loss_decode=weighted,
     ),
 )
 train_pipeline = _base_.train_pipeline
