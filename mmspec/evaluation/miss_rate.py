@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,8 +104,8 @@ class MissRateMetric(BaseMetric):
     own area in a box to be ignored does not count, the rest are false positives. To be ignored are
     boxes that the annotation marks, of another height or occlusion than the setting's, or less than
     5 pixels from the edge of the image. Miss rates at nine numbers of false positives per image
-    from 0.01 to 1 are averaged geometrically; at a point below the first false positive's nothing
-    is found, and no miss at all counts as 1e-10.
+    from 0.01 to 1 are averaged geometrically, each at the laxest threshold that gives no more false
+    positives; no miss at all counts as 1e-10.
 
     Truth comes from ``ann_file``, or else from what the data set read (``instances`` among
     ``meta_keys`` of ``PackDetInputs``); an instance then needs ``occlusion`` unless the settings
@@ -162,16 +163,22 @@ class MissRateMetric(BaseMetric):
                     f"{path}: a predicted label is not 0; the miss rate is of one class, give the"
                     " data set metainfo=dict(classes=('person',))"
                 )
-            found = (frame_of(path), to_xywh(boxes), scores)
-            self.results.append((*found, *(self._truth_of(sample, path) if not self.truth else ())))
+            true = self._truth_of(sample, path) if self.truth is None else ()
+            self.results.append((frame_of(path), to_xywh(boxes), scores, *true))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        truth = self.truth.select([frame for frame, *_ in results]) if self.truth else None
-        if truth is None:
-            frames, _, _, sizes, boxes, occlusion, ignored = zip(*results)
-            truth = Truth.of_images(frames, sizes, boxes, occlusion, ignored)
-        detections = Detections.of_images([boxes for _, boxes, *_ in results],
-                                          [scores for _, _, scores, *_ in results])  # fmt: skip
+        frames, found, scores, *true = zip(*results)
+        if self.truth is None:
+            truth = Truth.of_images(frames, *true)
+        else:
+            truth = self.truth.select(frames)
+            if len(frames) < (listed := len(self.truth.frames)):
+                print_log(
+                    f"miss rates of {len(frames):,} of the {listed:,} images of {self.ann_file}",
+                    logger="current",
+                    level=logging.WARNING,
+                )
+        detections = Detections.of_images(found, scores)
         self.curves = evaluate_miss_rate(truth, detections, self.settings)
         metrics = {
             f"{setting}/{time}": 100 * self.curves[setting, time].log_average

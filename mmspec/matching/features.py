@@ -21,14 +21,15 @@ class MatchingEncoder:
     image, in which sensors differ more than scenes do, and its vectors get length 1.
 
     Args:
-        backbone: from (B, 3, H, W) to a tuple of maps (B, C, h, w), as ConvViT, or a MaskedViT with
-            ``out_type='featmap'``. It is set to evaluation.
+        backbone: from (B, 3, H, W) to a tuple of maps (B, C, h, w), as ConvViT and MaskedViT. It is
+            set to evaluation.
         levels: which of the maps. Of several each is brought to the size of the first, bilinearly,
             and the vectors are put together, so that the cosine is the mean of theirs.
     """
 
     def __init__(self, backbone: nn.Module, levels: Sequence[int]) -> None:
-        self.backbone = backbone.eval()
+        backbone.eval()  # of mmpretrain's backbones it returns None
+        self.backbone = backbone
         self.levels = tuple(levels)
         self.device = next(backbone.parameters()).device
 

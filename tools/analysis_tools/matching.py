@@ -93,7 +93,6 @@ def build_method(name: str, args: argparse.Namespace) -> Method:
     else:
         backbone, report = mmspec.load_encoder(name)
         if isinstance(backbone, MaskedViT):
-            backbone, report = mmspec.load_encoder(name, out_type="featmap")
             levels = [0]
         print(report)
     return partial(by_encoder, MatchingEncoder(backbone.to(args.device), levels))

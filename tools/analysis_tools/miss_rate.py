@@ -9,7 +9,8 @@ detection, or .json, COCO results. Prints the miss rates in percent of all, day 
 lower is better. --out draws the curves of the first setting.
 
 KAIST's Python evaluation takes the one box of annotation id 0 for missed whatever is detected, and
-so do these numbers, to be the same. They change by at most 0.13 points with --find-id-0.
+so do these numbers, to be the same; with --find-id-0 it counts as the others. That changes the
+published results of two detectors by up to 0.13 points.
 """
 
 from __future__ import annotations
