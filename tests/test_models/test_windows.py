@@ -159,7 +159,15 @@ def test_checkpointing_changes_neither_output_nor_gradient(rel_pos):
     assert all(torch.equal(a, b) for a, b in zip(*results))
 
 
-def test_windows_compile_as_one_graph():
+@pytest.fixture
+def fresh_compiler():
+    """What other tests have compiled must not make sizes symbolic here, nor here for them."""
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def test_windows_compile_as_one_graph(fresh_compiler):
     model = encoder(window_size=3, use_rel_pos=True)
     image = torch.randn(1, 3, 70, 100)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)

@@ -201,7 +201,8 @@ def main() -> None:
     machine = where(args.device)
     print(
         f"{machine}; torch {torch.__version__}; {args.batch_size} pairs, "
-        f"{args.num_patches} patches, {args.channels} channels, ratio {args.mask_ratio}; median of {args.rounds} rounds"
+        f"{args.num_patches} patches, {args.channels} channels, ratio {args.mask_ratio}; "
+        f"median of {args.rounds} rounds"
     )
     print(f"{'part':10}{'sequential ms':>15}{'batched ms':>12}{'ratio':>9}")
     ratios = {}

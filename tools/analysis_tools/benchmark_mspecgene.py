@@ -7,8 +7,9 @@
 A step is forward and backward of a batch of pairs with CMSS masking, without the optimiser; the
 encoder is its part up to the latents. "two passes" encodes one modality after the other, as
 M-SpecGene was released, with the same weights. "masking" is the masker alone, on tokens that are
-at hand. All are timed in turn (1 2 3 1 2 3 ...), so that a machine that speeds up or slows down does
-so for all; each figure is the median over the rounds. Beforehand both ways must give equal losses.
+at hand. All are timed in turn (1 2 3 1 2 3 ...), so that a machine that speeds up or slows down
+does so for all; each figure is the median over the rounds. Beforehand both ways must give equal
+losses.
 """
 
 from __future__ import annotations
