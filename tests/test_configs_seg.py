@@ -20,6 +20,7 @@ from PIL import Image
 
 REPO = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(p.name for p in (REPO / "configs" / "seg").glob("*.py"))
+CONFIGS = [name for name in CONFIGS if not name.startswith("mspecgene")]  # test_configs_rgbt.py
 PRETRAINED = sorted(name for name in CONFIGS if re.match("infmae|mae|mcmae|um-mae", name))
 INFMAE = "infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py"
 TINY = "scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200.py"

@@ -50,8 +50,7 @@ def detection_picture(
     columns = {f"prediction, score {score_threshold:g} and more": _draw(shown, predicted)}
     if truth is not None:
         true = [
-            (box, TO_IGNORE if ignored else palette[label], "")
-            for box, label, ignored in truth
+            (box, TO_IGNORE if ignored else palette[label], "") for box, label, ignored in truth
         ]
         columns["truth"] = _draw(shown, true)
         present |= {int(label) for _, label, ignored in truth if not ignored}

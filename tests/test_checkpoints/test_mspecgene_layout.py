@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from mmpretrain.models import VisionTransformer
@@ -65,6 +67,26 @@ def test_load_encoder_takes_the_encoder_alone(released):
     assert (report.missing, report.new, report.resized, report.coverage) == ({}, [], {}, 1.0)
     assert len(report.matched) == 42
     assert all(name.startswith("neck.") for name in report.ignored)
+
+
+STATUS = Path("/proc/self/status")
+
+
+def resident_mib(field: str) -> float:
+    lines = STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 2**10
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="no /proc: memory is not known")
+def test_an_optimisers_state_is_not_read(released, tmp_path):
+    content = torch.load(released, weights_only=False)
+    content["optimizer"] = dict(state={0: dict(exp_avg=torch.ones(48 * 2**20))})  # 192 MiB
+    torch.save(content, tmp_path / "whole.pth")
+    del content
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = resident_mib("VmRSS")
+    load_encoder(tmp_path / "whole.pth", arch=dict(num_heads=4))
+    assert resident_mib("VmHWM") - before < 64
 
 
 @pytest.mark.parametrize("kind", [MaskedViT, VisionTransformer])

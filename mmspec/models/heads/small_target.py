@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.upsample import PixelShufflePack
-from mmengine.model import bias_init_with_prob
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
@@ -17,8 +16,11 @@ from torch import Tensor, nn
 
 from mmspec.registry import MODELS
 
-#: Share of target pixels that an untrained head predicts.
-PRIOR = 0.01
+# Not the usual bias towards background: where few pixels are predicted, the one that SoftIoULoss
+# adds outweighs what a target of some pixels brings, and the head settles on no target at all.
+SMALL_LOGITS = dict(
+    type="Normal", std=0.01, override=[dict(name="conv_seg"), dict(name="deep_seg")]
+)
 
 
 @MODELS.register_module()
@@ -68,7 +70,7 @@ class SmallTargetHead(BaseDecodeHead):
         out_channels: int = 1,
         threshold: float = 0.5,
         dropout_ratio: float = 0.0,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict | list[dict] | None = SMALL_LOGITS,
         **kwargs,
     ) -> None:
         in_index = tuple(range(len(in_channels))) if in_index is None else tuple(in_index)
@@ -113,18 +115,6 @@ class SmallTargetHead(BaseDecodeHead):
             nn.Conv2d(channels, self.out_channels, 1)
             for _ in (in_channels if deep_supervision else ())
         )
-
-    def init_weights(self) -> None:
-        """Small logits; of one channel such that a hundredth of the pixels is predicted target.
-
-        Starting at one half, the first steps of training would only push the background down.
-        """
-        super().init_weights()
-        if self.init_cfg is None:
-            for conv in (self.conv_seg, *self.deep_seg):
-                nn.init.normal_(conv.weight, std=0.01)
-                prior = bias_init_with_prob(PRIOR) if self.out_channels == 1 else 0.0
-                nn.init.constant_(conv.bias, prior)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Maps (B, C_i, H_i, W_i), finest first, to logits (B, out_channels, u H_0, u W_0)."""

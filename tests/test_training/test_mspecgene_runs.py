@@ -1,0 +1,92 @@
+"""A very small M-SpecGene on a few random pairs: resumed, and in two processes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmspec.launch import build_runner, read_config
+
+REPO = Path(__file__).resolve().parents[2]
+CONFIG = """
+_base_ = '{repo}/configs/pretrain/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene.py'
+model = dict(
+    backbone=dict(img_size=64, arch=dict(embed_dims=16, num_layers=1, num_heads=2,
+                                         feedforward_channels=16)),
+    neck=dict(in_dims=16, dims=8, depth=1, num_heads=2),
+    masker=dict(mask_ratio=0.75))
+train_pipeline = _base_.train_pipeline
+train_pipeline[1]['both'][0]['scale'] = 64
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root='{pairs}', infrared='ir', visible='rgb', ann_file='',
+                 pipeline=train_pipeline))
+train_cfg = dict(max_epochs=4)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=1)
+param_scheduler[1].update(begin=1, end=4)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1))
+visualizer = dict(vis_backends=[])
+test_dataloader = None
+test_evaluator = None
+test_cfg = None
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    for side, shape in (("ir", (70, 90)), ("rgb", (70, 90, 3))):
+        (root / side).mkdir()
+        for i in range(8):
+            image = rng.integers(0, 256, shape, dtype=np.uint8)
+            Image.fromarray(image).save(root / side / f"{i}.png")
+    (root / "tiny.py").write_text(CONFIG.format(repo=REPO, pairs=root))
+    return root / "tiny.py"
+
+
+def content(path: Path) -> dict:
+    return torch.load(path, weights_only=False)
+
+
+def test_a_resumed_run_goes_on_with_mixture_schedule_and_pictures(config, tmp_path):
+    for name, resume in (("whole", False), ("resumed", True)):
+        cfg = read_config(str(config))
+        cfg.launcher = "none"
+        cfg.work_dir = str(tmp_path / name)
+        cfg.experiment_name = name  # the second runner of a process needs another one
+        cfg.resume = resume
+        if resume:
+            Path(cfg.work_dir).mkdir()
+            cfg.load_from = str(tmp_path / "whole" / "epoch_2.pth")
+        build_runner(cfg).train()
+    whole, resumed = (content(tmp_path / name / "epoch_4.pth") for name in ("whole", "resumed"))
+    assert whole["state_dict"]["masker.centres"].any()
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, resumed["state_dict"][name]), name
+    records = [x["cmss_pictures"] for x in (whole, resumed)]
+    for one, other in zip(*records, strict=True):
+        assert one["epoch"] == other["epoch"]
+        assert all(map(torch.equal, one["masks"], other["masks"]))
+        assert all(map(torch.equal, one["mixture"], other["mixture"]))
+    assert len(records[0]) == 4
+    pictures = {path.name for path in (tmp_path / "resumed" / "masking").iterdir()}
+    assert pictures == {"epoch_0004.png", "mixture.png", "visible_patches.png"}
+
+
+def test_two_processes_train(config, train, tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    process = train(
+        config, tmp_path, "--launcher", "pytorch", "--cfg-options", "train_cfg.max_epochs=2",
+        prefix=torchrun,
+    )  # fmt: skip
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    state = content(tmp_path / "epoch_2.pth")["state_dict"]
+    assert all(value.isfinite().all() for name, value in state.items() if "masker" in name)
+    assert state["masker.centres"].any() and state["masker.loss_count"] == 0
+    assert (tmp_path / "masking" / "epoch_0002.png").exists()
+    assert (tmp_path / "reconstructions" / "epoch_0002.png").exists()
