@@ -19,12 +19,12 @@ from PIL import Image
 
 import mmspec  # noqa: F401  (stands in for mmcv's operators before mmdet asks for them)
 
-from mmdet.registry import MODELS  # isort: skip
+from mmdet.registry import MODELS, TRANSFORMS  # isort: skip
 
 REPO = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(p.name for p in (REPO / "configs" / "det").glob("*.py") if "rcnn" in p.name
                  or p.name.startswith(("detr", "dino")))  # fmt: skip
-CONFIGS = [name for name in CONFIGS if not name.startswith("mspecgene") and "rgbt" not in name]
+CONFIGS = [name for name in CONFIGS if not name.startswith("mspecgene")]  # test_configs_rgbt.py
 PRETRAINED = [name for name in CONFIGS if re.match("infmae|mae|mcmae", name)]
 INFMAE = "infmae_convvit-base_mask-rcnn_1xb2-260k_m3fd.py"
 TINY = "scratch_convvit-tiny_faster-rcnn_1xb4-1k_msrs-480x640.py"
@@ -126,7 +126,7 @@ def load(name: str, data: dict[str, Path]) -> Config:
             elif step.type == "RandomChoiceResize":
                 step.scales = [SCALE]
             elif step.type == "RandomCrop":
-                step.crop_size = SCALE[::-1] if step.crop_type == "absolute" else (64, 96)
+                step.crop_size = SCALE if step.crop_type == "absolute" else (64, 96)
     cfg.test_dataloader = cfg.val_dataloader
     return cfg
 
@@ -235,6 +235,20 @@ def test_schedules_and_batches_are_those_of_the_names():
         assert cfg.test_dataloader.dataset.test_mode
 
 
+def test_crops_are_no_higher_than_wide():
+    """mmdet's RandomCrop takes (width, height); all the data sets here have landscape images."""
+    for name in CONFIGS:
+        cfg = Config.fromfile(REPO / "configs" / "det" / name)
+        init_default_scope(cfg.default_scope)
+        for step in cfg.train_dataloader.dataset.pipeline:
+            if step.type == "RandomCrop":
+                width, height = step.crop_size
+                results = dict(img=np.zeros((1536, 2048, 3), np.uint8))
+                cropped = TRANSFORMS.build(step)(results)["img"]
+                assert cropped.shape == (height, width, 3), name
+                assert height < width, name
+
+
 def test_every_row_of_table_2_has_a_config():
     encoders = ("scratch_convvit-base", "mae_vit-base", "mcmae_convvit-base", "infmae_convvit-base")
     expected = {
@@ -251,6 +265,13 @@ def test_recipe_of_the_paper():
     )
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.8
     assert cfg.param_scheduler[1].type == "CosineAnnealingLR"
+    assert cfg.param_scheduler[0].end == 1000
+    assert cfg.optim_wrapper.clip_grad.max_norm == 1
+    assert cfg.optim_wrapper.paramwise_cfg.norm_decay_mult == 0
+    assert cfg.model.data_preprocessor.mean == [108.375] * 3
+    assert not cfg.model.data_preprocessor.bgr_to_rgb
+    crop = next(s for s in cfg.train_dataloader.dataset.pipeline if s.type == "RandomCrop")
+    assert crop.crop_size == (1024, 768)
     assert (cfg.model.backbone.window_size, cfg.model.backbone.drop_path_rate) == (14, 0.1)
 
 

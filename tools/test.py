@@ -28,12 +28,22 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     return parser, args
 
 
+def dump_predictions(cfg, path: str):
+    """What writes the predictions; of mmdet's masks the run lengths, not the pixels."""
+    if cfg.get("default_scope") == "mmdet":
+        from mmdet.evaluation import DumpDetResults
+
+        return DumpDetResults(out_file_path=path)
+    from mmengine.evaluator import DumpResults
+
+    return DumpResults(out_file_path=path)
+
+
 def main() -> None:
     parser, args = parse_args()
 
     # Late, so that --help is quick.
     from mmengine import dump
-    from mmengine.evaluator import DumpResults
 
     from mmspec.launch import LaunchError, RefuseOtherModel, build_runner, draw_to, read_config
 
@@ -56,7 +66,7 @@ def main() -> None:
         runner = build_runner(cfg)
         runner.register_hook(RefuseOtherModel(args.checkpoint))
         if args.out and args.out.endswith(".pkl"):
-            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+            runner.test_evaluator.metrics.append(dump_predictions(cfg, args.out))
         metrics = runner.test()
         if args.out and args.out.endswith(".json") and runner.rank == 0:
             dump(metrics, args.out)

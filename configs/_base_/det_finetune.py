@@ -20,7 +20,7 @@ train_pipeline = [
     dict(
         type="RandomCrop",
         crop_type="absolute",
-        crop_size=scale[::-1],
+        crop_size=scale,  # mmdet takes (width, height) here
         recompute_bbox=True,
         allow_negative_crop=True,
     ),
@@ -92,6 +92,7 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False)
 visualizer = dict(type="DetLocalVisualizer")
+env_cfg = dict(cudnn_benchmark=False)  # images are of many sizes
 custom_hooks = [
     dict(type="mmspec.ThroughputHook"),
     dict(type="mmspec.StopOnInvalidLossHook"),

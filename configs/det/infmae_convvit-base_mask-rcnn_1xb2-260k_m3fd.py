@@ -18,8 +18,8 @@ window_size = 14  # patches a side; blocks 1, 4, 7, 10 of 11 attend globally. 0:
 # Deviations from the paper, with its own value:
 # * lr: the paper prints "10e-8"; 1e-4 is that of every sibling (ConvMAE, ViTDet).
 # * split: the paper states none; ours is drawn by a seed (tools/dataset_converters/to_coco.py).
-# Not in the paper, from ConvMAE and ViTDet: windows, layer decay, drop path, gradients clipped at 1,
-# warm-up.
+# Not in the paper, from ConvMAE and ViTDet: windows, layer decay, drop path, gradients clipped at
+# 1, warm-up.
 # Not in the paper, ours: random resize (0.5 to 2), crop, flip, and InfraredPhotometric; seed 0.
 
 model = dict(

@@ -9,7 +9,7 @@ dataset = "mmspec.HITUAVDataset"
 test_split = "val"
 num_classes = 4
 scale = (640, 512)  # (width, height): that of the images
-crop_size = (256, 320)  # (height, width) in training; tests see the whole image
+crop_size = (320, 256)  # (width, height) in training; tests see the whole image
 anchor_scale = 4  # times the stride; mmdet's 8 is for larger objects
 batch_size = 4
 num_workers = 1
@@ -34,7 +34,10 @@ model = dict(
     ),
     # A quarter of mmdet's, for crops of a quarter of the area.
     train_cfg=dict(
-        rpn_proposal=dict(nms_pre=500, max_per_img=250), rcnn=dict(sampler=dict(num=128))
+        # What HIT-UAV marks as DontCare is neither object nor background.
+        rpn=dict(assigner=dict(ignore_iof_thr=0.5)),
+        rpn_proposal=dict(nms_pre=500, max_per_img=250),
+        rcnn=dict(assigner=dict(ignore_iof_thr=0.5), sampler=dict(num=128)),
     ),
 )
 train_pipeline = _base_.train_pipeline

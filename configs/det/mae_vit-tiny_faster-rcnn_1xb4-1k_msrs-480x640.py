@@ -1,4 +1,5 @@
-# The same with a plain tiny ViT pre-trained by MAE on the same images, in the ViTDet way.
+# The same with a plain tiny ViT pre-trained by MAE on the same images, and the simple pyramid of
+# its one map. Attention is global, as in the other rows: a crop may be smaller than a window.
 _base_ = "./infmae_convvit-tiny_faster-rcnn_1xb4-1k_msrs-480x640.py"
 
 checkpoint = "work_dirs/mae_vit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
@@ -12,14 +13,14 @@ model = dict(
             num_layers=12,
             num_heads=3,
             feedforward_channels=768,
-            global_attn_indexes=[2, 5, 8, 11],
+            global_attn_indexes=list(range(12)),
         ),
         img_size=224,
-        window_size=14,
-        use_rel_pos=True,
+        use_rel_pos=False,
         out_channels=0,
         drop_path_rate=0.1,
         init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
     ),
     neck=dict(_delete_=True, type="mmspec.SimpleFPN", in_channels=192, out_channels=64),
 )
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(pos_embed=dict(decay_mult=0.0))))

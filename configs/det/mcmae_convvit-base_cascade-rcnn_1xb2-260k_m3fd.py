@@ -1,5 +1,5 @@
-# MCMAE (random masks, the same network) with Cascade R-CNN on M3FD, infrared alone: table 2 of the paper
-# (arXiv 2402.00407).
+# MCMAE (random masks, the same network) with Cascade R-CNN on M3FD, infrared alone: table 2 of
+# the paper (arXiv 2402.00407).
 _base_ = "./infmae_convvit-base_cascade-rcnn_1xb2-260k_m3fd.py"
 
 # ConvMAE's published weights are read too.

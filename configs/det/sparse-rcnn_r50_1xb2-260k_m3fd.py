@@ -1,5 +1,6 @@
 # Sparse R-CNN on a ResNet-50 on M3FD, infrared alone: table 2 of InfMAE (arXiv 2402.00407).
-# mmdet's model, weights, augmentation and optimiser; the paper's data, batch and schedule.
+# mmdet's model, weights, augmentation and optimiser, with its learning rate for 16 images scaled to
+# 2; the paper's data, batch and schedule.
 _base_ = "mmdet::sparse_rcnn/sparse-rcnn_r50_fpn_ms-480-800-3x_coco.py"
 
 # Frequently modified
@@ -9,6 +10,7 @@ num_workers = 4
 max_iters = 260000
 val_interval = 26000
 num_classes = 6
+lr = 2.5e-5 * batch_size / 16
 
 custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
 model = dict(
@@ -64,6 +66,7 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=1e-3, begin=0, end=1000, by_epoch=False),
     dict(type="CosineAnnealingLR", eta_min=0.0, begin=1000, end=max_iters, by_epoch=False),
 ]
+optim_wrapper = dict(optimizer=dict(lr=lr))
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

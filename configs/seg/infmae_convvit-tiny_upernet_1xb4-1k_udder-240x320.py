@@ -16,9 +16,9 @@ lr = 1e-3  # the paper's 1e-4 is for 240,000 iterations
 
 norm_cfg = dict(type="BN")
 # An udder fills 4 % of an image. With equal weights its probability ranks its pixels well but stays
-# below one half for hundreds of iterations, and nothing is predicted. (mmseg's DiceLoss sums over the
-# classes first, so the background outweighs it there too.)
-# With weights mmseg always averages over the pixels that count; avg_non_ignore would fail then.
+# below one half for hundreds of iterations, and nothing is predicted. (mmseg's DiceLoss sums over
+# the classes first, so the background outweighs it there too.) With weights mmseg always averages
+# over the pixels that count; avg_non_ignore would fail then.
 weighted = dict(class_weight=[1.0, 6.0], avg_non_ignore=False)
 model = dict(
     data_preprocessor={**_base_.data_preprocessor, "size": crop_size},

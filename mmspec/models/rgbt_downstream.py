@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import MODELS
 
 from .modality_normalization import (
@@ -76,24 +77,10 @@ class _PairPreprocessing(ModalityNormalization):
         return images * seen.view(6, 1, 1)
 
 
-def _stand_in(name: str, framework: str, package: str, error: Exception):
-    def ask_for_it(*args, **kwargs):
-        raise ImportError(
-            f"mmspec.{name} needs {framework}, which cannot be imported ({error}). Install it from"
-            f" the family of the other mm packages: pip install onedl-{package}, or pip install"
-            f" {framework if framework == 'mmdet' else package}"
-        ) from error
-
-    return ask_for_it
-
-
 try:
     from mmdet.models.data_preprocessors import DetDataPreprocessor
-except (ImportError, AssertionError) as error:  # mmdet asserts the version of mmcv
-    RGBTDetDataPreprocessor = MODELS.register_module(
-        "RGBTDetDataPreprocessor",
-        module=_stand_in("RGBTDetDataPreprocessor", "mmdet", "mmdetection", error),
-    )
+except IMPORT_ERRORS as error:
+    globals().update(stand_ins(MODELS, ["RGBTDetDataPreprocessor"], "mmdet", error))
 else:
 
     @MODELS.register_module()
@@ -110,11 +97,8 @@ else:
 
 try:
     from mmseg.models import SegDataPreProcessor
-except (ImportError, AssertionError) as error:  # mmseg asserts the version of mmcv
-    RGBTSegDataPreprocessor = MODELS.register_module(
-        "RGBTSegDataPreprocessor",
-        module=_stand_in("RGBTSegDataPreprocessor", "mmseg", "mmsegmentation", error),
-    )
+except IMPORT_ERRORS as error:
+    globals().update(stand_ins(MODELS, ["RGBTSegDataPreprocessor"], "mmseg", error))
 else:
 
     @MODELS.register_module()

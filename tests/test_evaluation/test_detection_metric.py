@@ -118,7 +118,14 @@ def test_same_means_as_mmdet():
 
     ours = evaluate(random_samples())
     mmdet = evaluate(random_samples(), CocoMetric(prefix=""))
-    names = dict(mAP="mAP", AP50="mAP_50", AP75="mAP_75", AP_medium="mAP_m", AP_large="mAP_l")
+    names = dict(
+        mAP="mAP",
+        AP50="mAP_50",
+        AP75="mAP_75",
+        AP_small="mAP_s",
+        AP_medium="mAP_m",
+        AP_large="mAP_l",
+    )
     for name, theirs in names.items():
         value = next(v for k, v in mmdet.items() if k.endswith(f"bbox_{theirs}"))
         assert ours[name] == pytest.approx(100 * value, abs=0.051), name

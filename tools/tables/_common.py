@@ -21,12 +21,19 @@ def iterations(count: int) -> list[str]:
 
 
 _TINY = "infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini"
+_TINY_MAE = "mae_vit-tiny-p16_1xb32-coslr-20e_inf-mini"
+_200_EPOCHS = [
+    "train_cfg.max_epochs=200",
+    "param_scheduler.0.end=10",
+    "param_scheduler.1.begin=10",
+    "param_scheduler.1.end=200",
+]
 _INF30 = "-base-p16_4xb64-amp-coslr-400e_inf30"
 
 PRETRAIN = {
     "infmae-tiny": pretraining(_TINY, 20),
-    "mae-tiny": pretraining("mae_vit-tiny-p16_1xb32-coslr-20e_inf-mini", 20),
-    # On a GPU: a larger network, ten times as long, on the same images.
+    "mae-tiny": pretraining(_TINY_MAE, 20),
+    # On a GPU: larger networks, ten times as long, on the same images.
     "infmae-small": pretraining(
         _TINY,
         200,
@@ -35,10 +42,18 @@ PRETRAIN = {
             "model.neck.in_dims=384",
             "model.neck.dims=256",
             "model.neck.num_heads=8",
-            "train_cfg.max_epochs=200",
-            "param_scheduler.0.end=10",
-            "param_scheduler.1.begin=10",
-            "param_scheduler.1.end=200",
+            *_200_EPOCHS,
+        ],
+    ),
+    "mae-small": pretraining(
+        _TINY_MAE,
+        200,
+        [
+            "model.backbone.arch=deit-small",
+            "model.neck.embed_dim=384",
+            "model.neck.decoder_embed_dim=256",
+            "model.neck.decoder_num_heads=8",
+            *_200_EPOCHS,
         ],
     ),
     "infmae": pretraining(f"infmae_convvit{_INF30}", 400),

@@ -5,6 +5,7 @@ where it is missing, or refuses the installed mmcv, stand-ins are registered tha
 config asks for one of the data sets.
 """
 
+from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import DATASETS
 
 __all__ = [
@@ -25,23 +26,10 @@ __all__ = [
     "UdderDataset",
 ]
 
-
-def _stand_in(name: str, error: Exception):
-    def ask_for_mmseg(*args, **kwargs):
-        raise ImportError(
-            f"mmspec.{name} needs mmseg, which cannot be imported ({error}). Install it from the"
-            " family of the other mm packages: pip install onedl-mmsegmentation, or pip install"
-            " mmsegmentation"
-        ) from error
-
-    return ask_for_mmseg
-
-
 try:
     import mmseg.datasets  # noqa: F401
-except (ImportError, AssertionError) as error:  # mmseg asserts the version of mmcv
-    for _name in __all__:
-        globals()[_name] = DATASETS.register_module(_name, module=_stand_in(_name, error))
+except IMPORT_ERRORS as error:
+    globals().update(stand_ins(DATASETS, __all__, "mmseg", error))
 else:
     from .base import InfraredSegDataset
     from .infrared import EyeDataset, UdderDataset

@@ -10,14 +10,13 @@ from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.upsample import PixelShufflePack
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import DiceLoss
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmspec.registry import MODELS
 
-# Not the usual bias towards background: where few pixels are predicted, the one that SoftIoULoss
-# adds outweighs what a target of some pixels brings, and the head settles on no target at all.
 SMALL_LOGITS = dict(
     type="Normal", std=0.01, override=[dict(name="conv_seg"), dict(name="deep_seg")]
 )
@@ -51,11 +50,13 @@ class SmallTargetHead(BaseDecodeHead):
             then called 1 + ``len(in_channels)`` times a step.
         num_classes, out_channels, threshold, dropout_ratio, init_cfg, kwargs: Of mmseg's
             BaseDecodeHead, whose own threshold is 0.3 and dropout 0.1. Background and target share
-            one channel, a sigmoid, unless ``out_channels`` is 2.
+            one channel, a sigmoid, unless ``out_channels`` is 2. mmseg's DiceLoss takes the one
+            channel for the background; give it two, ``use_sigmoid=False`` and ``ignore_index=0``
+            (of classes: the background).
 
     Raises:
-        ValueError: Another ``upscale``, ``channels`` that it does not divide, a negative weight, or
-            as many ``in_index`` as ``in_channels`` are not given.
+        ValueError: Another ``upscale``, ``channels`` that it does not divide, a negative weight,
+            another number of ``in_index`` than of ``in_channels``, DiceLoss with one channel.
     """
 
     def __init__(
@@ -94,6 +95,14 @@ class SmallTargetHead(BaseDecodeHead):
             init_cfg=init_cfg,
             **kwargs,
         )
+        losses = (
+            self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
+        )
+        if out_channels == 1 and any(isinstance(loss, DiceLoss) for loss in losses):
+            raise ValueError(
+                "DiceLoss of mmseg takes a single channel for that of the background: give"
+                " out_channels=2 and DiceLoss(use_sigmoid=False, ignore_index=0), or SoftIoULoss"
+            )
         self.deep_supervision = deep_supervision
         layers = dict(norm_cfg=self.norm_cfg, act_cfg=self.act_cfg, conv_cfg=self.conv_cfg)
         self.laterals = nn.ModuleList(

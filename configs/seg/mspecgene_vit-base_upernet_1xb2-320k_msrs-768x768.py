@@ -1,0 +1,15 @@
+# The same on MSRS, which has no validation part: its test part is watched, and chooses nothing.
+_base_ = "./mspecgene_vit-base_upernet_1xb2-320k_semanticrt-768x768.py"
+
+# Frequently modified
+data_root = "data/MSRS"
+dataset = "mmspec.MSRSDataset"
+val_split = "test"
+num_classes = 9
+
+model = dict(
+    decode_head=dict(num_classes=num_classes), auxiliary_head=dict(num_classes=num_classes)
+)
+train_dataloader = dict(dataset=dict(type=dataset, data_root=data_root))
+val_dataloader = dict(dataset=dict(type=dataset, data_root=data_root, split=val_split))
+test_dataloader = dict(dataset=dict(type=dataset, data_root=data_root))

@@ -1,0 +1,187 @@
+"""Two-modality augmentation: jitter, dropped and misaligned images, synthetic pairs."""
+
+import numpy as np
+import pytest
+
+from mmspec.datasets import SyntheticInfrared
+from mmspec.datasets.repeatable import isolated_random
+from mmspec.datasets.transforms import (
+    DropModality,
+    InfraredPhotometric,
+    MisalignPair,
+    RGBTPhotometric,
+)
+
+PAIR = ("infrared", "infrared", "infrared", "red", "green", "blue")
+FOUR = ("infrared", "red", "green", "blue")
+
+
+def sample(channels=PAIR, seed: int = 0) -> dict:
+    rng = np.random.default_rng(seed)
+    img = rng.integers(30, 220, (12, 16, len(channels)), dtype=np.uint8)
+    thermal = [i for i, name in enumerate(channels) if name == "infrared"]
+    img[..., thermal] = img[..., thermal[:1]]
+    return dict(img=img, channels=channels, img_path="a.png")
+
+
+class Bluer:
+    """Adds 10 to the first channel, which is blue in mmcv's order."""
+
+    def __call__(self, results):
+        results["img"] = results["img"] + np.array([10, 0, 0], np.uint8)
+        return results
+
+
+class Darker:
+    def __call__(self, results):
+        assert results["img"].ndim == 2
+        results["img"] = results["img"] // 2
+        return results
+
+
+@pytest.mark.parametrize(
+    "channels", [PAIR, FOUR, PAIR[:3], PAIR[:1], ("blue", "green", "red"), PAIR[3:]]
+)
+def test_each_modality_gets_its_own_photometry(channels):
+    before = sample(channels)
+    after = RGBTPhotometric(thermal=Darker(), visible=Bluer())(before | dict(other=1))
+    assert after["other"] == 1 and after["channels"] == channels
+    for i, name in enumerate(channels):
+        old, new = before["img"][..., i], after["img"][..., i]
+        expected = {"infrared": old // 2, "blue": old + 10}.get(name, old)
+        np.testing.assert_array_equal(new, expected)
+
+
+def test_defaults_are_infrared_photometry_and_colour_jitter():
+    with isolated_random(3):
+        after = RGBTPhotometric()(sample())["img"]
+    with isolated_random(3):
+        gray = InfraredPhotometric()(dict(img=sample()["img"][..., 0].copy()))["img"]
+    before = sample()["img"]
+    assert after.dtype == np.uint8 and after.shape == before.shape
+    for i in range(3):
+        np.testing.assert_array_equal(after[..., i], gray)
+    assert not np.array_equal(after[..., 3:], before[..., 3:])
+    # Colours stay in their places: the reddest picture stays the reddest.
+    red = np.zeros((12, 16, 6), np.uint8)
+    red[..., 3] = 200
+    means = RGBTPhotometric()(dict(img=red, channels=PAIR))["img"].mean((0, 1))
+    assert means[3] > means[4:].max()
+
+
+@pytest.mark.parametrize(
+    "step", [RGBTPhotometric(), DropModality(0.5), MisalignPair(3)], ids=lambda s: type(s).__name__
+)
+def test_draws_repeat_with_a_seed_and_leave_the_input_alone(step):
+    before = sample()
+    kept = before["img"].copy()
+    outputs = []
+    for seed in (0, 0, 1, 2, 3):
+        with isolated_random(seed):
+            outputs.append(step(dict(before))["img"])
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert any(not np.array_equal(outputs[0], other) for other in outputs[2:])
+    np.testing.assert_array_equal(before["img"], kept)
+
+
+def test_a_black_modality_stays_black():
+    before = sample()
+    before["img"][..., 3:] = 0
+    for seed in range(8):
+        with isolated_random(seed):
+            assert not RGBTPhotometric()(dict(before))["img"][..., 3:].any()
+    before = sample()
+    before["img"][..., :3] = 0
+    for seed in range(8):
+        with isolated_random(seed):
+            assert not RGBTPhotometric()(dict(before))["img"][..., :3].any()
+
+
+@pytest.mark.parametrize("channels", [PAIR, FOUR])
+def test_one_modality_is_dropped_never_both(channels):
+    infrared = np.array([name == "infrared" for name in channels])
+    dropped = []
+    with isolated_random(0):
+        for _ in range(400):
+            before = sample(channels)["img"]
+            after = DropModality(prob=0.5)(sample(channels))["img"]
+            black = ~after.any((0, 1))
+            np.testing.assert_array_equal(after[..., ~black], before[..., ~black])
+            assert black.tolist() in (infrared.tolist(), (~infrared).tolist(), [False] * len(black))
+            dropped.append("neither" if not black.any() else ("ir" if black[0] else "vis"))
+    assert 170 < dropped.count("neither") < 230
+    assert min(dropped.count("ir"), dropped.count("vis")) > 70
+
+
+def test_probabilities_at_their_ends():
+    before = sample()["img"]
+    for _ in range(20):
+        np.testing.assert_array_equal(DropModality(prob=0)(sample())["img"], before)
+        assert not DropModality(prob=1)(sample())["img"].any((0, 1)).all()
+    np.testing.assert_array_equal(MisalignPair(max_shift=0)(sample())["img"], before)
+
+
+@pytest.mark.parametrize("modality", ["infrared", "visible"])
+@pytest.mark.parametrize("channels", [PAIR, FOUR])
+def test_one_image_is_shifted_by_whole_pixels(channels, modality):
+    moved = np.array([(name == "infrared") == (modality == "infrared") for name in channels])
+    before = sample(channels)["img"]
+    found = set()
+    with isolated_random(0):
+        for _ in range(120):
+            after = MisalignPair(max_shift=2, modality=modality)(sample(channels))["img"]
+            np.testing.assert_array_equal(after[..., ~moved], before[..., ~moved])
+            padded = np.pad(before[..., moved], ((2, 2), (2, 2), (0, 0)), mode="edge")
+            shifts = [
+                (down, right)
+                for down in range(-2, 3)
+                for right in range(-2, 3)
+                if np.array_equal(
+                    after[..., moved], padded[2 - down : 14 - down, 2 - right : 18 - right]
+                )
+            ]
+            assert len(shifts) == 1
+            found.add(shifts[0])
+    assert {down for down, _ in found} == {right for _, right in found} == {-2, -1, 0, 1, 2}
+
+
+@pytest.mark.parametrize("step", [DropModality(), MisalignPair()])
+@pytest.mark.parametrize("channels", [PAIR[:3], PAIR[3:]])
+def test_a_single_image_is_no_pair(step, channels):
+    with pytest.raises(ValueError, match=r"of a.png: no (infrared|visible) image"):
+        step(sample(channels))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: DropModality(1.5), "prob must be in"),
+        (lambda: MisalignPair(-1), "max_shift must be"),
+        (lambda: MisalignPair(1.5), "max_shift must be"),
+        (lambda: MisalignPair(1, "thermal"), "'infrared' or 'visible'"),
+    ],
+)
+def test_settings_that_make_no_sense(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_synthetic_pairs_show_the_scene_of_the_infrared_set():
+    plain = SyntheticInfrared(2, (48, 64), seed=5)
+    both = SyntheticInfrared(2, (48, 64), seed=5, modality="both")
+    visible = SyntheticInfrared(2, (48, 64), seed=5, modality="visible")
+    for i in range(2):
+        a, b, c = plain[i], both[i], visible[i]
+        assert (b["channels"], b["img"].shape) == (PAIR, (48, 64, 6))
+        assert c["channels"] == ("blue", "green", "red")
+        assert a["img_shape"] == b["img_shape"] == (48, 64)
+        for channel in range(3):
+            np.testing.assert_array_equal(b["img"][..., channel], a["img"])
+        np.testing.assert_array_equal(b["img"][..., 3:], c["img"][..., ::-1])
+        assert not np.array_equal(b["img"][..., 3], a["img"])
+        np.testing.assert_array_equal(b["gt_seg_map"], a["gt_seg_map"])
+    assert plain[0]["channels"] == ("infrared",)
+    jittered = RGBTPhotometric(thermal=Darker())(plain[0])["img"]
+    np.testing.assert_array_equal(jittered, plain[0]["img"] // 2)
+    with pytest.raises(ValueError, match="modality='thermal'"):
+        SyntheticInfrared(1, modality="thermal")
