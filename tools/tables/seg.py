@@ -54,18 +54,21 @@ def _paper() -> dict:
 
 
 def _small(data: str, metrics: dict, count: int, encoder: str, options: list[str]) -> dict:
+    no_decay = ["optim_wrapper.paramwise_cfg.layer_decay_rate=1.0"]
     rows = [
         dict(
             name=name,
             config=f"configs/seg/{kind}_convvit-tiny_upernet_1xb4-1k_{data}.py",
-            options=[*options, *iterations(count)],
+            options=[*options, *own, *iterations(count)],
             pretrain=start,
             checkpoint=f"iter_{count}.pth",
             paper={},
         )
-        for name, kind, start in (
-            ("from scratch", "scratch", None),
-            ("InfMAE on inf_mini", "infmae", encoder),
+        for name, kind, start, own in (
+            ("from scratch", "scratch", None, []),
+            # Random weights gain nothing from slow first layers.
+            ("from scratch, no layer decay", "scratch", None, no_decay),
+            ("InfMAE on inf_mini", "infmae", encoder, []),
         )
     ]
     title = f"{data}, {count} iterations of 4 images: IoU in percent"
