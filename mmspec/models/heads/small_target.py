@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.upsample import PixelShufflePack
+from mmengine.model import bias_init_with_prob
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import DiceLoss
@@ -17,8 +18,13 @@ from torch import Tensor, nn
 
 from mmspec.registry import MODELS
 
+#: Share of target pixels that an untrained head of one channel predicts.
+PRIOR = 0.01
 SMALL_LOGITS = dict(
-    type="Normal", std=0.01, override=[dict(name="conv_seg"), dict(name="deep_seg")]
+    type="Normal",
+    std=0.01,
+    bias=bias_init_with_prob(PRIOR),
+    override=[dict(name="conv_seg"), dict(name="deep_seg")],
 )
 
 

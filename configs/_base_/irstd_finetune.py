@@ -1,0 +1,51 @@
+# Fine-tuning for infrared small targets with mmseg: crops round targets, tests at native size, the
+# metric and the pictures of small targets. Schedule, log and layer decay are those of segmentation.
+_base_ = "./seg_finetune.py"
+
+crop_size = (512, 512)
+data_preprocessor = dict(
+    size=crop_size,
+    # Tests are at native size: padded for the network, and cut back before they are scored.
+    test_cfg=dict(size_divisor=32),
+)
+train_pipeline = [
+    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadSegmentationLabels"),
+    dict(type="mmspec.TargetCrop", crop_size=crop_size, prob=0.5),
+    dict(type="RandomFlip", prob=[0.25, 0.25], direction=["horizontal", "vertical"]),
+    # No noise: a dim target is one.
+    dict(type="mmspec.InfraredPhotometric", noise=(0, 0)),
+    dict(type="PackSegInputs"),
+]
+test_pipeline = [
+    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadSegmentationLabels"),
+    dict(type="PackSegInputs"),
+]
+train_dataloader = dict(
+    dataset=dict(
+        type="mmspec.IRSTD1kDataset",
+        data_root="data/IRSTD-1k",
+        split="trainval",
+        pipeline=train_pipeline,
+    )
+)
+val_dataloader = dict(
+    # Images differ in size: one at a time.
+    batch_size=1,
+    dataset=dict(
+        type="mmspec.IRSTD1kDataset",
+        data_root="data/IRSTD-1k",
+        split="test",
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type="mmspec.SmallTargetMetric")
+test_evaluator = val_evaluator
+
+# The learning rate that InfMAE's paper gives for small targets.
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+default_hooks = dict(
+    visualization=dict(_delete_=True, type="mmspec.SmallTargetPictureHook", num_images=8)
+)

@@ -1,0 +1,27 @@
+# A light U-Net decoder, to full resolution, on the maps of a base encoder at 1/4, 1/8 and 1/16.
+# SyncBN is BatchNorm in a single process, with or without a GPU.
+norm_cfg = dict(type="SyncBN", requires_grad=True)
+# SoftIoU alone can settle on no target at all where targets are of few pixels, or of one cell of a
+# coarse map: the one that it adds then outweighs them. Weighted cross-entropy leads out of there.
+losses = [
+    dict(type="mmspec.SoftIoULoss"),
+    dict(type="CrossEntropyLoss", use_sigmoid=True, class_weight=[10.0], avg_non_ignore=True),
+]
+model = dict(
+    type="EncoderDecoder",
+    backbone=dict(type="mmspec.ConvViT", arch="base", out_indices=(0, 1, 2), drop_path_rate=0.2),
+    decode_head=dict(
+        type="mmspec.SmallTargetHead",
+        in_channels=[256, 384, 768],
+        channels=64,
+        upscale=4,
+        deep_supervision=1.0,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=losses,
+    ),
+    train_cfg=dict(),
+    # Sliding, for images that do not fit into memory: dict(mode="slide", crop_size=(512, 512),
+    # stride=(384, 384)).
+    test_cfg=dict(mode="whole"),
+)

@@ -1,0 +1,16 @@
+# InfMAE encoder with a light U-Net decoder on NUDT-SIRST, 663 and 664 images.
+_base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
+
+# Frequently modified
+data_root = "data/NUDT-SIRST"
+dataset = "mmspec.NUDTSIRSTDataset"
+crop_size = (256, 256)
+
+model = dict(data_preprocessor=dict(size=crop_size))
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].update(crop_size=crop_size)
+train_dataloader = dict(
+    dataset=dict(type=dataset, data_root=data_root, split="train", pipeline=train_pipeline)
+)
+val_dataloader = dict(dataset=dict(type=dataset, data_root=data_root))
+test_dataloader = val_dataloader

@@ -1,0 +1,51 @@
+# A tiny InfMAE encoder with a light U-Net decoder on SIRST-v2, for one CPU.
+_base_ = ["../_base_/irstd_finetune.py", "../_base_/irstd_unet.py"]
+
+# Frequently modified
+data_root = "{{$MMSPEC_DATA:data}}/sirst_v2"
+checkpoint = "work_dirs/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
+crop_size = (128, 128)
+batch_size = 8
+num_workers = 1
+max_iters = 1000
+warmup_iters = 50
+val_interval = 250
+lr = 1e-3
+head_lr_factor = 5.0  # few iterations, and the decoder starts from scratch
+layer_decay = 1.0  # a network that starts from scratch needs the full rate in its first stages
+
+norm_cfg = dict(type="BN")
+model = dict(
+    data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
+    backbone=dict(
+        arch="tiny",
+        drop_path_rate=0.1,
+        init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
+    ),
+    decode_head=dict(in_channels=[48, 96, 224], norm_cfg=norm_cfg),
+)
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].update(crop_size=crop_size)
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    dataset=dict(type="mmspec.SIRSTv2Dataset", data_root=data_root, pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    num_workers=num_workers,
+    dataset=dict(type="mmspec.SIRSTv2Dataset", data_root=data_root),
+)
+test_dataloader = val_dataloader
+optim_wrapper = dict(
+    optimizer=dict(lr=lr),
+    paramwise_cfg=dict(
+        layer_decay_rate=layer_decay,
+        custom_keys=dict(decode_head=dict(lr_mult=head_lr_factor)),
+    ),
+)
+auto_scale_lr = dict(base_batch_size=batch_size)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=warmup_iters)
+param_scheduler[1].update(begin=warmup_iters, end=max_iters)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=val_interval))

@@ -1,0 +1,25 @@
+# Table 3 of the paper: plain ViT-B pre-trained by MAE.
+# Maps of blocks 4, 6, 8 and 12 at 1/16 are brought to 1/4 ... 1/32 by mmseg's Feature2Pyramid, as
+# for segmentation.
+_base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
+
+# The published facebookresearch/mae weights are read too.
+checkpoint = "work_dirs/mae_vit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type="mmspec.MaskedViT",
+        arch="base",
+        img_size=224,  # of the positions, interpolated to the image
+        out_indices=(3, 5, 7, 11),
+        final_norm=False,
+        drop_path_rate=_base_.drop_path_rate,
+        init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
+    ),
+    neck=dict(
+        type="Feature2Pyramid", embed_dim=768, rescales=[4, 2, 1, 0.5], norm_cfg=_base_.norm_cfg
+    ),
+    decode_head=dict(in_channels=[768, 768, 768, 768]),
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(cls_token=dict(decay_mult=0.0))))

@@ -1,0 +1,20 @@
+# Table 3 of the paper: a small pyramid transformer pre-trained by UM-MAE. Swin-T here, PVT-S there
+# (see the pre-training config).
+_base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
+
+checkpoint = "work_dirs/um-mae_swin-tiny-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type="mmspec.MaskedSwin",
+        arch="tiny",
+        out_indices=(0, 1, 2, 3),
+        drop_path_rate=_base_.drop_path_rate,
+        init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
+    ),
+    decode_head=dict(in_channels=[96, 192, 384, 768]),
+)
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys=dict(relative_position_bias_table=dict(decay_mult=0.0)))
+)
