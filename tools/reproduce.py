@@ -203,7 +203,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("task", choices=tasks())
     parser.add_argument("--budget", choices=["cpu", "gpu", "paper"], required=True)
     parser.add_argument("--out", type=Path, default=Path("work_dirs/reproduce"))
-    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument("--rows", default="", help="only those with this in 'TABLE, ROW'")
     parser.add_argument("--dry-run", action="store_true", help="say what is to do, run nothing")
     return parser.parse_args()
 
@@ -215,11 +215,16 @@ def main() -> None:
     out = args.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     cells = plan(args.task, table, args.budget, out / args.budget)
-    todo = [cell for cell in cells if args.rows in cell.row and cell.result() is None]
+    names = [f"{budget['tables'][cell.table]['name']}, {cell.row}" for cell in cells]
+    todo = [
+        (name, cell)
+        for name, cell in zip(names, cells)
+        if args.rows in name and cell.result() is None
+    ]
     report = out / f"{args.task}-{args.budget}"
     failures = []
-    for number, cell in enumerate(todo, 1):
-        name = f"{budget['tables'][cell.table]['name']}, {cell.row}, seed {cell.seed}"
+    for number, (name, cell) in enumerate(todo, 1):
+        name = f"{name}, seed {cell.seed}"
         print(f"[{number}/{len(todo)}] {name} ... ", end="", flush=True)
         if args.dry_run:
             print("python", *cell.training.command)
