@@ -51,6 +51,10 @@ def test_logits_are_upscale_times_as_fine_as_the_finest_map(upscale, size):
     head = head_of(upscale=upscale)
     assert head(maps_of()).shape == (2, 1, *size)
     assert head.conv_seg.in_channels == 16 // upscale
+    # Of one sign, the features would let the logits leave the bias to one side alone.
+    assert [layer.with_activation for layer in head.unfold[1::2]] == [[], [False], [True, False]][
+        upscale // 2
+    ]
 
 
 def test_any_number_of_maps_of_any_size_and_order_of_a_backbone():

@@ -24,7 +24,12 @@ def test_two_processes_train_and_agree(tiny_config, train, tmp_path):
         for name in ("two", "one")
     )
     for name, value in one.items():
-        assert torch.allclose(two[name], value, atol=2e-5), name
+        other = two[name]
+        if name.endswith("qkv.bias"):
+            # Softmax takes no notice of the keys' biases: their gradient is rounding, which Adam
+            # blows up.
+            value, other = (torch.cat([x.chunk(3)[0], x.chunk(3)[2]]) for x in (value, other))
+        assert torch.allclose(other, value, atol=2e-5), name
     entries = [
         json.loads(line)
         for path in (tmp_path / "two").glob("*/vis_data/scalars.json")
