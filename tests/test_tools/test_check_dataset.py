@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmspec.visualization.detection import TO_IGNORE
 from mmspec.visualization.segmentation import COLOURS
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/check_dataset.py"
