@@ -11,7 +11,6 @@ max_iters = 1000
 warmup_iters = 50
 val_interval = 250
 lr = 1e-3
-head_lr_factor = 5.0  # few iterations, and the decoder starts from scratch
 layer_decay = 1.0  # a network that starts from scratch needs the full rate in its first stages
 
 norm_cfg = dict(type="BN")
@@ -36,13 +35,7 @@ val_dataloader = dict(
     dataset=dict(type="mmspec.SIRSTv2Dataset", data_root=data_root),
 )
 test_dataloader = val_dataloader
-optim_wrapper = dict(
-    optimizer=dict(lr=lr),
-    paramwise_cfg=dict(
-        layer_decay_rate=layer_decay,
-        custom_keys=dict(decode_head=dict(lr_mult=head_lr_factor)),
-    ),
-)
+optim_wrapper = dict(optimizer=dict(lr=lr), paramwise_cfg=dict(layer_decay_rate=layer_decay))
 auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 param_scheduler = _base_.param_scheduler

@@ -119,11 +119,14 @@ class SmallTargetHead(BaseDecodeHead):
         )
         unfold, width = [], channels
         while channels // width < upscale:
-            unfold += [
-                PixelShufflePack(width, width // 2, scale_factor=2, upsample_kernel=1),
-                ConvModule(width // 2, width // 2, 3, padding=1, **layers),
-            ]
             width //= 2
+            # Not before the logits: the first steps push all of them down, by negative weights on
+            # each channel if none is ever negative, and then no target can exceed the bias.
+            act_cfg = self.act_cfg if channels // width < upscale else None
+            unfold += [
+                PixelShufflePack(2 * width, width, scale_factor=2, upsample_kernel=1),
+                ConvModule(width, width, 3, padding=1, **dict(layers, act_cfg=act_cfg)),
+            ]
         self.unfold = nn.Sequential(*unfold)
         self.conv_seg = nn.Conv2d(width, self.out_channels, 1)
         self.deep_seg = nn.ModuleList(
