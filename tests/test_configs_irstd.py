@@ -43,7 +43,7 @@ SMALL = {
         dict(arch=dict(embed_dims=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 3, 4])),
         {96: 12, 192: 24, 384: 48, 768: 96},
     ),
-    "UNet": (dict(base_channels=8), {64: 8}),
+    "UNet": (dict(base_channels=16), {64: 16, 16: 16}),
 }
 SMALL["MAEViT"] = SMALL["mmspec.MaskedViT"]
 

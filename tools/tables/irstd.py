@@ -78,9 +78,12 @@ def _sirst_v2(count: int, encoder: str, options: list[str]) -> dict:
 
 
 def _synthetic(count: int, options: list[str]) -> dict:
-    config = "scratch_convvit-tiny_unet_1xb16-1k_synthetic-64x64"
+    setting = "1xb16-1k_synthetic-64x64"
     title = f"rendered scenes, {count} iterations of 16 crops of 64x64: {_IN_PERCENT}"
-    rows = [_row("from scratch", config, count, None, options)]
+    rows = [
+        _row("U-Net", f"unet-s4_fcn_{setting}", count, None, []),
+        _row("from scratch", f"scratch_convvit-tiny_unet_{setting}", count, None, options),
+    ]
     return dict(name="synthetic", title=title, metrics=_COLUMNS, rows=rows)
 
 

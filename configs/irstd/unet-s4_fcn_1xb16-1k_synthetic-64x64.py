@@ -1,0 +1,38 @@
+# Baseline on rendered scenes: mmseg's plain U-Net, four stages of 16 to 128 channels, for one CPU.
+_base_ = "./scratch_convvit-tiny_unet_1xb16-1k_synthetic-64x64.py"
+
+norm_cfg = dict(type="BN")
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type="UNet",
+        in_channels=1,
+        base_channels=16,
+        num_stages=4,
+        strides=(1, 1, 1, 1),
+        enc_num_convs=(2, 2, 2, 2),
+        dec_num_convs=(2, 2, 2),
+        downsamples=(True, True, True),
+        enc_dilations=(1, 1, 1, 1),
+        dec_dilations=(1, 1, 1),
+        norm_cfg=norm_cfg,
+    ),
+    decode_head=dict(
+        _delete_=True,
+        type="FCNHead",
+        in_channels=16,
+        in_index=3,
+        channels=16,
+        num_convs=0,
+        concat_input=False,
+        dropout_ratio=0.0,
+        num_classes=2,
+        out_channels=1,
+        threshold=0.5,
+        align_corners=False,
+        loss_decode=_base_.losses,
+        # One pixel in a hundred is predicted target at the start, as by SmallTargetHead.
+        init_cfg=dict(type="Normal", std=0.01, bias=-4.6, override=dict(name="conv_seg")),
+    ),
+)
+optim_wrapper = dict(_delete_=True, type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))
