@@ -1,0 +1,50 @@
+"""``mim train``, whose start-up code is the framework's own and not ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+STEPS = ["train_cfg.max_iters=2", "train_dataloader.num_workers=0"]
+WITHOUT_TESTS = ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]
+
+
+@pytest.mark.parametrize(
+    ("framework", "config", "options"),
+    [
+        (
+            "mmdetection",
+            "det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py",
+            ["train_dataloader.persistent_workers=False"],
+        ),
+        (
+            "mmseg",
+            "irstd/scratch_convvit-tiny_unet_1xb16-1k_synthetic-64x64.py",
+            ["train_dataloader.persistent_workers=False"],
+        ),
+    ],
+)
+def test_mim_starts_the_frameworks_own_tool(framework, config, options, data_root, tmp_path):
+    pytest.importorskip("mim")
+    done = subprocess.run(
+        [
+            *[sys.executable, "-m", "mim", "train", framework, str(REPO / "configs" / config)],
+            *["--gpus", "0", "--work-dir", str(tmp_path)],
+            *["--cfg-options", *STEPS, *WITHOUT_TESTS, *options],
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(REPO),
+            "MMSPEC_DATA": str(data_root.resolve()),
+            "CUDA_VISIBLE_DEVICES": "-1",
+        },
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "iter_2.pth").is_file()
