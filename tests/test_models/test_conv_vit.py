@@ -259,3 +259,13 @@ def test_compiles_as_one_graph(masked):
     with torch.no_grad():
         for ours, plain in zip(compiled(image, *mask), encoder(image, *mask)):
             assert torch.allclose(ours, plain, atol=1e-5)
+
+
+def test_empty_images_have_moderate_gradients_from_random_weights():
+    """Zeros, as beside a padded image: a zero token would multiply by 1 / sqrt(eps) at each norm."""
+    torch.manual_seed(0)
+    encoder = small()
+    encoder.init_weights()
+    sum(f.square().mean() for f in encoder(torch.zeros(1, 3, 64, 64))).backward()
+    norms = torch.stack([p.grad.norm() for p in encoder.parameters() if p.grad is not None])
+    assert norms.max() < 100

@@ -187,20 +187,21 @@ class ConvViT(BaseModule):
     def init_weights(self) -> None:
         """Xavier-uniform maps (convolution embeddings as flattened linear ones), as in MAE.
 
-        Depth-wise convolutions start normal with std 0.02. A checkpoint named by ``init_cfg`` is
-        loaded afterwards; a second call changes nothing.
+        Depth-wise convolutions start normal with std 0.02. Biases of convolutions stay as PyTorch
+        draws them, as in MAE: an empty region, such as the zeros of a padded image, is a zero token
+        without them, and its layer norm a gradient of a million. A checkpoint named by ``init_cfg``
+        is loaded afterwards; a second call changes nothing.
         """
         if self.is_init:
             return
         for module in self.modules():
-            if isinstance(module, nn.Linear) or (
-                isinstance(module, nn.Conv2d) and module.groups == 1
-            ):
-                nn.init.xavier_uniform_(module.weight.flatten(1))
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Conv2d) and module.groups == 1:
+                nn.init.xavier_uniform_(module.weight.flatten(1))
             elif isinstance(module, nn.Conv2d):
                 nn.init.trunc_normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
         super().init_weights()
 
     def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
