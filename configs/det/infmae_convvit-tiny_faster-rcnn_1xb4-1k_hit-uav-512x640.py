@@ -16,7 +16,8 @@ num_workers = 1
 max_iters = 1000
 warmup_iters = 50
 val_interval = 250
-lr = 4e-4  # the 1e-4 of the large configs is for 260,000 iterations
+lr = 1e-3  # the 1e-4 of the large configs is for 260,000 iterations
+layer_decay = 1.0  # a network that starts from scratch needs the full rate in its first stages
 
 model = dict(
     backbone=dict(
@@ -43,7 +44,8 @@ model = dict(
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(with_mask=False)
 train_pipeline[2].update(scale=scale, ratio_range=(0.8, 1.25))
-train_pipeline[3].update(crop_size=crop_size)
+# Most crops of an image of small objects would be empty.
+train_pipeline[3].update(crop_size=crop_size, allow_negative_crop=False)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale=scale)
 train_dataloader = dict(
@@ -56,7 +58,7 @@ val_dataloader = dict(
     dataset=dict(type=dataset, data_root=data_root, split=test_split, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-optim_wrapper = dict(optimizer=dict(lr=lr))
+optim_wrapper = dict(optimizer=dict(lr=lr), paramwise_cfg=dict(layer_decay_rate=layer_decay))
 auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 param_scheduler = _base_.param_scheduler

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-# Half the images' size, for the time of a test; nothing is pre-trained, so no layer-wise decay.
+# Half the images' size, for the time of a test.
 CONFIG = """
 _base_ = "{repo}/configs/det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_msrs-480x640.py"
 scale = (320, 240)
@@ -25,7 +25,6 @@ model = dict(
     backbone=dict(drop_path_rate=0.0),
     rpn_head=dict(anchor_generator=dict(scales=[2], ratios=[1.0, 2.0])),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(layer_decay_rate=1.0))
 iterations = 300
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 param_scheduler = _base_.param_scheduler
