@@ -17,6 +17,8 @@ from mmengine.runner import Runner
 from PIL import Image
 from test_configs_rgbt import CROP, DIMS, SIZE, VIT, evaluate, step
 
+from mmspec.launch import merge_options
+
 pytest.importorskip("mmseg")
 pytest.importorskip("py_sod_metrics")
 
@@ -105,6 +107,18 @@ def test_a_model_of_pairs_tests_on_one_modality_alone(modality, data):
     batch = next(iter(Runner.build_dataloader(cfg.test_dataloader)))
     assert model.data_preprocessor(batch, False)["inputs"].shape[1] == 3
     assert len(evaluate(cfg, model)[1]) == 8
+
+
+def test_options_of_the_readme():
+    cfg = read(VT5000)
+    parts = ["train_dataloader.dataset", "val_dataloader.dataset"]
+    parts += [f"test_dataloader.dataset.datasets.{i}" for i in range(4)]
+    merge_options(cfg, [f"{part}.modality=infrared" for part in parts])
+    merge_options(cfg, ["test_dataloader.dataset.datasets.1.data_root=/disk/VT1000"])
+    tested = cfg.test_dataloader.dataset.datasets
+    used = [cfg.train_dataloader.dataset, cfg.val_dataloader.dataset, *tested]
+    assert {dataset.modality for dataset in used} == {"infrared"}
+    assert [dataset.data_root for dataset in tested[:2]] == ["data/VT5000", "/disk/VT1000"]
 
 
 def test_recipe_of_the_release():

@@ -66,7 +66,7 @@ def config(work_dir, channels, modality):
 )
 def test_numbers_pictures_and_curves_of_a_test(tmp_path, channels, modality, columns):
     metrics = Runner.from_cfg(config(tmp_path, channels, modality)).test()
-    assert list(metrics) == "S maxF meanF adpF maxE meanE adpE wF MAE".split()
+    assert list(metrics) == ["S", "maxF", "meanF", "adpF", "maxE", "meanE", "adpE", "wF", "MAE"]
     assert all(0 <= value <= 1.01 for value in metrics.values())
     folder = tmp_path / "saliency/test"
     written = sorted(path.name for path in folder.iterdir())
