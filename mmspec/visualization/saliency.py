@@ -57,7 +57,7 @@ def save_pr_curves(curves: Mapping[str, SaliencyCurves], path: str | Path) -> No
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
     for name, curve in curves.items():
-        label = f"{name} max F {curve.f_measure.max():.3f}".strip()
+        label = f"{name}{': ' if name else ''}max F {curve.f_measure.max():.3f}"
         left.plot(curve.recall, curve.precision, linewidth=1.5)
         right.plot(THRESHOLDS / 255, curve.f_measure, linewidth=1.5, label=label)
     left.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
