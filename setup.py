@@ -37,6 +37,7 @@ EXTRAS_REQUIRE = {
         "onedl-mmsegmentation>=1.4.2",
         "onedl-mim>=0.5.1",
         "faster-coco-eval",
+        "pysodmetrics>=1.6",
     ],
     # The last releases of OpenMMLab (2024). mmcv-lite is mmcv without compiled operators: who has
     # the compiled mmcv 2.1.0 installs mmspec without this extra.
@@ -48,6 +49,7 @@ EXTRAS_REQUIRE = {
         "mmsegmentation>=1.2.2",
         "openmim>=0.3.9",
         "faster-coco-eval",
+        "pysodmetrics>=1.6",
         "numpy<2",
         "opencv-python<4.12",
         # Imported by mmseg (ftfy, regex), mmengine and openmim (pkg_resources), required by none.

@@ -25,6 +25,14 @@ RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
     "sync_bn",
 }
 
+# Hooks of mmspec that draw tested images.
+PICTURE_HOOKS = (
+    "DetectionPictureHook",
+    "SaliencyPictureHook",
+    "SegmentationOverlayHook",
+    "SmallTargetPictureHook",
+)
+
 
 class LaunchError(ValueError):
     """A command line, config or machine that cannot work; the message names the way out."""
@@ -133,7 +141,7 @@ def draw_to(cfg: Config, folder: str) -> None:
     elif kind == "SegVisualizationHook":
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = folder
-    elif kind in ("SegmentationOverlayHook", "DetectionPictureHook", "SmallTargetPictureHook"):
+    elif kind in PICTURE_HOOKS:
         hook.update(num_images=None, out_dir=folder)
     else:
         raise LaunchError(

@@ -10,12 +10,17 @@ from mmspec.registry import DATASETS
 
 from .modality import MODALITIES
 from .repeatable import RepeatableSamplesMixin
-from .thermal_scene import CLASSES, PALETTE, ThermalScene, render_scene
+from .thermal_scene import CLASSES, PALETTE, THING_CLASSES, ThermalScene, render_scene
 from .transforms.rgbt import stack_channels
 
 # A set that fits is kept in the memory of each worker once rendered.
 KEPT_BYTES = 2**28
-POINT_METAINFO = dict(classes=("background", "target"), palette=((0, 0, 0), (255, 210, 0)))
+# Kinds of labels with classes of their own.
+MASK_CLASSES = {"points": ("background", "target"), "saliency": ("background", "salient")}
+MASK_PALETTE = ((0, 0, 0), (255, 210, 0))
+SALIENT_FAMILIES = ("street_day", "street_night", "closeup")
+LEAST_SALIENT = 0.01
+MOST_DRAWS = 32  # of which each would have to fail, one in four does
 BYTES_PER_PIXEL = 5  # image, labels and point mask of one byte, the raw frame of two
 
 
@@ -34,6 +39,11 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     classes background and target, and there are no boxes. All scenes are then of the family 'sky',
     with one to four targets of 1 to about 9 pixels each; of the mixture few scenes have any.
 
+    With ``labels="saliency"`` it is a set for salient object detection: ``gt_seg_map`` is 1 on all
+    things (the classes that get boxes), of the classes background and salient, and there are no
+    boxes. Scenes are streets by day, streets by night and close-ups in turn, each drawn anew until
+    things fill a hundredth of it: a published set has no image without a salient object.
+
     With ``modality="both"`` or ``"visible"`` the aligned visible image is rendered too, and ``img``
     with ``channels`` is as ``LoadRGBTImageFromFile`` gives it: (H, W, 6) or (H, W, 3). Labels and
     scenes stay the same.
@@ -42,7 +52,7 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         length: Number of scenes.
         size: (H, W) of a scene, each from 32 to 1024 pixels.
         seed: Of the data set; scene i depends on (seed, i) and on the kind of labels alone.
-        labels: What ``gt_seg_map`` holds: 'classes' or 'points'.
+        labels: What ``gt_seg_map`` holds: 'classes', 'points' or 'saliency'.
         modality: 'infrared', 'visible' or 'both'.
         metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
             ``mmengine.dataset.BaseDataset``.
@@ -72,12 +82,15 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     ) -> None:
         if length < 1 or seed < 0:
             raise ValueError(f"length={length}, seed={seed}: length starts at 1 and seed at 0")
-        if labels not in ("classes", "points"):
-            raise ValueError(f"labels={labels!r}: give 'classes' or 'points'")
+        if labels != "classes" and labels not in MASK_CLASSES:
+            known = ", ".join(map(repr, ("classes", *MASK_CLASSES)))
+            raise ValueError(f"labels={labels!r}: known: {known}")
         if modality not in MODALITIES:
             known = ", ".join(map(repr, MODALITIES))
             raise ValueError(f"modality={modality!r}: known: {known}")
-        own = POINT_METAINFO if labels == "points" else self.METAINFO
+        own = self.METAINFO
+        if labels in MASK_CLASSES:
+            own = dict(classes=MASK_CLASSES[labels], palette=MASK_PALETTE)
         if "classes" in (metainfo or {}) and tuple(metainfo["classes"]) != own["classes"]:
             raise ValueError(
                 "metainfo: scenes are labelled with SyntheticInfrared's own classes, a subset or "
@@ -115,6 +128,8 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         info |= dict(img_shape=scene.image.shape, ori_shape=scene.image.shape)
         if self.labels == "points":
             return info | dict(gt_seg_map=scene.point_mask.copy(), seg_fields=["gt_seg_map"])
+        if self.labels == "saliency":
+            return info | dict(gt_seg_map=_things(scene), seg_fields=["gt_seg_map"])
         return info | dict(
             gt_seg_map=scene.labels.copy(),
             seg_fields=["gt_seg_map", "point_mask"],
@@ -126,12 +141,22 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     def _scene(self, index: int) -> ThermalScene:
         if index in self._kept:
             return self._kept[index]
-        mixed = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)
-        family = "sky" if self.labels == "points" else None
         visible = self.modality != "infrared"
-        scene = render_scene(int(mixed[0]), self.size, visible, family)
+        family = "sky" if self.labels == "points" else None
+        if self.labels == "saliency":
+            family = SALIENT_FAMILIES[index % len(SALIENT_FAMILIES)]
+        seeds = np.random.SeedSequence((self.seed, index)).generate_state(MOST_DRAWS, np.uint64)
+        for seed in seeds:
+            scene = render_scene(int(seed), self.size, visible, family)
+            if self.labels != "saliency" or _things(scene).mean() >= LEAST_SALIENT:
+                break
         # Small sets are rendered once: later epochs need no more time than reading files.
         per_pixel = BYTES_PER_PIXEL + (3 if visible else 0)
         if self.length * self.size[0] * self.size[1] * per_pixel <= KEPT_BYTES:
             self._kept[index] = scene
         return scene
+
+
+def _things(scene: ThermalScene) -> np.ndarray:
+    """(H, W) uint8, 1 on what has a box in other data sets."""
+    return (scene.labels < len(THING_CLASSES)).astype(np.uint8)

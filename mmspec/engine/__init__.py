@@ -6,6 +6,7 @@ from .detection import DetectionPictureHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
 from .repeatable import RepeatableEpochsHook
+from .saliency import SaliencyPictureHook
 from .segmentation import SegmentationOverlayHook
 from .small_target import SmallTargetPictureHook
 from .visualization import ReconstructionVisualizationHook
@@ -18,6 +19,7 @@ __all__ = [
     "ProgressBarHook",
     "ReconstructionVisualizationHook",
     "RepeatableEpochsHook",
+    "SaliencyPictureHook",
     "SegmentationOverlayHook",
     "SmallTargetPictureHook",
     "StopOnInvalidLossHook",

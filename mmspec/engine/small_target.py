@@ -10,7 +10,8 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmspec.evaluation.small_target import SmallTargetMetric, target_probability
+from mmspec.evaluation.foreground import foreground_probability
+from mmspec.evaluation.small_target import SmallTargetMetric
 from mmspec.registry import HOOKS
 from mmspec.visualization.roc import save_roc_curve
 from mmspec.visualization.small_target import small_target_picture
@@ -46,6 +47,6 @@ class SmallTargetPictureHook(PictureHook):
                 save_roc_curve(metric.roc, folder / "roc.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        probability = target_probability(sample.seg_logits.data, sample.img_path)
+        probability = foreground_probability(sample.seg_logits.data, sample.img_path)
         truth = sample.gt_sem_seg.data[0].cpu().numpy()
         return small_target_picture(loaded_image(image, truth.shape), truth, probability)

@@ -4,6 +4,7 @@ from .detection import DetectionMetric
 from .matching import MatchingMetric
 from .miss_rate import MissRateMetric
 from .reconstruction import ReconstructionMetric
+from .saliency import SaliencyMetric
 from .segmentation import SegmentationMetric
 from .small_target import SmallTargetMetric
 
@@ -12,6 +13,7 @@ __all__ = [
     "MatchingMetric",
     "MissRateMetric",
     "ReconstructionMetric",
+    "SaliencyMetric",
     "SegmentationMetric",
     "SmallTargetMetric",
 ]

@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from torch import Tensor
 
 from mmspec.registry import METRICS
 
+from .foreground import check_mask, foreground_probability
 from .roc import BINS, RocCurve, roc_curve, score_histogram
 from .target_matching import find_components, match_targets
 
 #: A pixel is predicted as target above this probability.
 THRESHOLD = 0.5
 IGNORED = 255
+MEANINGS = {0: "background", 1: "target", IGNORED: "to ignore"}
 
 
 @METRICS.register_module()
@@ -73,9 +73,9 @@ class SmallTargetMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             name = sample["img_path"]
-            probability = target_probability(sample["seg_logits"]["data"], name)
+            probability = foreground_probability(sample["seg_logits"]["data"], name)
             truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
-            _check_labels(truth, probability.shape, name)
+            check_mask(truth, probability.shape, name, MEANINGS)
             counted = truth != IGNORED
             self.results.append(
                 (
@@ -111,54 +111,6 @@ class SmallTargetMetric(BaseMetric):
                 logger="current",
             )
         return metrics
-
-
-def target_probability(seg_logits: Tensor, name: str) -> np.ndarray:
-    """Probability of a target at each pixel, from mmseg's ``seg_logits`` of a sample.
-
-    Args:
-        seg_logits: (1, H, W) probabilities or (2, H, W) logits, any float type and device.
-        name: what errors call the image.
-
-    Returns:
-        (H, W) float64.
-
-    Raises:
-        ValueError: NaN or infinite values, another number of channels, or one channel that is not
-            within 0 and 1.
-    """
-    scores = seg_logits.detach().cpu().double()
-    if invalid := int((~scores.isfinite()).sum()):
-        raise ValueError(
-            f"{name}: {invalid:,} of {scores.numel():,} scores are NaN or infinite; the model has"
-            " diverged or overflowed in half precision"
-        )
-    if len(scores) == 2:
-        return torch.sigmoid(scores[1] - scores[0]).numpy()
-    if len(scores) != 1:
-        raise ValueError(
-            f"{name}: {len(scores)} channels of scores; small targets have one (sigmoid) or two"
-            " (background and target)"
-        )
-    if scores.numel() and not 0 <= scores.min() <= scores.max() <= 1:
-        raise ValueError(
-            f"{name}: one channel of scores from {scores.min():.3g} to {scores.max():.3g}, not"
-            " probabilities; mmseg applies the sigmoid before a metric sees them"
-        )
-    return scores[0].numpy()
-
-
-def _check_labels(truth: np.ndarray, shape: tuple[int, int], name: str) -> None:
-    if truth.shape != shape:
-        raise ValueError(
-            f"{name}: its label is {truth.shape[1]} x {truth.shape[0]} pixels, its scores"
-            f" {shape[1]} x {shape[0]}; in the test pipeline load the label after any resize"
-        )
-    if wrong := set(np.unique(truth).tolist()) - {0, 1, IGNORED}:
-        raise ValueError(
-            f"{name}: its label holds {', '.join(map(str, sorted(wrong)))}; small targets have 0"
-            f" background, 1 target and {IGNORED} to ignore"
-        )
 
 
 def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from .matching import match_picture
 from .miss_rate import save_miss_rate_curves
 from .reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 from .roc import save_roc_curve
+from .saliency import saliency_picture, save_pr_curves
 from .segmentation import segmentation_picture
 from .small_target import small_target_picture
 
@@ -26,9 +27,11 @@ __all__ = [
     "match_picture",
     "pair_reconstruction_sheet",
     "reconstruction_sheet",
+    "saliency_picture",
     "save_loss_curve",
     "save_miss_rate_curves",
     "save_mixture_history",
+    "save_pr_curves",
     "save_roc_curve",
     "segmentation_picture",
     "small_target_picture",

@@ -275,7 +275,7 @@ def test_synthetic_targets_go_through_mmseg_steps():
 
 
 def test_synthetic_labels_that_do_not_exist():
-    with pytest.raises(ValueError, match="labels='boxes': give 'classes' or 'points'"):
+    with pytest.raises(ValueError, match="labels='boxes': known: 'classes', 'points', 'saliency'"):
         SyntheticInfrared(length=1, labels="boxes")
     with pytest.raises(ValueError, match="would not change the labels"):
         SyntheticInfrared(length=1, labels="points", metainfo=dict(classes=("target",)))

@@ -21,9 +21,14 @@ __all__ = [
     "PST900Dataset",
     "SIRSTDataset",
     "SIRSTv2Dataset",
+    "SaliencyDataset",
     "SemanticRTDataset",
     "SmallTargetDataset",
     "UdderDataset",
+    "VIRGBT1500Dataset",
+    "VT821Dataset",
+    "VT1000Dataset",
+    "VT5000Dataset",
 ]
 
 try:
@@ -40,6 +45,13 @@ else:
         MVSEGDataset,
         PST900Dataset,
         SemanticRTDataset,
+    )
+    from .saliency import (
+        SaliencyDataset,
+        VIRGBT1500Dataset,
+        VT821Dataset,
+        VT1000Dataset,
+        VT5000Dataset,
     )
     from .small_target import (
         IRSTD1kDataset,

@@ -1,19 +1,17 @@
 """Data sets of infrared small targets: a mask of some pixels, on few or none of the images."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from mmspec.datasets.transforms.labels import LabelCodes, MaskLevels
 from mmspec.registry import DATASETS
 
-from .base import InfraredSegDataset
+from .masks import MaskDataset
 from .pairing import Fault
 
 MASK_SUFFIX = "_pixels0"
 
 
 @DATASETS.register_module()
-class SmallTargetDataset(InfraredSegDataset):
+class SmallTargetDataset(MaskDataset):
     """Infrared images with a mask of their small targets; the base of those with a name.
 
     ::
@@ -45,16 +43,6 @@ class SmallTargetDataset(InfraredSegDataset):
             else:
                 masks[image] = path
         return masks, clashes
-
-    def _codes(self, label_values: Mapping[int, int] | None) -> LabelCodes:
-        if self.label_map is not None:
-            raise ValueError(
-                f"{type(self).__name__}: classes {self.metainfo['classes']}; background and target"
-                " belong together, in this order"
-            )
-        if label_values is not None:
-            return super()._codes(label_values)
-        return MaskLevels(tuple(self.metainfo["classes"]), self.ignore_index)
 
 
 @DATASETS.register_module()

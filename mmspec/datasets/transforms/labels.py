@@ -41,6 +41,9 @@ class LabelCodes:
         ignore_index: 255, as everywhere in mmseg.
     """
 
+    #: Whether a JPEG may hold them.
+    jpeg = False
+
     def __init__(
         self, classes: tuple[str, ...], codes: Mapping[int, int], ignore_index: int = 255
     ) -> None:
@@ -109,12 +112,17 @@ class MaskLevels(LabelCodes):
     Args:
         classes: Names of background and target.
         ignore_index: 255, as everywhere in mmseg; no level of a mask means it.
+        jpeg: Take masks in JPEG files too. What their compression changes lies far from half of the
+            range, but for edges, which it moves by less than a pixel.
     """
 
     THRESHOLD = 128
 
-    def __init__(self, classes: tuple[str, str], ignore_index: int = 255) -> None:
+    def __init__(
+        self, classes: tuple[str, str], ignore_index: int = 255, jpeg: bool = False
+    ) -> None:
         super().__init__(classes, {0: 0, 1: 1, 255: 1}, ignore_index)
+        self.jpeg = jpeg
 
     def decode(self, values: np.ndarray, name: str) -> np.ndarray:
         """Class indices, (H, W) uint8, of gray levels (H, W) of an integer type.
@@ -141,7 +149,7 @@ class MaskLevels(LabelCodes):
         )
 
 
-def read_label_values(data: bytes, name: str) -> np.ndarray:
+def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
     """Pixel values of a label image as the file holds them.
 
     8- and 16-bit gray is read as it is; of a palette image the indices are the values, its colours
@@ -151,6 +159,7 @@ def read_label_values(data: bytes, name: str) -> np.ndarray:
     Args:
         data: The file's bytes.
         name: What errors call the file.
+        jpeg: Take JPEG all the same.
 
     Returns:
         (H, W) uint8, uint16 or int32.
@@ -168,7 +177,7 @@ def read_label_values(data: bytes, name: str) -> np.ndarray:
         raise _label_error(
             name, f"cannot be read as an image ({error or type(error).__name__})"
         ) from None
-    if kind == "JPEG":
+    if kind == "JPEG" and not jpeg:
         raise _label_error(name, "a JPEG label: its compression changes class numbers; use PNG")
     if mode == "RGB" and not _deep(data) and (values == values[..., :1]).all():
         values = values[..., 0]
@@ -226,7 +235,7 @@ class LoadSegmentationLabels(BaseTransform):
             data = bytes(fileio.get(name, backend_args=self.backend_args))
         except OSError as error:
             raise _label_error(name, f"cannot be opened ({error})") from None
-        values = read_label_values(data, name)
+        values = read_label_values(data, name, results["label_codes"].jpeg)
         shape = results.get("ori_shape", values.shape)[:2]
         if tuple(shape) != values.shape:
             raise _label_error(

@@ -1,0 +1,28 @@
+"""What data sets have in common whose labels are masks: background and one kind of thing."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from mmspec.datasets.transforms.labels import LabelCodes, MaskLevels
+
+from .base import InfraredSegDataset
+
+
+class MaskDataset(InfraredSegDataset):
+    """Images with a mask in gray, whatever its levels: see :class:`MaskLevels`.
+
+    ``label_values`` says otherwise; the two classes belong together.
+    """
+
+    #: Whether an archive holds masks in JPEG files.
+    JPEG_MASKS: ClassVar[bool] = False
+
+    def _codes(self, label_values: Mapping[int, int] | None) -> LabelCodes:
+        if self.label_map is not None:
+            raise ValueError(
+                f"{type(self).__name__}: classes {self.metainfo['classes']};"
+                f" {' and '.join(self.METAINFO['classes'])} belong together, in this order"
+            )
+        if label_values is not None:
+            return super()._codes(label_values)
+        return MaskLevels(tuple(self.metainfo["classes"]), self.ignore_index, self.JPEG_MASKS)

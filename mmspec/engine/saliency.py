@@ -1,0 +1,76 @@
+"""Pictures of tested images and the precision-recall curves of salient object detection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from mmengine.fileio import dump
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmspec.evaluation.foreground import foreground_probability
+from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
+from mmspec.registry import HOOKS
+from mmspec.visualization.saliency import saliency_picture, save_pr_curves
+
+from .pictures import PictureHook, loaded_image
+
+COLOURS = ("red", "green", "blue")
+
+
+@HOOKS.register_module()
+class SaliencyPictureHook(PictureHook):
+    """Writes visible and infrared image, truth and probability, and the curves of a test.
+
+    They go to ``WORK_DIR/saliency``; of a test there are also ``pr_curve.png`` and
+    ``pr_curve.json``: the thresholds, strictest first, and for each data set precision, recall,
+    F and E at them, if a ``SaliencyMetric`` ran.
+    """
+
+    folder = "saliency"
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        folder = Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
+        for metric in runner.test_evaluator.metrics:
+            if isinstance(metric, SaliencyMetric) and metric.curves:
+                folder.mkdir(parents=True, exist_ok=True)
+                save_pr_curves(metric.curves, folder / "pr_curve.png")
+                numbers = {
+                    name or "all": {key: values.tolist() for key, values in asdict(curve).items()}
+                    for name, curve in metric.curves.items()
+                }
+                numbers["thresholds"] = (THRESHOLDS / 255).tolist()
+                dump(numbers, folder / "pr_curve.json")
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        truth = sample.gt_sem_seg.data[0].cpu().numpy()
+        visible, infrared = modalities(image, sample.channels, truth.shape)
+        score = foreground_probability(sample.seg_logits.data, sample.img_path)
+        return saliency_picture(visible, infrared, truth, score)
+
+
+def modalities(
+    image: Tensor, channels: Sequence[str], size: tuple[int, int]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The visible and the infrared image of a pipeline's result, at a size (H, W).
+
+    Args:
+        image: (C, H', W') uint8.
+        channels: what each of the C is.
+
+    Returns:
+        (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
+    """
+    visible = infrared = None
+    if set(COLOURS) <= set(channels):
+        # From red, green, blue to the order in which it is handed over.
+        visible = loaded_image(image[[channels.index(c) for c in COLOURS[::-1]]], size)
+        if visible.ndim == 2:
+            visible = np.repeat(visible[..., None], 3, axis=2)
+    if "infrared" in channels:
+        infrared = loaded_image(image[[channels.index("infrared")]], size)
+    return visible, infrared
