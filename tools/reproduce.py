@@ -148,7 +148,8 @@ def plan(task: str, table: dict, budget: str, out: Path) -> list[Cell]:
                         # Shared by all tasks.
                         starts[start] = Training(**table["PRETRAIN"][start], folder=out / start)
                     start = starts[start]
-                    options.append(f"model.backbone.init_cfg.checkpoint={start.weights}")
+                    encoder = row.get("encoder", "model.backbone")
+                    options.append(f"{encoder}.init_cfg.checkpoint={start.weights}")
                 folder = out / task / _file_name(f"{part['name']} {row['name']}") / f"seed{seed}"
                 training = Training(row["config"], options, row["checkpoint"], folder)
                 cells.append(Cell(number, row["name"], seed, start, training))

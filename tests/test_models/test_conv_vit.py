@@ -262,7 +262,7 @@ def test_compiles_as_one_graph(masked):
 
 
 def test_empty_images_have_moderate_gradients_from_random_weights():
-    """Zeros, as beside a padded image: a zero token would multiply by 1 / sqrt(eps) at each norm."""
+    """Zeros, as beside a padded image: each norm of a zero token multiplies by 1 / sqrt(eps)."""
     torch.manual_seed(0)
     encoder = small()
     encoder.init_weights()

@@ -33,6 +33,7 @@ _INF30 = "-base-p16_4xb64-amp-coslr-400e_inf30"
 PRETRAIN = {
     "infmae-tiny": pretraining(_TINY, 20),
     "mae-tiny": pretraining(_TINY_MAE, 20),
+    "mspecgene-tiny": pretraining("mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene", 40),
     # On a GPU: larger networks, ten times as long, on the same images.
     "infmae-small": pretraining(
         _TINY,
