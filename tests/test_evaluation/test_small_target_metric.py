@@ -217,6 +217,31 @@ def test_labels_and_channels_that_are_refused():
         evaluate(three)
 
 
+def test_same_as_an_independent_implementation():
+    """Numbers of pyirstdmetrics 1.0.1 (MIT), which asks for numpy < 2, on the same two images."""
+    truths = [
+        mask((10, 10, 3, 4), (30, 40, 2, 2), (50, 20, 5, 1)),
+        mask((20, 20, 4, 4), (40, 50, 1, 1)),
+    ]
+    # A hit a pixel off, a miss, a hit of twice the size, a false alarm of the area of the miss; two
+    # parts of one target, of which one hits, a hit at 2.9 pixels, a false alarm of its area.
+    predictions = [
+        mask((10, 11, 3, 4), (31, 45, 2, 2), (49, 20, 5, 2), (5, 55, 2, 2)),
+        mask((19, 20, 3, 4), (23, 20, 2, 4), (42, 51, 2, 2), (60, 3, 2, 2)),
+    ]
+    found = evaluate(*(sample(t, p * 0.8 + 0.1) for t, p in zip(truths, predictions)))
+    del found["AUC"]  # not among theirs
+    assert found == pytest.approx(
+        {
+            "IoU": 35.2112676056338,
+            "nIoU": 35.28708133971292,
+            "F1": 52.083333333333336,
+            "Pd": 80,
+            "Fa": 2441.40625,
+        }
+    )
+
+
 # ---- a slow, obvious reference -------------------------------------------------------------------
 
 
