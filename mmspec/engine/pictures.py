@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.dist import master_only
+from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
@@ -34,7 +34,7 @@ class PictureHook(Hook):
     def __init__(self, num_images: int | None = 8, out_dir: str | None = None) -> None:
         self.num_images = num_images
         self.out_dir = out_dir
-        self.written = 0
+        self.seen = 0
 
     @abstractmethod
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
@@ -47,10 +47,10 @@ class PictureHook(Hook):
         """
 
     def before_val_epoch(self, runner: Runner) -> None:
-        self.written = 0
+        self.seen = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
-        self.written = 0
+        self.seen = 0
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence
@@ -64,16 +64,19 @@ class PictureHook(Hook):
         folder = Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
         self._write(folder, data_batch["inputs"], outputs, runner.test_dataloader.dataset)
 
-    @master_only
     def _write(self, folder: Path, inputs: Sequence[Tensor], outputs: Sequence, dataset) -> None:
+        rank, processes = get_dist_info()
         for image, sample in zip(inputs, outputs):
-            if self.num_images is not None and self.written >= self.num_images:
+            # The sampler deals the images out in turn; the first ones again fill the last round.
+            number = processes * self.seen + rank
+            self.seen += 1
+            wanted = len(dataset) if self.num_images is None else self.num_images
+            if number >= min(wanted, len(dataset)):
                 return
             picture = self.picture(image, sample, dataset.metainfo["classes"])
             folder.mkdir(parents=True, exist_ok=True)
-            name = f"{self.written:04d}_{Path(sample.img_path).stem}.png"
+            name = f"{number:04d}_{Path(sample.img_path).stem}.png"
             Image.fromarray(picture).save(folder / name)
-            self.written += 1
 
 
 def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The hook that writes predicted and true boxes."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,10 +29,17 @@ def sample(truth: bool) -> BaseDataElement:
     return result
 
 
+class Images:
+    metainfo: ClassVar = dict(classes=CLASSES)
+
+    def __len__(self) -> int:
+        return 3
+
+
 def test_one_picture_an_image(tmp_path):
     hook = DetectionPictureHook(num_images=2)
-    classes = SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=CLASSES)))
-    runner = SimpleNamespace(work_dir=str(tmp_path), test_dataloader=classes)
+    images = SimpleNamespace(dataset=Images())
+    runner = SimpleNamespace(work_dir=str(tmp_path), test_dataloader=images)
     hook.before_test_epoch(runner)
     inputs = [torch.zeros(3, 30, 40, dtype=torch.uint8)] * 3
     hook.after_test_iter(

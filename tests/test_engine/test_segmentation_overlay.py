@@ -1,6 +1,7 @@
 """The hook that writes predictions over the input."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -8,10 +9,21 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmspec.engine import SegmentationOverlayHook
+from mmspec.engine import SegmentationOverlayHook, pictures
 from mmspec.engine.pictures import loaded_image
 
-DATASET = SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=("background", "car"))))
+
+class Images:
+    metainfo: ClassVar = dict(classes=("background", "car"))
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+
+DATASET = SimpleNamespace(dataset=Images(12))
 
 
 def batch(names: list[str]) -> tuple[dict, list[SegDataSample]]:
@@ -46,6 +58,23 @@ def test_all_images_into_another_folder(tmp_path):
     hook.after_test_iter(runner, 0, *batch([str(i) for i in range(12)]))
     assert len(list((tmp_path / "shown").iterdir())) == 12
     assert not (tmp_path / "overlays").exists()
+
+
+def test_processes_draw_their_own_images_and_none_twice(tmp_path, monkeypatch):
+    # Of five images; the third of the second process is the first one again.
+    for rank, names in enumerate((["a", "c", "e"], ["b", "d", "a"])):
+        monkeypatch.setattr(pictures, "get_dist_info", lambda rank=rank: (rank, 2))
+        for folder, count in (("all", None), ("three", 3)):
+            hook = SegmentationOverlayHook(num_images=count, out_dir=str(tmp_path / folder))
+            runner = SimpleNamespace(
+                work_dir=str(tmp_path), test_dataloader=SimpleNamespace(dataset=Images(5))
+            )
+            hook.before_test_epoch(runner)
+            for i, name in enumerate(names):
+                hook.after_test_iter(runner, i, *batch([name]))
+    expected = ["0000_a.png", "0001_b.png", "0002_c.png", "0003_d.png", "0004_e.png"]
+    assert sorted(p.name for p in (tmp_path / "all").iterdir()) == expected
+    assert sorted(p.name for p in (tmp_path / "three").iterdir()) == expected[:3]
 
 
 def test_every_validation_has_its_folder(tmp_path):
