@@ -191,9 +191,11 @@ def _cell_text(values: list[float], paper: float | None) -> str:
     """Mean and standard deviation over seeds, and the paper's number in brackets."""
     text = "-"
     if values:
-        text = f"{statistics.mean(values):.2f}"
+        # An area under a curve, from 0 to 1, needs the digits of a percentage.
+        digits = 2 if max(map(abs, values)) > 1 else 4
+        text = f"{statistics.mean(values):.{digits}f}"
         if len(values) > 1:
-            text += f" ± {statistics.stdev(values):.2f}"
+            text += f" ± {statistics.stdev(values):.{digits}f}"
     return text if paper is None else f"{text} ({paper})"
 
 

@@ -140,6 +140,12 @@ def test_an_interrupted_test_is_not_trained_again(reproduce):
     assert [c[0] for c in reproduce("--rows", "scratch")] == ["tools/test.py"]
 
 
+def test_an_area_under_a_curve_keeps_its_digits():
+    text = TOOL["_cell_text"]
+    assert text([0.9866, 0.9912], 0.912) == "0.9889 ± 0.0033 (0.912)"
+    assert text([0.5, 61.36], None) == "30.93 ± 43.03"
+
+
 def test_the_end_of_the_log_is_shown(tmp_path):
     command = [sys.executable, "-c", "raise SystemExit('the dog ate it')"]
     with pytest.raises(TOOL["Failed"], match=r"(?s)exit status 1.*log.txt.*the dog ate it"):
