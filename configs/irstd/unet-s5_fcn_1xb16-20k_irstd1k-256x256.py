@@ -1,7 +1,8 @@
 # Baseline: mmseg's plain U-Net from scratch, in the recipe that BasicIRSTD trains its networks by:
 # Adam 5e-4, a tenth of it after half and three quarters of 400 epochs (20,000 iterations of 16
-# images), 256 crops with half of them round a target, SoftIoU. No published number is for this
-# network and recipe.
+# images), 256 crops with half of them round a target, SoftIoU. Not theirs: InfraredPhotometric and
+# the normalization of our pre-training; they transpose, and take the mean and std of the data set.
+# No published number is for this network and recipe.
 _base_ = "../_base_/irstd_finetune.py"
 
 # Frequently modified
