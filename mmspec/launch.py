@@ -133,7 +133,12 @@ def draw_to(cfg: Config, folder: str) -> None:
     elif kind == "SegVisualizationHook":
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = folder
-    elif kind in ("SegmentationOverlayHook", "DetectionPictureHook", "SmallTargetPictureHook"):
+    elif kind in (
+        "DetectionPictureHook",
+        "MatchingPictureHook",
+        "SegmentationOverlayHook",
+        "SmallTargetPictureHook",
+    ):
         hook.update(num_images=None, out_dir=folder)
     else:
         raise LaunchError(

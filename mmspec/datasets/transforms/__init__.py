@@ -9,6 +9,7 @@ from .photometric import InfraredPhotometric
 from .rgbt import LoadRGBTImageFromFile
 from .rgbt_photometric import RGBTPhotometric
 from .target_crop import TargetCrop
+from .views import ScaleToWidth, ViewThermal
 
 __all__ = [
     "DropModality",
@@ -21,6 +22,8 @@ __all__ = [
     "MisalignPair",
     "RGBTPhotometric",
     "RandomPatchMask",
+    "ScaleToWidth",
     "TargetCrop",
     "TransformPair",
+    "ViewThermal",
 ]
