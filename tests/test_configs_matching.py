@@ -46,7 +46,8 @@ def load(name: str, data: Path, work_dir: Path) -> Config:
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.data_root = str(data)
     cfg.train_dataloader.batch_size = 2
-    cfg.train_dataloader.dataset.pipeline[1].both[0].scale = (48, 64)
+    cfg.train_dataloader.dataset.pipeline[1].both[0].scale = (64, 96)
+    cfg.train_dataloader.dataset.pipeline[3].size = (48, 64)
     cfg.test_dataloader.dataset.pipeline[1].both[0].width = 64
     cfg.train_cfg.max_iters = 2
     cfg.default_hooks.checkpoint.interval = 2

@@ -29,9 +29,10 @@ model = dict(
 )
 
 width = 256  # of tested images; metrics are in pixels of this size
-# Height, width, and share of the image: at the scale of tested images, 1.3 times either way.
-crop_size = (128, 176)
-crop_ratio = (0.3, 0.9)
+# Height and width: of a part of the image, at about the scale of tested images, and of the two
+# views in it, each at a place of its own.
+part_size = (192, 256)
+view_size = (128, 176)
 load = dict(type="mmspec.LoadRGBTImageFromFile")
 pack = dict(
     type="PackInputs",
@@ -45,9 +46,9 @@ train_pipeline = [
         both=[
             dict(
                 type="RandomResizedCrop",
-                scale=crop_size,
-                crop_ratio_range=crop_ratio,
-                aspect_ratio_range=(1.1, 1.7),
+                scale=part_size,
+                crop_ratio_range=(0.5, 1.0),
+                aspect_ratio_range=(1.2, 2.0),
                 interpolation="area",
             ),
             dict(type="RandomFlip", prob=0.5),
@@ -55,7 +56,7 @@ train_pipeline = [
     ),
     # Each modality in its own way: a head would otherwise learn its few pairs by heart.
     dict(type="mmspec.RGBTPhotometric"),
-    dict(type="mmspec.ViewThermal"),
+    dict(type="mmspec.CropViews", size=view_size),
     pack,
 ]
 test_pipeline = [

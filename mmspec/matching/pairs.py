@@ -56,7 +56,7 @@ def roadscene_pairs(
         )
         shape = scaled_shape(thermal.shape, width)
         truth = random_homography(shape, np.random.default_rng((seed, index)))
-        thermal = seen_through(resize(thermal, shape), truth)
+        thermal = seen_through(resize(thermal, shape), truth, shape)
         yield MatchingPair(name, thermal, resize(visible, shape), truth)
 
 

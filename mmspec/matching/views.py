@@ -28,11 +28,11 @@ def random_homography(
     return cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
 
 
-def seen_through(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """The view of an image whose pixel p shows the image at homography(p), of the same shape."""
+def seen_through(image: np.ndarray, homography: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The view of this shape (H, W) whose pixel p shows the image at homography(p)."""
     # That is OpenCV's inverse map.
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(image, homography, image.shape[1::-1], flags=flags)
+    return cv2.warpPerspective(image, homography, shape[::-1], flags=flags)
 
 
 def scaled_shape(shape: tuple[int, int], width: int) -> tuple[int, int]:

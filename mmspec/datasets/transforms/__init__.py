@@ -9,9 +9,10 @@ from .photometric import InfraredPhotometric
 from .rgbt import LoadRGBTImageFromFile
 from .rgbt_photometric import RGBTPhotometric
 from .target_crop import TargetCrop
-from .views import ScaleToWidth, ViewThermal
+from .views import CropViews, ScaleToWidth, ViewThermal
 
 __all__ = [
+    "CropViews",
     "DropModality",
     "InformationAwareMask",
     "InfraredPhotometric",

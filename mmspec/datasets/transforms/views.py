@@ -1,16 +1,10 @@
-"""Pairs for matching: at one width, the thermal image seen through a homography."""
+"""Pairs for matching: scaled, cropped, and the thermal image seen through a homography."""
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from mmspec.matching.views import (
-    MOST_SHIFT,
-    random_homography,
-    resize,
-    scaled_shape,
-    seen_through,
-)
+from mmspec.matching.views import random_homography, resize, scaled_shape, seen_through
 from mmspec.registry import TRANSFORMS
 
 
@@ -47,49 +41,101 @@ class ScaleToWidth(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ViewThermal(BaseTransform):
-    """See the thermal image of an aligned pair through a random homography, which is the truth.
+    """See the thermal image of an aligned pair through a homography, which is the truth: for tests.
 
     The corners of the view stay in the image, so that each of its pixels has a place in the visible
-    image, and no border tells how it was made.
+    image, and no border tells how it was made. The homography belongs to the sample, the same in
+    every run; those of seed 0 are the ones of :func:`mmspec.matching.roadscene_pairs`.
 
-    Required keys: ``img`` (H, W, C), ``channels``, names of a pair; ``sample_idx`` with a ``seed``.
-    Modified keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the
-    thermal image to those of the visible one; the first pixel's centre is (0, 0).
+    Required keys: ``img`` (H, W, C), ``channels``, names of a pair, and ``sample_idx``. Modified
+    keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the thermal
+    image to those of the visible one; the first pixel's centre is (0, 0).
 
     Args:
-        most_shift: Most that a corner moves inwards along an axis, as a share of the image's side.
-        seed: Of homographies that belong to a sample, the same in every epoch and run, for tests:
-            those of :func:`mmspec.matching.roadscene_pairs`. None: drawn anew from NumPy's global
-            generator.
+        seed: Of the homographies.
 
     Raises:
-        ValueError: A shift outside 0 <= most_shift < 0.5, or a sample that is no pair.
+        ValueError: A sample that is no pair.
     """
 
-    def __init__(self, most_shift: float = MOST_SHIFT, seed: int | None = None) -> None:
-        if not 0 <= most_shift < 0.5:
-            raise ValueError(f"most_shift must be in [0, 0.5), got {most_shift}")
-        self.most_shift = most_shift
+    def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
     def transform(self, results: dict) -> dict:
-        channels = results["channels"]
-        thermal = [i for i, name in enumerate(channels) if name == "infrared"]
-        if len(thermal) in (0, len(channels)):
-            raise ValueError(
-                f"ViewThermal: channels {tuple(channels)} of {results.get('img_path')} are no pair;"
-                " load by LoadRGBTImageFromFile from a data set of pairs"
-            )
-        entropy = (
-            np.random.randint(2**31) if self.seed is None else (self.seed, results["sample_idx"])
-        )
+        thermal = _thermal_channels(results, "ViewThermal")
         image = results["img"].copy()
-        truth = random_homography(image.shape[:2], np.random.default_rng(entropy), self.most_shift)
-        view = seen_through(np.ascontiguousarray(image[..., thermal[0]]), truth)
+        shape = image.shape[:2]
+        generator = np.random.default_rng((self.seed, results["sample_idx"]))
+        truth = random_homography(shape, generator)
+        view = seen_through(np.ascontiguousarray(image[..., thermal[0]]), truth, shape)
         image[..., thermal] = view[..., None]
         results["img"] = image
         results["truth"] = torch.from_numpy(truth)
         return results
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(most_shift={self.most_shift}, seed={self.seed})"
+        return f"{type(self).__name__}(seed={self.seed})"
+
+
+@TRANSFORMS.register_module()
+class CropViews(BaseTransform):
+    """Two views of an aligned pair for training: crops at places of their own, the thermal one also
+    seen through a random homography.
+
+    With both views of the whole image, as in tests, a point stays near its place, and a head that
+    encodes nothing but places, from the positions in a ViT, brings its loss down: it then matches
+    the image of another scene as well as the right one.
+
+    Draws come from NumPy's global generator, as in mmseg's transforms.
+
+    Required keys: ``img`` (H, W, C) and ``channels``, names of a pair. Modified keys: ``img``
+    (h, w, C), ``img_shape``. Added keys: ``truth``, see :class:`ViewThermal`; it may lead out of
+    the visible image.
+
+    Args:
+        size: (h, w) of the views.
+
+    Raises:
+        ValueError: An image that is smaller, or a sample that is no pair.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = tuple(size)
+
+    def transform(self, results: dict) -> dict:
+        thermal = _thermal_channels(results, "CropViews")
+        image, (height, width) = results["img"], self.size
+        if image.shape[0] < height or image.shape[1] < width:
+            raise ValueError(
+                f"CropViews: {results.get('img_path')} is {image.shape[1]} x {image.shape[0]}"
+                f" pixels here, less than the views of {width} x {height}"
+            )
+        generator = np.random.default_rng(np.random.randint(2**31))
+        room = (image.shape[1] - width + 1, image.shape[0] - height + 1)
+        (x, y), place = generator.integers(0, room, (2, 2))
+        view = _shift(*place) @ random_homography(self.size, generator)
+        gray = np.ascontiguousarray(image[..., thermal[0]])
+        cropped = image[y : y + height, x : x + width].copy()
+        cropped[..., thermal] = seen_through(gray, view, self.size)[..., None]
+        results["img"] = cropped
+        results["img_shape"] = self.size
+        results["truth"] = torch.from_numpy(_shift(-x, -y) @ view)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size})"
+
+
+def _shift(x: int, y: int) -> np.ndarray:
+    return np.array([(1.0, 0, x), (0, 1, y), (0, 0, 1)])
+
+
+def _thermal_channels(results: dict, name: str) -> list[int]:
+    channels = results["channels"]
+    thermal = [i for i, channel in enumerate(channels) if channel == "infrared"]
+    if len(thermal) in (0, len(channels)):
+        raise ValueError(
+            f"{name}: channels {tuple(channels)} of {results.get('img_path')} are no pair; load by"
+            " LoadRGBTImageFromFile from a data set of pairs"
+        )
+    return thermal

@@ -13,7 +13,7 @@ class DualSoftmaxLoss(nn.Module):
     """``-log P`` of the true pairs, P the product of a softmax over the others of either image.
 
     With similarities s of N points of one image and theirs in another, over a temperature, ``P_ij =
-    softmax_j(s_ij) softmax_i(s_ij)`` (Sun et al., LoFTR, CVPR 2021, equation 2; Rocco et al., NC
+    softmax_j(s_ij) softmax_i(s_ij)`` (Sun et al., LoFTR, CVPR 2021, section 3.3; Rocco et al., NC
     Net, NeurIPS 2018); its negative logarithm is the sum of two InfoNCE (van den Oord et al., arXiv
     1807.03748), from the first to the second image and back. The result is the mean over valid
     points.
