@@ -6,7 +6,7 @@ data_root = "{{$MMSPEC_DATA:data}}/roadscene"
 checkpoint = "work_dirs/mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k/epoch_100.pth"
 batch_size = 8
 max_iters = 1000
-lr = 1e-3
+lr = 3e-3
 
 model = dict(backbone=dict(init_cfg=dict(checkpoint=checkpoint)))
 train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root))

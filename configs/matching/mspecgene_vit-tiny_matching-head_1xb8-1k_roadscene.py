@@ -8,7 +8,7 @@ checkpoint = "work_dirs/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene/epoch_4
 batch_size = 8
 num_workers = 1
 max_iters = 1000
-lr = 1e-3
+lr = 3e-3
 
 model = dict(
     backbone=dict(

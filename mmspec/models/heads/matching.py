@@ -24,7 +24,8 @@ class MatchingHead(BaseModule):
     added by a 1x1 convolution and bilinear interpolation. All of this each modality has for itself,
     since one camera's edges are not the other's; the convolutions (3x3, 3x3, 1x1) behind the sum
     are shared. Pixels and maps enter with mean 0 and standard deviation 1 of each channel over the
-    image, so that gains, offsets and what is the same all over an image of one sensor are gone.
+    image, so that gains, offsets and what is the same all over an image of one sensor are gone; of
+    the pixels the contrast is then made even over the image.
 
     Trained as local features usually are: random points of the thermal image, theirs in the visible
     one by the true homography, descriptors interpolated at both, and the contrastive loss of
@@ -118,6 +119,7 @@ class _Embedding(nn.Module):
         halving = dict(kernel_size=4, stride=2, padding=1)
         self.pixels = nn.Sequential(
             nn.InstanceNorm2d(3),
+            _LocalContrast(),
             _conv(3, channels // 2, **halving),
             _conv(channels // 2, channels, **halving),
         )
@@ -138,6 +140,26 @@ class _Embedding(nn.Module):
                 projection(own), size=embedded.shape[-2:], mode="bilinear"
             )
         return embedded
+
+
+class _LocalContrast(nn.Module):
+    """Pixels less the mean around them, over the standard deviation around them.
+
+    Local contrast normalisation (Jarrett et al., What is the best multi-stage architecture for
+    object recognition?, ICCV 2009): edges as strong in shade as in light, and of a warm road as of
+    a cold one. Input of a standard deviation of 1 over the image.
+    """
+
+    window = 15  # pixels
+    floor = 0.1  # of the deviation: noise of an empty sky is not blown up
+
+    def forward(self, images: Tensor) -> Tensor:
+        around = dict(
+            kernel_size=self.window, stride=1, padding=self.window // 2, count_include_pad=False
+        )
+        difference = images - F.avg_pool2d(images, **around)
+        deviation = F.avg_pool2d(difference.square(), **around).sqrt()
+        return difference / (deviation + self.floor)
 
 
 def _conv(in_channels: int, out_channels: int, **kwargs) -> ConvModule:
