@@ -95,8 +95,8 @@ optim_wrapper = dict(
 )
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=1000)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, begin=0, end=50, by_epoch=False),
-    dict(type="CosineAnnealingLR", begin=50, end=1000, by_epoch=False),
+    dict(type="LinearLR", start_factor=1e-3, begin=0, end=20, by_epoch=False),
+    dict(type="CosineAnnealingLR", begin=20, end=1000, by_epoch=False),
 ]
 auto_scale_lr = dict(base_batch_size=8)
 

@@ -157,9 +157,23 @@ def test_gains_and_offsets_of_an_image_change_nothing():
     head = matcher().head.eval()
     pairs = torch.randn(1, 6, *SHAPE)
     maps = [torch.randn(2, 8, 3, 4) for _ in range(2)]
+    for name, parameter in head.named_parameters():
+        if ".maps." in name:  # which begin at 0
+            nn.init.normal_(parameter, std=0.3)
     one = head(pairs, maps)
     other = head(3 * pairs + 5, [0.5 * m - 2 for m in maps])
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(one, other))
+
+
+def test_a_new_head_goes_by_the_pixels_and_learns_to_use_the_maps():
+    head = matcher().head.train()
+    pairs, truth = torch.randn(2, 6, *SHAPE), homographies(2)
+    maps = [torch.randn(4, 8, 3, 4) for _ in range(2)]
+    one, other = (head(pairs, [scale * m for m in maps]) for scale in (1, 0))
+    assert all(torch.equal(a, b) for a, b in zip(one, other))
+    head.loss(*one, truth, SHAPE)["loss"].backward()
+    for embedding in head.embeddings.values():
+        assert all(projection.weight.grad.any() for _, projection in embedding.maps)
 
 
 def test_images_of_one_level_stay_finite():

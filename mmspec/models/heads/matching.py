@@ -127,6 +127,11 @@ class _Embedding(nn.Module):
             nn.Sequential(nn.InstanceNorm2d(own), nn.Conv2d(own, channels, 1))
             for own in in_channels
         )
+        # The head starts on the pixels alone: maps of an encoder that say little beside positions
+        # otherwise stand in the way of learning.
+        for _, projection in self.maps:
+            nn.init.zeros_(projection.weight)
+            nn.init.zeros_(projection.bias)
 
     def forward(self, images: Tensor, maps: Sequence[Tensor]) -> Tensor:
         if len(maps) != len(self.maps):
