@@ -127,8 +127,8 @@ class _Embedding(nn.Module):
             nn.Sequential(nn.InstanceNorm2d(own), nn.Conv2d(own, channels, 1))
             for own in in_channels
         )
-        # The head starts on the pixels alone: maps of an encoder that say little beside positions
-        # otherwise stand in the way of learning.
+        # The head starts on the pixels alone, and the maps come in slowly, see below: what they say
+        # beside positions is hard to find, and until then they are in the way.
         for _, projection in self.maps:
             nn.init.zeros_(projection.weight)
             nn.init.zeros_(projection.bias)
@@ -141,9 +141,10 @@ class _Embedding(nn.Module):
             )
         embedded = self.pixels(images)
         for projection, own in zip(self.maps, maps):
-            embedded = embedded + F.interpolate(
-                projection(own), size=embedded.shape[-2:], mode="bilinear"
-            )
+            # Adam moves every weight alike, and so a sum over C channels C times as far as one:
+            # vectors of about unit length in place of unit deviation.
+            added = projection(own) / projection[1].in_channels ** 0.5
+            embedded = embedded + F.interpolate(added, size=embedded.shape[-2:], mode="bilinear")
         return embedded
 
 
