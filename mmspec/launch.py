@@ -28,6 +28,7 @@ RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
 # Hooks of mmspec that draw tested images.
 PICTURE_HOOKS = (
     "DetectionPictureHook",
+    "MatchingPictureHook",
     "SaliencyPictureHook",
     "SegmentationOverlayHook",
     "SmallTargetPictureHook",

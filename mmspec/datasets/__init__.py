@@ -3,12 +3,14 @@
 from . import detection, segmentation, transforms
 from .image_io import UnreadableImageError, read_infrared
 from .infrared_folder import InfraredFolder
+from .matching import RoadSceneMatchingDataset
 from .rgbt_folder import RGBTFolder
 from .synthetic import SyntheticInfrared
 
 __all__ = [
     "InfraredFolder",
     "RGBTFolder",
+    "RoadSceneMatchingDataset",
     "SyntheticInfrared",
     "UnreadableImageError",
     "detection",

@@ -4,6 +4,7 @@ from .cmss import CMSSScheduleHook
 from .cmss_pictures import CMSSVisualizationHook
 from .detection import DetectionPictureHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
+from .matching import MatchingPictureHook
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
 from .repeatable import RepeatableEpochsHook
 from .saliency import SaliencyPictureHook
@@ -16,6 +17,7 @@ __all__ = [
     "CMSSVisualizationHook",
     "DetectionPictureHook",
     "LayerDecayOptimWrapperConstructor",
+    "MatchingPictureHook",
     "ProgressBarHook",
     "ReconstructionVisualizationHook",
     "RepeatableEpochsHook",

@@ -43,7 +43,7 @@ class PictureHook(Hook):
         Args:
             image: (C, H', W') uint8, what the pipeline loaded.
             sample: prediction and truth.
-            classes: names of the data set's classes.
+            classes: names of the data set's classes; none where it has no labels.
         """
 
     def before_val_epoch(self, runner: Runner) -> None:
@@ -73,7 +73,7 @@ class PictureHook(Hook):
             wanted = len(dataset) if self.num_images is None else self.num_images
             if number >= min(wanted, len(dataset)):
                 return
-            picture = self.picture(image, sample, dataset.metainfo["classes"])
+            picture = self.picture(image, sample, dataset.metainfo.get("classes", ()))
             folder.mkdir(parents=True, exist_ok=True)
             name = f"{number:04d}_{Path(sample.img_path).stem}.png"
             Image.fromarray(picture).save(folder / name)

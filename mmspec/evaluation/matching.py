@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from torch import Tensor
 
 from mmspec.registry import METRICS
 
@@ -39,7 +39,7 @@ class MatchingMetric(BaseMetric):
 
     A sample is a dict with ``img_path``, ``img_shape`` (H, W) of the thermal image,
     ``thermal_points`` and ``visible_points``, (N, 2) x, y of the matches; ``homography``, the
-    estimate, (3, 3) or None; ``truth``, see :func:`project`.
+    estimate, (3, 3) or None; ``truth``, see :func:`project`, an array or a tensor.
 
     Args:
         collect_device: 'cpu' or 'gpu', where ranks put their results together.
@@ -62,10 +62,13 @@ class MatchingMetric(BaseMetric):
             estimate = sample["homography"]
             if estimate is not None:
                 estimate = _checked(estimate, (3, 3), f"{name}: homography")
+            truth = sample["truth"]
+            if isinstance(truth, Tensor):
+                truth = truth.cpu().numpy()
             self.results.append(
                 (
-                    matching_accuracy(match_errors(*points, sample["truth"]), MATCH_THRESHOLDS),
-                    corner_error(estimate, sample["truth"], sample["img_shape"]),
+                    matching_accuracy(match_errors(*points, truth), MATCH_THRESHOLDS),
+                    corner_error(estimate, truth, sample["img_shape"]),
                     len(points[0]),
                 )
             )
@@ -160,35 +163,6 @@ def error_auc(errors: Sequence[float], thresholds: Sequence[float]) -> np.ndarra
         y = np.r_[recall[: below + 1], recall[below]]
         areas.append(float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum() / threshold))
     return np.array(areas)
-
-
-def estimate_homography(
-    thermal_points: np.ndarray, visible_points: np.ndarray, threshold: float = 3.0
-) -> np.ndarray | None:
-    """The homography that most matches agree with, by OpenCV: MAGSAC++, or else plain RANSAC.
-
-    Args:
-        thermal_points, visible_points: (N, 2) x, y in pixels.
-        threshold: pixels up to which a match agrees.
-
-    Returns:
-        (3, 3) float64 from thermal to visible; None of fewer than four matches, or where nothing
-        is found.
-    """
-    if len(thermal_points) < 4:
-        return None
-    points = [np.asarray(p, np.float64)[:, None] for p in (thermal_points, visible_points)]
-    cv2.setRNGSeed(0)
-    for method in (cv2.USAC_MAGSAC, cv2.RANSAC):
-        try:
-            found, _ = cv2.findHomography(
-                *points, method, threshold, maxIters=10_000, confidence=0.9999
-            )
-        except cv2.error:  # MAGSAC raises on some degenerate sets instead of finding nothing
-            continue
-        if found is not None and np.isfinite(found).all():
-            return found
-    return None
 
 
 def _checked(values: np.ndarray, shape: tuple[int, int], name: str) -> np.ndarray:

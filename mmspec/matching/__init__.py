@@ -2,13 +2,16 @@
 
 from .dense import Matches, match_features, mutual_nearest
 from .features import MatchingEncoder
-from .pairs import MatchingPair, random_homography, registration_pairs, roadscene_pairs
+from .homography import estimate_homography
+from .pairs import MatchingPair, registration_pairs, roadscene_pairs
 from .sift import match_sift
+from .views import random_homography
 
 __all__ = [
     "Matches",
     "MatchingEncoder",
     "MatchingPair",
+    "estimate_homography",
     "match_features",
     "match_sift",
     "mutual_nearest",

@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
-from mmspec.datasets.image_io import read_infrared
+from mmspec.datasets.image_io import UnreadableImageError, read_infrared
 
-MULTIPLE = 16  # of which image sides are: the patch of the encoders
-#: Most that a corner moves inwards, as a share of the image's sides: far enough that features which
-#: encode nothing but positions gain little. The corners of the view stay in the image, so that no
-#: black border tells how it was made.
-MOST_SHIFT = 0.2
+from .views import random_homography, resize, scaled_shape, seen_through
 
 
 @dataclass(frozen=True)
@@ -37,22 +32,6 @@ class MatchingPair:
     truth: np.ndarray
 
 
-def random_homography(
-    shape: tuple[int, int], rng: np.random.Generator, most_shift: float = MOST_SHIFT
-) -> np.ndarray:
-    """A homography (3, 3) from the pixels of a view onto those of an image of the same shape.
-
-    The corners of the view lie in the image, each moved inwards along both axes, independently and
-    uniformly, by at most ``most_shift`` of the sides (H, W) of ``shape``.
-    """
-    height, width = shape
-    corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
-    inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
-    shift = rng.uniform(0, most_shift, (4, 2)) * (width - 1, height - 1)
-    moved = corners + inwards * shift
-    return cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
-
-
 def roadscene_pairs(
     root: str | Path, width: int, limit: int | None = None, seed: int = 0
 ) -> Iterator[MatchingPair]:
@@ -65,22 +44,20 @@ def roadscene_pairs(
         seed: of the homographies; that of a pair does not depend on the others.
 
     Raises:
-        FileNotFoundError: an image or the list is not there.
+        FileNotFoundError: the list or a visible image is not there.
+        UnreadableImageError: a thermal image cannot be read, or the two of a pair differ in size.
     """
     root = Path(root)
     names = (root / "test.txt").read_text(encoding="utf-8").split()
     for index in _spread(len(names), limit):
         name = names[index]
-        thermal = read_infrared(root / "cropinfrared" / f"{name}.jpg")
-        visible = _read_visible(root / "crop_LR_visible" / f"{name}.jpg")
-        size = _scaled(thermal.shape, width)
-        thermal, visible = (_resize(image, size) for image in (thermal, visible))
-        truth = random_homography(size, np.random.default_rng((seed, index)))
-        # The view at p shows the image at truth(p): OpenCV's inverse map.
-        thermal = cv2.warpPerspective(
-            thermal, truth, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        thermal, visible = _read_pair(
+            root / "cropinfrared" / f"{name}.jpg", root / "crop_LR_visible" / f"{name}.jpg"
         )
-        yield MatchingPair(name, thermal, visible, truth)
+        shape = scaled_shape(thermal.shape, width)
+        truth = random_homography(shape, np.random.default_rng((seed, index)))
+        thermal = seen_through(resize(thermal, shape), truth, shape)
+        yield MatchingPair(name, thermal, resize(visible, shape), truth)
 
 
 def registration_pairs(
@@ -95,7 +72,8 @@ def registration_pairs(
         width, limit: as in :func:`roadscene_pairs`.
 
     Raises:
-        FileNotFoundError: an image or a flow is not there.
+        FileNotFoundError: a visible image or a flow is not there.
+        UnreadableImageError: as in :func:`roadscene_pairs`.
     """
     from scipy.io import loadmat
 
@@ -105,31 +83,27 @@ def registration_pairs(
         raise FileNotFoundError(f"{root / 'ir_warp'}: no *.png")
     for index in _spread(len(paths), limit):
         path = paths[index]
-        thermal = read_infrared(path)
-        visible = _read_visible(root / "vi" / path.name)
+        thermal, visible = _read_pair(path, root / "vi" / path.name)
         grid = loadmat(root / "flow" / f"{path.name}.mat")["flow"][0].astype(np.float64)
         if grid.shape != (*thermal.shape, 2):
             raise ValueError(f"{path}: {thermal.shape}, its flow is of {grid.shape}")
-        size = _scaled(thermal.shape, width)
-        truth = (_resize(grid, size) + 1) * (np.array(size[::-1]) / 2) - 0.5
-        yield MatchingPair(path.stem, _resize(thermal, size), _resize(visible, size), truth)
+        shape = scaled_shape(thermal.shape, width)
+        truth = (resize(grid, shape) + 1) * (np.array(shape[::-1]) / 2) - 0.5
+        yield MatchingPair(path.stem, resize(thermal, shape), resize(visible, shape), truth)
 
 
-def _read_visible(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+def _read_pair(infrared: Path, visible: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) and (H, W, 3) uint8."""
+    thermal = read_infrared(infrared)
+    with Image.open(visible) as image:
+        colours = np.asarray(image.convert("RGB"))
+    if colours.shape[:2] != thermal.shape:
+        raise UnreadableImageError(
+            f"{infrared}: {thermal.shape[1]} x {thermal.shape[0]} pixels, its visible image"
+            f" {visible} {colours.shape[1]} x {colours.shape[0]}: not an aligned pair"
+        )
+    return thermal, colours
 
 
 def _spread(count: int, limit: int | None) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, limit or count)).round().astype(int)
-
-
-def _scaled(shape: tuple[int, int], width: int) -> tuple[int, int]:
-    scale = width / shape[1]
-    return tuple(max(1, round(side * scale / MULTIPLE)) * MULTIPLE for side in shape)
-
-
-def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    # Pixels are averaged; a field of places is read where the new pixels' centres lie.
-    how = cv2.INTER_AREA if image.dtype == np.uint8 else cv2.INTER_LINEAR
-    return cv2.resize(image, size[::-1], interpolation=how)

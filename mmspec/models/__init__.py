@@ -2,9 +2,10 @@
 
 from .backbones import ConvViT, MaskedSwin, MaskedViT, RGBTBackbone
 from .cmss_masking import CMSSMasking
-from .heads import ReconstructionHead, SmallTargetHead
-from .losses import SLSLoss, SoftIoULoss
+from .heads import MatchingHead, ReconstructionHead, SmallTargetHead
+from .losses import DualSoftmaxLoss, SLSLoss, SoftIoULoss
 from .maskers import InformationMasker, RandomMasker, UniformMasker
+from .matcher import PairMatcher
 from .necks import DualModalityDecoder, InfMAEDecoder, SimpleFPN
 from .pair_maskers import RandomPairMasker
 from .rgbt_downstream import RGBTDetDataPreprocessor, RGBTSegDataPreprocessor
@@ -15,12 +16,15 @@ __all__ = [
     "CMSSMasking",
     "ConvViT",
     "DualModalityDecoder",
+    "DualSoftmaxLoss",
     "InfMAE",
     "InfMAEDecoder",
     "InformationMasker",
     "MSpecGene",
     "MaskedSwin",
     "MaskedViT",
+    "MatchingHead",
+    "PairMatcher",
     "PairReconstruction",
     "RGBTBackbone",
     "RGBTDataPreprocessor",

@@ -8,11 +8,11 @@ import pytest
 from mmspec.evaluation.matching import (
     corner_error,
     error_auc,
-    estimate_homography,
     match_errors,
     matching_accuracy,
     project,
 )
+from mmspec.matching import estimate_homography
 from mmspec.registry import METRICS
 
 IDENTITY = np.eye(3)

@@ -3,8 +3,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmspec.evaluation.matching import corner_error, estimate_homography, project
-from mmspec.matching import random_homography, registration_pairs, roadscene_pairs
+from mmspec.datasets import UnreadableImageError
+from mmspec.evaluation.matching import corner_error, project
+from mmspec.matching import (
+    estimate_homography,
+    random_homography,
+    registration_pairs,
+    roadscene_pairs,
+)
 
 
 def test_views_stay_inside_their_image():
@@ -76,3 +82,6 @@ def test_what_is_not_there_is_named(tmp_path, ramps):
     (ramps / "crop_LR_visible" / "b.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"crop_LR_visible.b\.jpg"):
         list(roadscene_pairs(ramps, 208))
+    Image.new("RGB", (50, 40)).save(ramps / "crop_LR_visible" / "a.jpg")
+    with pytest.raises(UnreadableImageError, match=r"infrared.a\.jpg: 208 x 96 .*a\.jpg 50 x 40"):
+        list(roadscene_pairs(ramps, 208, limit=1))

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 
 from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.registry import MODELS
 from mmspec.visualization.matching import RIGHT, WRONG, match_picture
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/analysis_tools/matching.py"
@@ -66,6 +68,30 @@ def test_checkpoint(data_root, run, tmp_path, capsys, backbone):
     assert any(line.startswith("tiny.pth ") for line in printed.splitlines())
     with pytest.raises(SystemExit, match=r"error: .*none\.pth"):
         run(tmp_path / "none.pth", *arguments)
+
+
+def test_trained_head(data_root, run, tmp_path, capsys):
+    config = tmp_path / "head.py"
+    config.write_text(
+        f"_base_ = {str(TOOL.parents[2] / 'configs/_base_/rgbt_matching.py')!r}\n"
+        f"model = dict(backbone=dict(arch=dict(_delete_=True, **{VIT}), out_indices=(0,)),\n"
+        "             head=dict(in_channels=[192], channels=16))\n"
+    )
+    model = MODELS.build(Config.fromfile(config).model)
+    paths = [tmp_path / seed / "iter_1000.pth" for seed in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        torch.save(dict(state_dict=model.state_dict()), path)
+    arguments = ["--registration", data_root / "registration", "--width", 64, "--limit", 1]
+    run(*paths, "--config", config, *arguments)
+    rows = [x.split() for x in capsys.readouterr().out.splitlines() if "iter_1000.pth" in x]
+    assert [row[0] for row in rows] == ["a/iter_1000.pth", "b/iter_1000.pth"]
+    assert rows[0][1:] == rows[1][1:] and float(rows[0][-1]) > 5
+    with pytest.raises(SystemExit, match=r"iter_1000\.pth holds a matching head: give --config"):
+        run(paths[0], *arguments)
+    other = TOOL.parents[2] / "configs/_base_/rgbt_matching.py"
+    with pytest.raises(SystemExit, match=r"iter_1000\.pth was not trained by .*rgbt_matching\.py"):
+        run(paths[0], "--config", other, *arguments)
 
 
 def test_options_are_checked(run, capsys):

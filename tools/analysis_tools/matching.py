@@ -1,9 +1,11 @@
 #!/usr/bin/env python
-"""Matching of thermal to visible images by the features of frozen encoders, and by SIFT.
+"""Matching of thermal to visible images by frozen encoders, by heads trained on them, and by SIFT.
 
     python tools/analysis_tools/matching.py sift random infmae.pth --roadscene data/RoadScene
     python tools/analysis_tools/matching.py sift mspecgene.pth --registration data/SuperFusion \\
         --levels 1 2 --width 512 --device cuda --out matches
+    python tools/analysis_tools/matching.py sift mspecgene.pth work_dirs/HEAD/iter_1000.pth \\
+        --config configs/matching/HEAD.py --roadscene data/RoadScene
 
 Dense features of both images, mutual nearest neighbours by cosine, the visible point refined
 between cells, a homography by MAGSAC++. Printed are the mean matching accuracy and the area under
@@ -14,7 +16,8 @@ the curve of homography corner errors (mmspec.MatchingMetric), in pixels of the 
   --registration  thermal images deformed by a known flow; a homography follows it within 1 to 3
                   pixels only, so that AUC cannot be full
 
-Methods: a checkpoint (whatever mmspec.load_encoder reads); "random", a ConvViT before any training;
+Methods: a checkpoint (whatever mmspec.load_encoder reads), or one of a head that a config of
+configs/matching has trained, with --config; "random", a ConvViT before any training;
 "sift" with ratio test; "same-place", each point onto the very same place, which is what features
 that encode positions gain without seeing anything.
 """
@@ -24,29 +27,35 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmpretrain.structures import DataSample
 from PIL import Image
+from torch import Tensor
 
 import mmspec
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.evaluation import MatchingMetric
-from mmspec.evaluation.matching import estimate_homography, match_errors
+from mmspec.evaluation.matching import match_errors
 from mmspec.matching import (
     Matches,
     MatchingEncoder,
     MatchingPair,
+    estimate_homography,
     match_features,
     match_sift,
     registration_pairs,
     roadscene_pairs,
 )
-from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models import ConvViT, MaskedViT, PairMatcher
+from mmspec.registry import MODELS
 from mmspec.visualization.matching import match_picture
 
 Method = Callable[[MatchingPair], Matches]
@@ -66,6 +75,7 @@ def parse_args() -> argparse.Namespace:
         help="maps of a ConvViT: 1, at 1/4 of the image, to 4, at 1/32; of several the vectors are"
         " put together on the grid of the first; default 1. A ViT has one map.",
     )  # fmt: skip
+    parser.add_argument("--config", help="of the checkpoints that hold a matching head")
     parser.add_argument("--arch", default="tiny", help="of random, default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of random, default %(default)s")
     parser.add_argument("--device", default="cpu")
@@ -85,6 +95,10 @@ def build_method(name: str, args: argparse.Namespace) -> Method:
         return lambda pair: match_sift(pair.thermal, pair.visible)
     if name == "same-place":
         return same_place
+    if name != "random":
+        state, _ = mmspec.read_checkpoint(name)
+        if any(key.startswith("head.embeddings.") for key in state):
+            return partial(by_matcher, load_matcher(name, state, args))
     levels = [level - 1 for level in args.levels]
     if name == "random":
         torch.manual_seed(args.seed)
@@ -103,10 +117,39 @@ def by_encoder(encoder: MatchingEncoder, pair: MatchingPair) -> Matches:
     return match_features(*features, pair.thermal.shape, pair.visible.shape[:2])
 
 
+def load_matcher(name: str, state: dict[str, Tensor], args: argparse.Namespace) -> PairMatcher:
+    if args.config is None:
+        raise ValueError(f"{name} holds a matching head: give --config, that it was trained by")
+    cfg = Config.fromfile(args.config)
+    model = MODELS.build(cfg.model)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{name} was not trained by {args.config}: {error}") from error
+    return model.to(args.device).eval()
+
+
+def by_matcher(model: PairMatcher, pair: MatchingPair) -> Matches:
+    image = np.concatenate([pair.thermal[..., None], pair.visible], axis=2)
+    sample = DataSample(metainfo=dict(channels=("infrared", "red", "green", "blue")))
+    data = dict(inputs=[torch.from_numpy(image).permute(2, 0, 1)], data_samples=[sample])
+    (found,) = model.test_step(data)
+    return Matches(found.thermal_points, found.visible_points, found.scores)
+
+
 def same_place(pair: MatchingPair) -> Matches:
     rows, columns = np.mgrid[: pair.thermal.shape[0] : 8, : pair.thermal.shape[1] : 8]
     points = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float)
     return Matches(points, points, np.zeros(len(points)))
+
+
+def label(names: Iterable[str]) -> dict[str, str]:
+    """File names, with their folder where several methods have the same: iter_1000.pth."""
+    files = Counter(Path(name).name for name in names)
+    return {
+        name: Path(name).name if files[Path(name).name] == 1 else "/".join(Path(name).parts[-2:])
+        for name in names
+    }
 
 
 def sets(args: argparse.Namespace) -> Iterator[tuple[str, list[MatchingPair]]]:
@@ -146,7 +189,8 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel("ERROR")  # the table below tells all
     names = dict.fromkeys(args.methods)
-    width = max(*(len(Path(name).name) for name in names), 8)
+    labels = label(names)
+    width = max(8, *map(len, labels.values()))
     numbers: dict[str, dict[str, dict[str, float]]] = {}
     try:
         methods = {name: build_method(name, args) for name in names}
@@ -154,13 +198,13 @@ def main() -> None:
             height, image_width = pairs[0].thermal.shape
             print(f"\n{title}: {len(pairs)} pairs, the first of {image_width} x {height} pixels; %")
             for number, (name, method) in enumerate(methods.items()):
-                label = Path(name).stem if name.endswith(".pth") else name
-                folder = args.out / title / label if args.out else None
+                shown = labels[name]
+                folder = args.out / title / shown.removesuffix(".pth") if args.out else None
                 found = evaluate(method, pairs, args.pictures, folder)
                 numbers.setdefault(title, {})[name] = found
                 if number == 0:
                     print(f"{'method':{width}}" + "".join(f"{key:>9}" for key in found))
-                print(f"{Path(name).name:{width}}" + "".join(f"{v:>9.1f}" for v in found.values()))
+                print(f"{shown:{width}}" + "".join(f"{v:>9.1f}" for v in found.values()))
     except (CheckpointError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     if args.out:

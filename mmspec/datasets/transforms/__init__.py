@@ -9,8 +9,10 @@ from .photometric import InfraredPhotometric
 from .rgbt import LoadRGBTImageFromFile
 from .rgbt_photometric import RGBTPhotometric
 from .target_crop import TargetCrop
+from .views import CropViews, ScaleToWidth, ViewThermal
 
 __all__ = [
+    "CropViews",
     "DropModality",
     "InformationAwareMask",
     "InfraredPhotometric",
@@ -21,6 +23,8 @@ __all__ = [
     "MisalignPair",
     "RGBTPhotometric",
     "RandomPatchMask",
+    "ScaleToWidth",
     "TargetCrop",
     "TransformPair",
+    "ViewThermal",
 ]

@@ -1,11 +1,12 @@
-"""Targets, losses, and heads of mmseg's kind."""
+"""Targets, losses, and heads of matching and of mmseg's kind."""
 
 from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import MODELS
 
+from .matching import MatchingHead
 from .reconstruction import ReconstructionHead
 
-__all__ = ["ReconstructionHead", "SmallTargetHead"]
+__all__ = ["MatchingHead", "ReconstructionHead", "SmallTargetHead"]
 
 try:
     import mmseg.models  # noqa: F401

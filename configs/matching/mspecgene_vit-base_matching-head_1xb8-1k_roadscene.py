@@ -1,0 +1,18 @@
+# A matching head on a frozen M-SpecGene ViT-B, on 117 training pairs of RoadScene.
+_base_ = "../_base_/rgbt_matching.py"
+
+# Frequently modified
+data_root = "{{$MMSPEC_DATA:data}}/roadscene"
+checkpoint = "work_dirs/mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k/epoch_100.pth"
+batch_size = 8
+max_iters = 1000
+lr = 3e-3
+
+model = dict(backbone=dict(init_cfg=dict(checkpoint=checkpoint)))
+train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root))
+test_dataloader = dict(dataset=dict(data_root=data_root))
+optim_wrapper = dict(optimizer=dict(lr=lr))
+auto_scale_lr = dict(base_batch_size=batch_size)
+train_cfg = dict(max_iters=max_iters)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_iters)

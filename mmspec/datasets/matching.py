@@ -1,0 +1,59 @@
+"""Aligned pairs for the training and test of matching."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.logging import print_log
+
+from mmspec.registry import DATASETS
+
+from .rgbt_folder import RGBTFolder
+from .segmentation.pairing import without_suffix
+
+
+@DATASETS.register_module()
+class RoadSceneMatchingDataset(RGBTFolder):
+    """RoadScene's aligned pairs (Xu et al., U2Fusion, TPAMI 2022), some left out by name.
+
+    SuperFusion's registration set is made of RoadScene's pairs under other numbers: who tests on it
+    must not train on them. The truth of a pair is made by ``ViewThermal`` in the pipeline.
+
+    Args:
+        exclude: names of pairs of the list that are left out, logged with their number.
+        data_root, infrared, visible, ann_file, kwargs: see :class:`RGBTFolder`.
+
+    Raises:
+        FileNotFoundError: see :class:`RGBTFolder`, or nothing is left.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        infrared: str = "cropinfrared",
+        visible: str = "crop_LR_visible",
+        ann_file: str = "",
+        *,
+        exclude: Sequence[str] = (),
+        **kwargs,
+    ) -> None:
+        self.exclude = frozenset(exclude)
+        super().__init__(data_root, infrared, visible, ann_file, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        pairs = super().load_data_list()
+        folder = self.data_prefix["infrared"].rstrip("/") + "/"
+
+        def name(pair: dict) -> str:
+            return without_suffix(pair["infrared_path"].removeprefix(folder))
+
+        kept = [pair for pair in pairs if name(pair) not in self.exclude]
+        if not kept:
+            raise FileNotFoundError(f"{self.ann_file or folder}: every pair is excluded")
+        if self.exclude:
+            left_out = sorted(name(pair) for pair in pairs if name(pair) in self.exclude)
+            print_log(
+                f"{len(left_out)} of {len(pairs)} pairs are left out: {', '.join(left_out)}",
+                logger="current",
+            )
+        return kept

@@ -1,0 +1,141 @@
+"""Pairs for matching: scaled, cropped, and the thermal image seen through a homography."""
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from mmspec.matching.views import random_homography, resize, scaled_shape, seen_through
+from mmspec.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class ScaleToWidth(BaseTransform):
+    """Scale an image to a width, both sides to the nearest multiples of 16.
+
+    The patch of the encoders divides the result, so that nothing is padded. For ``both`` of
+    ``TransformPair``.
+
+    Modified keys: ``img``, (H, W) or (H, W, 3) uint8, and ``img_shape``, (H, W).
+
+    Args:
+        width: In pixels.
+
+    Raises:
+        ValueError: A width below 16.
+    """
+
+    def __init__(self, width: int) -> None:
+        if width < 16:
+            raise ValueError(f"width must be at least 16 pixels, got {width}")
+        self.width = width
+
+    def transform(self, results: dict) -> dict:
+        shape = scaled_shape(results["img"].shape[:2], self.width)
+        results["img"] = resize(results["img"], shape)
+        results["img_shape"] = shape
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(width={self.width})"
+
+
+@TRANSFORMS.register_module()
+class ViewThermal(BaseTransform):
+    """See the thermal image of an aligned pair through a homography, which is the truth: for tests.
+
+    The corners of the view stay in the image, so that each of its pixels has a place in the visible
+    image, and no border tells how it was made. The homography belongs to the sample, the same in
+    every run; those of seed 0 are the ones of :func:`mmspec.matching.roadscene_pairs`.
+
+    Required keys: ``img`` (H, W, C), ``channels``, names of a pair, and ``sample_idx``. Modified
+    keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the thermal
+    image to those of the visible one; the first pixel's centre is (0, 0).
+
+    Args:
+        seed: Of the homographies.
+
+    Raises:
+        ValueError: A sample that is no pair.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def transform(self, results: dict) -> dict:
+        thermal = _thermal_channels(results, "ViewThermal")
+        image = results["img"].copy()
+        shape = image.shape[:2]
+        generator = np.random.default_rng((self.seed, results["sample_idx"]))
+        truth = random_homography(shape, generator)
+        view = seen_through(np.ascontiguousarray(image[..., thermal[0]]), truth, shape)
+        image[..., thermal] = view[..., None]
+        results["img"] = image
+        results["truth"] = torch.from_numpy(truth)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(seed={self.seed})"
+
+
+@TRANSFORMS.register_module()
+class CropViews(BaseTransform):
+    """Two views of an aligned pair for training: crops at places of their own, the thermal one also
+    seen through a random homography.
+
+    With both views of the whole image, as in tests, a point stays near its place, and a head that
+    encodes nothing but places, from the positions in a ViT, brings its loss down: it then matches
+    the image of another scene as well as the right one.
+
+    Draws come from NumPy's global generator, as in mmseg's transforms.
+
+    Required keys: ``img`` (H, W, C) and ``channels``, names of a pair. Modified keys: ``img``
+    (h, w, C), ``img_shape``. Added keys: ``truth``, see :class:`ViewThermal`; it may lead out of
+    the visible image.
+
+    Args:
+        size: (h, w) of the views.
+
+    Raises:
+        ValueError: An image that is smaller, or a sample that is no pair.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = tuple(size)
+
+    def transform(self, results: dict) -> dict:
+        thermal = _thermal_channels(results, "CropViews")
+        image, (height, width) = results["img"], self.size
+        if image.shape[0] < height or image.shape[1] < width:
+            raise ValueError(
+                f"CropViews: {results.get('img_path')} is {image.shape[1]} x {image.shape[0]}"
+                f" pixels here, less than the views of {width} x {height}"
+            )
+        generator = np.random.default_rng(np.random.randint(2**31))
+        room = (image.shape[1] - width + 1, image.shape[0] - height + 1)
+        (x, y), place = generator.integers(0, room, (2, 2))
+        view = _shift(*place) @ random_homography(self.size, generator)
+        gray = np.ascontiguousarray(image[..., thermal[0]])
+        cropped = image[y : y + height, x : x + width].copy()
+        cropped[..., thermal] = seen_through(gray, view, self.size)[..., None]
+        results["img"] = cropped
+        results["img_shape"] = self.size
+        results["truth"] = torch.from_numpy(_shift(-x, -y) @ view)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size})"
+
+
+def _shift(x: int, y: int) -> np.ndarray:
+    return np.array([(1.0, 0, x), (0, 1, y), (0, 0, 1)])
+
+
+def _thermal_channels(results: dict, name: str) -> list[int]:
+    channels = results["channels"]
+    thermal = [i for i, channel in enumerate(channels) if channel == "infrared"]
+    if len(thermal) in (0, len(channels)):
+        raise ValueError(
+            f"{name}: channels {tuple(channels)} of {results.get('img_path')} are no pair; load by"
+            " LoadRGBTImageFromFile from a data set of pairs"
+        )
+    return thermal

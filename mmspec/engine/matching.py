@@ -1,0 +1,34 @@
+"""Pictures of matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmspec.evaluation.matching import match_errors
+from mmspec.registry import HOOKS
+from mmspec.visualization.matching import match_picture
+
+from .pictures import PictureHook
+
+
+@HOOKS.register_module()
+class MatchingPictureHook(PictureHook):
+    """Writes the matches of a pair into ``WORK_DIR/matches``, right ones green, wrong ones red.
+
+    A match is right within 3 pixels of the truth; the 150 best are drawn.
+    """
+
+    folder = "matches"
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        channels = sample.channels
+        thermal = image[channels.index("infrared")].cpu().numpy()
+        visible = image[[channels.index(name) for name in ("red", "green", "blue")]]
+        points = sample.thermal_points, sample.visible_points
+        errors = match_errors(*points, sample.truth.cpu().numpy())
+        visible = np.ascontiguousarray(visible.permute(1, 2, 0).cpu().numpy())
+        return match_picture(thermal, visible, *points, errors)
