@@ -51,11 +51,11 @@ def _rendered(name: str, config: str, count: int, title: str, metrics: dict[str,
     return dict(name=name, title=title, metrics=metrics, rows=rows)
 
 
-def _tables(count: int, crops: list[str]) -> list[dict]:
+def _tables(detection_count: int, count: int, crops: list[str]) -> list[dict]:
     segmentation = "seg/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-256x256"
     saliency = "sod/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-saliency-128x128"
     return [
-        _detection(count, crops),
+        _detection(detection_count, crops),
         _rendered(
             "segmentation",
             segmentation,
@@ -137,8 +137,8 @@ _PAPER = [
 BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
-        tables=_tables(250, ["train_dataloader.dataset.pipeline.3.crop_size=(192,192)"]),
+        tables=_tables(1000, 250, ["train_dataloader.dataset.pipeline.3.crop_size=(192,192)"]),
     ),
-    "gpu": dict(seeds=(0, 1, 2), tables=_tables(4000, [])),
+    "gpu": dict(seeds=(0, 1, 2), tables=_tables(4000, 4000, [])),
     "paper": dict(seeds=(0,), tables=_PAPER),
 }
