@@ -45,17 +45,29 @@ def foreground_probability(seg_logits: Tensor, name: str) -> np.ndarray:
     return scores[0].numpy()
 
 
-def check_mask(
-    truth: np.ndarray, shape: tuple[int, int], name: str, allowed: Mapping[int, str]
-) -> None:
-    """Raises ValueError if a mask is not of the size of its scores or holds other values.
+def labelled_mask(
+    sample: dict, shape: tuple[int, int], name: str, allowed: Mapping[int, str]
+) -> np.ndarray:
+    """The truth of a sample of mmseg, ``gt_sem_seg``.
 
     Args:
-        truth: (H, W) of an integer type.
+        sample: as metrics get it.
         shape: (H, W) of the scores.
-        name: what the error calls the image.
+        name: what errors call the image.
         allowed: values and what they mean.
+
+    Returns:
+        (H, W) of an integer type.
+
+    Raises:
+        ValueError: there is none, it is of another size than the scores or holds other values.
     """
+    if "gt_sem_seg" not in sample:
+        raise ValueError(
+            f"{name}: no label came with it; put LoadAnnotations into the test pipeline, before"
+            " PackSegInputs"
+        )
+    truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
     if truth.shape != shape:
         raise ValueError(
             f"{name}: its label is {truth.shape[1]} x {truth.shape[0]} pixels, its scores"
@@ -66,3 +78,4 @@ def check_mask(
         raise ValueError(
             f"{name}: its label holds {', '.join(map(str, sorted(wrong)))}; allowed: {meanings}"
         )
+    return truth

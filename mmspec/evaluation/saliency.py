@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from mmspec.registry import METRICS
 
-from .foreground import check_mask, foreground_probability
+from .foreground import foreground_probability, labelled_mask
 from .table import markdown_table
 
 BETA_SQUARED = 0.3
@@ -108,8 +108,7 @@ class SaliencyMetric(BaseMetric):
         for sample in data_samples:
             name = sample["img_path"]
             probability = foreground_probability(sample["seg_logits"]["data"], name)
-            truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
-            check_mask(truth, probability.shape, name, MEANINGS)
+            truth = labelled_mask(sample, probability.shape, name, MEANINGS)
             scores = score_image(probability, truth == 1)
             self.results.append((sample.get("dataset_name", ""), scores))
 

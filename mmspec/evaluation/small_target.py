@@ -11,8 +11,9 @@ from mmengine.logging import print_log
 
 from mmspec.registry import METRICS
 
-from .foreground import check_mask, foreground_probability
+from .foreground import foreground_probability, labelled_mask
 from .roc import BINS, RocCurve, roc_curve, score_histogram
+from .table import markdown_table
 from .target_matching import find_components, match_targets
 
 #: A pixel is predicted as target above this probability.
@@ -74,8 +75,7 @@ class SmallTargetMetric(BaseMetric):
         for sample in data_samples:
             name = sample["img_path"]
             probability = foreground_probability(sample["seg_logits"]["data"], name)
-            truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
-            check_mask(truth, probability.shape, name, MEANINGS)
+            truth = labelled_mask(sample, probability.shape, name, MEANINGS)
             counted = truth != IGNORED
             self.results.append(
                 (
@@ -100,9 +100,15 @@ class SmallTargetMetric(BaseMetric):
             "Fa": 1e6 * _ratio(false_alarms, pixels),
             "AUC": self.roc.area if self.roc else math.nan,
         }
-        print_log("\n" + _markdown_row(metrics), logger="current")
+        shown = {"Fa (1e-6)" if name == "Fa" else name: value for name, value in metrics.items()}
         if self.roc:
-            print_log(f"AUC is exact within {self.roc.area_error:.1g}", logger="current")
+            shown["AUC"] = f"{self.roc.area:.4f}"
+        print_log("\n" + markdown_table([shown], digits=2), logger="current")
+        if self.roc:
+            print_log(
+                f"AUC is exact within {self.roc.area_error:.1g}, if scores in one bin differ",
+                logger="current",
+            )
         undefined = [name for name, value in metrics.items() if math.isnan(value)]
         if undefined:
             print_log(
@@ -137,11 +143,3 @@ def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.
 
 def _ratio(part: int, whole: int) -> float:
     return float(part / whole) if whole else math.nan
-
-
-def _markdown_row(metrics: dict[str, float]) -> str:
-    digits = dict(AUC=4)
-    cells = [f"{value:.{digits.get(name, 2)}f}" for name, value in metrics.items()]
-    head = ["Fa (1e-6)" if name == "Fa" else name for name in metrics]
-    lines = [head, ["---:"] * len(head), cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -215,6 +215,10 @@ def test_labels_and_channels_that_are_refused():
     three["seg_logits"]["data"] = torch.zeros(3, *SIZE)
     with pytest.raises(ValueError, match=r"b/7\.png: 3 channels"):
         evaluate(three)
+    unlabelled = sample(mask(), mask(), "b/7.png")
+    del unlabelled["gt_sem_seg"]
+    with pytest.raises(ValueError, match=r"b/7\.png: no label.*LoadAnnotations"):
+        evaluate(unlabelled)
 
 
 def test_same_as_an_independent_implementation():
