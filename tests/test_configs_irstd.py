@@ -24,7 +24,7 @@ FOLDER = REPO / "configs" / "irstd"
 CONFIGS = sorted(path.name for path in FOLDER.glob("*.py"))
 PRETRAINED = sorted(name for name in CONFIGS if re.match("infmae|mae|mcmae|um-mae", name))
 INFMAE = "infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
-SYNTHETIC = "scratch_convvit-tiny_unet_1xb16-1k_synthetic-64x64.py"
+SYNTHETIC = "scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py"
 CROP = (64, 64)
 SIZE = (60, 90)  # of the images, which neither 16 nor 32 divides
 # Settings that make a backbone small, and what becomes of the widths of its maps.

@@ -1,5 +1,10 @@
 # Baseline on rendered scenes: mmseg's plain U-Net, four stages of 16 to 128 channels, for one CPU.
-_base_ = "./scratch_convvit-tiny_unet_1xb16-1k_synthetic-64x64.py"
+_base_ = "./scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py"
+
+# Frequently modified
+batch_size = 16
+max_iters = 1000
+val_interval = 250
 
 norm_cfg = dict(type="BN")
 model = dict(
@@ -36,3 +41,9 @@ model = dict(
     ),
 )
 optim_wrapper = dict(_delete_=True, type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))
+train_dataloader = dict(batch_size=batch_size)
+auto_scale_lr = dict(base_batch_size=batch_size)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_iters)
+default_hooks = dict(checkpoint=dict(interval=val_interval))

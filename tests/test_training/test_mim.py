@@ -22,7 +22,7 @@ WITHOUT_TESTS = ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]
         ),
         (
             "mmseg",
-            "irstd/scratch_convvit-tiny_unet_1xb16-1k_synthetic-64x64.py",
+            "irstd/scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py",
             ["train_dataloader.persistent_workers=False"],
         ),
     ],

@@ -77,12 +77,15 @@ def _sirst_v2(count: int, encoder: str, options: list[str]) -> dict:
     return dict(name="sirst_v2", title=title, metrics=_COLUMNS, rows=rows)
 
 
-def _synthetic(count: int, options: list[str]) -> dict:
-    setting = "1xb16-1k_synthetic-64x64"
-    title = f"rendered scenes, {count} iterations of 16 crops of 64x64: {_IN_PERCENT}"
+def _synthetic(unet_count: int, count: int, options: list[str]) -> dict:
+    unet, encoder = "unet-s4_fcn_1xb16-1k", "scratch_convvit-tiny_unet_1xb8-4k"
+    title = (
+        f"rendered scenes, U-Net: {unet_count} iterations of 16 crops of 64x64, encoder: {count}"
+        f" of 8: {_IN_PERCENT}"
+    )
     rows = [
-        _row("U-Net", f"unet-s4_fcn_{setting}", count, None, []),
-        _row("from scratch", f"scratch_convvit-tiny_unet_{setting}", count, None, options),
+        _row("U-Net", f"{unet}_synthetic-64x64", unet_count, None, []),
+        _row("encoder from scratch", f"{encoder}_synthetic-64x64", count, None, options),
     ]
     return dict(name="synthetic", title=title, metrics=_COLUMNS, rows=rows)
 
@@ -96,13 +99,13 @@ _SMALL_NETWORK = [
 BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
-        tables=[_sirst_v2(400, "infmae-tiny", []), _synthetic(1000, [])],
+        tables=[_sirst_v2(400, "infmae-tiny", []), _synthetic(1000, 4000, [])],
     ),
     "gpu": dict(
         seeds=(0, 1, 2),
         tables=[
             _sirst_v2(8000, "infmae-small", _SMALL_NETWORK),
-            _synthetic(8000, _SMALL_NETWORK),
+            _synthetic(8000, 16000, _SMALL_NETWORK),
         ],
     ),
     "paper": dict(seeds=(0,), tables=[_paper()]),
