@@ -1,22 +1,29 @@
-"""Pictures of detection results."""
+"""Pictures of detection results, and the miss-rate curves of a test."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mmspec.evaluation.miss_rate import TIMES, MissRateMetric
 from mmspec.registry import HOOKS
 from mmspec.visualization.detection import detection_picture
+from mmspec.visualization.miss_rate import save_miss_rate_curves
 
-from .pictures import PictureHook, loaded_image
+from .pictures import PictureHook, loaded_images
 
 
 @HOOKS.register_module()
 class DetectionPictureHook(PictureHook):
     """Writes predicted and true boxes, side by side, into ``WORK_DIR/detections``.
+
+    Of a pair they are drawn over the infrared image and, below, over the visible one. Of a test
+    there is also ``miss_rate.png``, the curves of the first setting that has any, if a
+    ``MissRateMetric`` ran.
 
     Args:
         num_images: how many; None: all.
@@ -35,6 +42,17 @@ class DetectionPictureHook(PictureHook):
         super().__init__(num_images, out_dir)
         self.score_threshold = score_threshold
 
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        for metric in self.test_metrics(runner, MissRateMetric):
+            if metric.curves:  # in the main process, and of settings with a pedestrian
+                setting = next(iter(metric.curves))[0]
+                panels = {
+                    time: {setting: metric.curves[setting, time]}
+                    for time in TIMES
+                    if (setting, time) in metric.curves
+                }
+                save_miss_rate_curves(panels, self.test_folder(runner) / "miss_rate.png")
+
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
         found = sample.pred_instances
         truth = None
@@ -44,7 +62,7 @@ class DetectionPictureHook(PictureHook):
                 for instance in sample.instances
             ]
         return detection_picture(
-            loaded_image(image, sample.ori_shape[:2]),
+            list(loaded_images(image, sample, sample.ori_shape[:2]).values()),
             found.bboxes.float().cpu().numpy(),
             found.scores.float().cpu().numpy(),
             found.labels.cpu().numpy(),

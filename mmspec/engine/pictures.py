@@ -9,11 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.dist import get_dist_info
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from PIL import Image
 from torch import Tensor
+
+COLOURS = ("red", "green", "blue")
 
 
 class PictureHook(Hook):
@@ -61,8 +64,18 @@ class PictureHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence
     ) -> None:
-        folder = Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
-        self._write(folder, data_batch["inputs"], outputs, runner.test_dataloader.dataset)
+        inputs, dataset = data_batch["inputs"], runner.test_dataloader.dataset
+        self._write(self.test_folder(runner), inputs, outputs, dataset)
+
+    def test_folder(self, runner: Runner) -> Path:
+        return Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
+
+    def test_metrics(self, runner: Runner, kind: type[BaseMetric]) -> list[BaseMetric]:
+        """The metrics of a kind that a test ran; its folder is there then."""
+        found = [metric for metric in runner.test_evaluator.metrics if isinstance(metric, kind)]
+        if found:
+            self.test_folder(runner).mkdir(parents=True, exist_ok=True)
+        return found
 
     def _write(self, folder: Path, inputs: Sequence[Tensor], outputs: Sequence, dataset) -> None:
         rank, processes = get_dist_info()
@@ -93,3 +106,45 @@ def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
     gray = (image == image[..., :1]).all()
     image = np.ascontiguousarray(image[..., 0] if gray else image[..., ::-1])
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def modalities(
+    image: Tensor, channels: Sequence[str], size: tuple[int, int]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The visible and the infrared image of a pipeline's result, at a size (H, W).
+
+    Args:
+        image: (C, H', W') uint8.
+        channels: what each of the C is.
+
+    Returns:
+        (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
+    """
+    visible = infrared = None
+    if set(COLOURS) <= set(channels):
+        # From red, green, blue to the order in which it is handed over.
+        visible = loaded_image(image[[channels.index(c) for c in COLOURS[::-1]]], size)
+        if visible.ndim == 2:
+            visible = np.repeat(visible[..., None], 3, axis=2)
+    if "infrared" in channels:
+        infrared = loaded_image(image[[channels.index("infrared")]], size)
+    return visible, infrared
+
+
+def loaded_images(
+    image: Tensor, sample: BaseDataElement, size: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """What a pipeline loaded, at a size (H, W), by the names of the modalities.
+
+    Args:
+        image: (C, H', W') uint8.
+        sample: whose ``channels`` tell a pair; without them it is one image.
+
+    Returns:
+        ``infrared`` (H, W) and ``visible`` (H, W, 3) uint8 RGB of a pair, or ``input``, of either
+        shape.
+    """
+    visible, infrared = modalities(image, sample.get("channels") or (), size)
+    if visible is None:
+        return dict(input=loaded_image(image, size) if infrared is None else infrared)
+    return dict(input=visible) if infrared is None else dict(infrared=infrared, visible=visible)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from mmengine.fileio import dump
@@ -17,9 +16,7 @@ from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
 from mmspec.registry import HOOKS
 from mmspec.visualization.saliency import saliency_picture, save_pr_curves
 
-from .pictures import PictureHook, loaded_image
-
-COLOURS = ("red", "green", "blue")
+from .pictures import PictureHook, modalities
 
 
 @HOOKS.register_module()
@@ -34,10 +31,9 @@ class SaliencyPictureHook(PictureHook):
     folder = "saliency"
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        folder = Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
-        for metric in runner.test_evaluator.metrics:
-            if isinstance(metric, SaliencyMetric) and metric.curves:
-                folder.mkdir(parents=True, exist_ok=True)
+        folder = self.test_folder(runner)
+        for metric in self.test_metrics(runner, SaliencyMetric):
+            if metric.curves:  # in the main process
                 save_pr_curves(metric.curves, folder / "pr_curve.png")
                 numbers = {
                     name or "all": {key: values.tolist() for key, values in asdict(curve).items()}
@@ -51,26 +47,3 @@ class SaliencyPictureHook(PictureHook):
         visible, infrared = modalities(image, sample.channels, truth.shape)
         score = foreground_probability(sample.seg_logits.data, sample.img_path)
         return saliency_picture(visible, infrared, truth, score)
-
-
-def modalities(
-    image: Tensor, channels: Sequence[str], size: tuple[int, int]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The visible and the infrared image of a pipeline's result, at a size (H, W).
-
-    Args:
-        image: (C, H', W') uint8.
-        channels: what each of the C is.
-
-    Returns:
-        (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
-    """
-    visible = infrared = None
-    if set(COLOURS) <= set(channels):
-        # From red, green, blue to the order in which it is handed over.
-        visible = loaded_image(image[[channels.index(c) for c in COLOURS[::-1]]], size)
-        if visible.ndim == 2:
-            visible = np.repeat(visible[..., None], 3, axis=2)
-    if "infrared" in channels:
-        infrared = loaded_image(image[[channels.index("infrared")]], size)
-    return visible, infrared

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from mmengine.runner import Runner
@@ -40,11 +39,9 @@ class SmallTargetPictureHook(PictureHook):
         """Draws nothing."""
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        folder = Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
-        for metric in runner.test_evaluator.metrics:
-            if isinstance(metric, SmallTargetMetric) and metric.roc is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-                save_roc_curve(metric.roc, folder / "roc.png")
+        for metric in self.test_metrics(runner, SmallTargetMetric):
+            if metric.roc is not None:
+                save_roc_curve(metric.roc, self.test_folder(runner) / "roc.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
         probability = foreground_probability(sample.seg_logits.data, sample.img_path)

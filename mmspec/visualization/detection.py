@@ -1,4 +1,4 @@
-"""Predicted and true boxes over infrared images."""
+"""Predicted and true boxes over infrared images, or over both images of a pair."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TO_IGNORE = (150, 150, 150)
 
 
 def detection_picture(
-    image: np.ndarray,
+    images: Sequence[np.ndarray],
     boxes: np.ndarray,
     scores: np.ndarray,
     labels: np.ndarray,
@@ -27,9 +27,9 @@ def detection_picture(
     """Prediction and truth side by side, above the names of the classes that occur.
 
     Args:
-        image: (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they
-            are.
-        boxes: (N, 4) predicted x1, y1, x2, y2 in pixels of the image.
+        images: of one size, a row each: of a pair both. (H, W) gray levels, shown under a display
+            gain, or (H, W, 3) uint8 colours as they are.
+        boxes: (N, 4) predicted x1, y1, x2, y2 in pixels of the images.
         scores: (N,); the rounded score is written at each box.
         labels: (N,) class indices.
         truth: (box, label, to be ignored) of each object; boxes to ignore are gray. None: the
@@ -40,21 +40,21 @@ def detection_picture(
     Returns:
         (H', W', 3) uint8.
     """
-    shown = to_display(image, display_gain(image)) if image.ndim == 2 else image
     palette = [tuple(c) for c in infrared_palette(len(classes), background=None).tolist()]
     kept = np.flatnonzero(scores >= score_threshold)
     predicted = [
         (boxes[i], palette[labels[i]], f"{scores[i]:.2f}") for i in kept[np.argsort(scores[kept])]
     ]
     present = {int(labels[i]) for i in kept}
-    columns = {f"prediction, score {score_threshold:g} and more": _draw(shown, predicted)}
+    columns = {f"prediction, score {score_threshold:g} and more": predicted}
     if truth is not None:
-        true = [
+        columns["truth"] = [
             (box, TO_IGNORE if ignored else palette[label], "") for box, label, ignored in truth
         ]
-        columns["truth"] = _draw(shown, true)
         present |= {int(label) for _, label, ignored in truth if not ignored}
-    sheet = titled_grid([list(columns.values())], tuple(columns))
+    shown = [to_display(x, display_gain(x)) if x.ndim == 2 else x for x in images]
+    rows = [[_draw(image, boxes) for boxes in columns.values()] for image in shown]
+    sheet = titled_grid(rows, tuple(columns))
     entries = [(classes[label], palette[label]) for label in sorted(present)]
     if truth is not None and any(ignored for *_, ignored in truth):
         entries.append(("to ignore", TO_IGNORE))

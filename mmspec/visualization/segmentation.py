@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -85,13 +85,16 @@ def label_overlay(
 
 
 def segmentation_picture(
-    image: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: Sequence[str]
+    images: Mapping[str, np.ndarray],
+    prediction: np.ndarray,
+    truth: np.ndarray | None,
+    classes: Sequence[str],
 ) -> np.ndarray:
     """Input, prediction and truth side by side, above the names of the classes that occur.
 
     Args:
-        image: (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they
-            are.
+        images: by the titles of their columns; prediction and truth are drawn over the first.
+            (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they are.
         prediction: (H, W) class indices.
         truth: (H, W) class indices, 255 ignored; or None, and its column is left out.
         classes: names of all classes.
@@ -99,10 +102,14 @@ def segmentation_picture(
     Returns:
         (H', W', 3) uint8.
     """
-    shown = to_display(image, display_gain(image)) if image.ndim == 2 else image
+    columns = {
+        name: to_display(image, display_gain(image)) if image.ndim == 2 else image
+        for name, image in images.items()
+    }
+    shown = next(iter(columns.values()))
     background = background_of(classes)
     palette = infrared_palette(len(classes), background)
-    columns = {"input": shown, "prediction": label_overlay(shown, prediction, palette, background)}
+    columns["prediction"] = label_overlay(shown, prediction, palette, background)
     present = set(np.unique(prediction))
     if truth is not None:
         columns["truth"] = label_overlay(shown, truth, palette, background)

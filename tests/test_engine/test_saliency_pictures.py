@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmspec.engine.saliency import modalities
+from mmspec.engine.pictures import modalities
 from mmspec.visualization import saliency_picture
 
 pytest.importorskip("mmseg.models")

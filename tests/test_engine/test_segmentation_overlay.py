@@ -87,6 +87,22 @@ def test_every_validation_has_its_folder(tmp_path):
     assert folders == ["iter_000250", "iter_000500"]
 
 
+def test_both_images_of_a_pair():
+    _, (sample,) = batch(["a"])
+    labels = torch.zeros(1, 30, 40, dtype=torch.int64)
+    labels[:, 10:] = 1
+    sample.pred_sem_seg.data = labels
+    sample.set_metainfo(dict(channels=("infrared", "red", "green", "blue")))
+    image = torch.zeros(4, 30, 40, dtype=torch.uint8)
+    image[1:] = torch.tensor([90, 60, 30], dtype=torch.uint8).view(3, 1, 1)
+    picture = SegmentationOverlayHook().picture(image, sample, Images.metainfo["classes"])
+    assert picture.shape[1] == 4 * 44 + 4
+    infrared, visible, prediction, truth = (picture[26:56, 4 + 44 * i :][:, :40] for i in range(4))
+    assert not infrared.any() and (visible == (90, 60, 30)).all()
+    # Over the infrared image.
+    assert not truth.any() and not prediction[:9].any() and prediction[10:].any(-1).all()
+
+
 def test_what_the_pipeline_loaded():
     gray = torch.arange(6, dtype=torch.uint8).view(1, 2, 3).expand(3, -1, -1)
     assert loaded_image(gray, (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]

@@ -57,14 +57,14 @@ def test_picture_has_input_prediction_truth_and_a_legend():
     prediction = np.zeros((60, 80), int)
     prediction[20:40, 20:40] = 1
     truth = np.where(prediction, 2, 0)
-    picture = segmentation_picture(image, prediction, truth, CLASSES)
+    picture = segmentation_picture(dict(input=image), prediction, truth, CLASSES)
     height, width = picture.shape[:2]
     assert width == 3 * 84 + 4
     # A dark image is shown under a gain.
     assert picture[26:86, 4:84].max() == 255
     colours = {tuple(c) for c in picture[-20:].reshape(-1, 3).tolist()}
     assert {COLOURS[0], COLOURS[1]} <= colours
-    shorter = segmentation_picture(image, prediction, None, CLASSES)
+    shorter = segmentation_picture(dict(input=image), prediction, None, CLASSES)
     assert shorter.shape == (height, 2 * 84 + 4, 3)
 
 
@@ -74,7 +74,7 @@ def test_legend_of_many_classes_breaks_into_lines():
     lines = []
     for size in (1, 12):
         picture = segmentation_picture(
-            np.zeros((40, 60), np.uint8), np.minimum(labels, size - 1), None, classes
+            dict(input=np.zeros((40, 60), np.uint8)), np.minimum(labels, size - 1), None, classes
         )
         lines.append(picture.shape[0] // 20)
     assert lines[1] - lines[0] >= 5
@@ -82,5 +82,5 @@ def test_legend_of_many_classes_breaks_into_lines():
 
 def test_nothing_but_background_needs_no_legend():
     image = np.zeros((40, 60), np.uint8)
-    picture = segmentation_picture(image, np.zeros((40, 60), int), None, CLASSES)
+    picture = segmentation_picture(dict(input=image), np.zeros((40, 60), int), None, CLASSES)
     assert picture.shape == (40 + 8 + 22, 2 * 64 + 4, 3)
