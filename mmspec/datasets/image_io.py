@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 DEFAULT_PERCENTILES = (0.5, 99.5)
 
@@ -127,6 +127,44 @@ def decode_infrared(
     except Exception as error:  # on damaged bytes the decoders raise whatever they trip over
         raise _unreadable(name, f"damaged ({type(error).__name__}: {error})") from None
     return gray, (COLOURED, *remarks) if coloured else remarks
+
+
+def decode_image(data: bytes, name: str) -> Image.Image:
+    """An image of any kind that Pillow reads, upright as infrared ones are.
+
+    Args:
+        data: content of the file.
+        name: what errors call it.
+
+    Raises:
+        UnreadableImageError: it cannot be read.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # on damaged bytes decoders raise whatever they trip over
+        reason = f"cannot be read as an image ({error or type(error).__name__})"
+        if isinstance(error, UnidentifiedImageError):
+            reason = f"not an image (it begins with {data[:24]!r})"
+        raise UnreadableImageError(f"{name}: {reason}", reason) from None
+
+
+def decode_visible(data: bytes, name: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a visible image of any kind; arguments and errors as above.
+
+    Raises:
+        UnreadableImageError: it cannot be read, or is deeper than 8 bits without colours: Pillow
+            cuts its levels at 255, and it is hardly a visible image.
+    """
+    image = decode_image(data, name)
+    if image.mode.startswith(("I", "F")):
+        reason = (
+            f"mode {image.mode}, more than 8 bits a channel: no visible image; are the infrared"
+            " and the visible folder exchanged?"
+        )
+        raise UnreadableImageError(f"{name}: {reason}", reason)
+    return np.array(image.convert("RGB"))
 
 
 def cannot_open(name: str, error: OSError) -> UnreadableImageError:

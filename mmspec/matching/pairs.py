@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from mmspec.datasets.image_io import UnreadableImageError, read_infrared
+from mmspec.datasets.image_io import UnreadableImageError, decode_visible, read_infrared
 
 from .views import random_homography, resize, scaled_shape, seen_through
 
@@ -45,7 +44,7 @@ def roadscene_pairs(
 
     Raises:
         FileNotFoundError: the list or a visible image is not there.
-        UnreadableImageError: a thermal image cannot be read, or the two of a pair differ in size.
+        UnreadableImageError: an image cannot be read, or the two of a pair differ in size.
     """
     root = Path(root)
     names = (root / "test.txt").read_text(encoding="utf-8").split()
@@ -95,8 +94,7 @@ def registration_pairs(
 def _read_pair(infrared: Path, visible: Path) -> tuple[np.ndarray, np.ndarray]:
     """(H, W) and (H, W, 3) uint8."""
     thermal = read_infrared(infrared)
-    with Image.open(visible) as image:
-        colours = np.asarray(image.convert("RGB"))
+    colours = decode_visible(visible.read_bytes(), str(visible))
     if colours.shape[:2] != thermal.shape:
         raise UnreadableImageError(
             f"{infrared}: {thermal.shape[1]} x {thermal.shape[0]} pixels, its visible image"

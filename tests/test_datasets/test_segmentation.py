@@ -466,6 +466,34 @@ def test_a_damaged_visible_image_is_named(tmp_path):
         build("MSRSDataset", tmp_path, modality="visible")[0]
 
 
+@pytest.mark.parametrize("modality", ["visible", "both"])
+@pytest.mark.parametrize("deep", [np.uint16, np.int32, np.float32])
+def test_a_visible_image_of_more_than_8_bits_is_refused(tmp_path, modality, deep):
+    """Pillow would cut all levels above 255: the infrared folder given as the visible one."""
+    msrs(tmp_path)
+    (tmp_path / "train/vi/00001D.png").unlink()
+    write(tmp_path / "train/vi/00001D.tiff", np.full(SIZE, 20000, deep))
+    message = r"vi.00001D\.tiff: mode (I;16|I|F), more than 8 bits a channel: no visible image"
+    with pytest.raises(UnreadableImageError, match=message):
+        build("MSRSDataset", tmp_path, modality=modality)[0]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tiff"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_both_images_of_a_pair_are_turned_upright(tmp_path, suffix, orientation):
+    gray = np.zeros((16, 24), np.uint8)
+    gray[:8, :8] = 200
+    label(tmp_path / "train/Segmentation_labels/a.png")
+    for folder, pixels in (("ir", gray), ("vi", np.repeat(gray[..., None], 3, axis=2))):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        write(tmp_path / f"train/{folder}/a{suffix}", pixels, exif=exif)
+    img = build("MSRSDataset", tmp_path, modality="both", pipeline=LOAD[:1])[0]["img"]
+    upright = {1: gray, 3: gray[::-1, ::-1], 6: np.rot90(gray, -1)}[orientation]
+    for channel in (0, 3):
+        assert np.abs(img[..., channel].astype(int) - upright).max() < 10
+
+
 def test_a_label_that_vanished_is_named(tmp_path):
     msrs(tmp_path)
     dataset = build("MSRSDataset", tmp_path)

@@ -82,6 +82,10 @@ def test_what_is_not_there_is_named(tmp_path, ramps):
     (ramps / "crop_LR_visible" / "b.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"crop_LR_visible.b\.jpg"):
         list(roadscene_pairs(ramps, 208))
+    deep = Image.fromarray(np.full((96, 208), 20000, np.uint16))
+    deep.save(ramps / "crop_LR_visible" / "a.jpg", format="PNG")
+    with pytest.raises(UnreadableImageError, match=r"visible.a\.jpg: mode I;16, more than 8 bits"):
+        list(roadscene_pairs(ramps, 208, limit=1))
     Image.new("RGB", (50, 40)).save(ramps / "crop_LR_visible" / "a.jpg")
     with pytest.raises(UnreadableImageError, match=r"infrared.a\.jpg: 208 x 96 .*a\.jpg 50 x 40"):
         list(roadscene_pairs(ramps, 208, limit=1))

@@ -1,15 +1,19 @@
 """Load the image of a sample that has an infrared and a visible side."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mmengine.fileio as fileio
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image, UnidentifiedImageError
 
-from mmspec.datasets.image_io import DEFAULT_PERCENTILES, UnreadableImageError, cannot_open
+from mmspec.datasets.image_io import (
+    DEFAULT_PERCENTILES,
+    UnreadableImageError,
+    cannot_open,
+    decode_image,
+    decode_visible,
+)
 from mmspec.registry import TRANSFORMS
 
 from .loading import LoadInfraredImageFromFile
@@ -85,30 +89,22 @@ class LoadRGBTImageFromFile(BaseTransform):
                 gray = self._load_infrared(dict(img_path=results["infrared_path"]))["img"]
         if modality != "infrared":
             with _pair_in_errors(results, "visible_path"):
-                visible = np.array(self._decode(str(results["visible_path"])).convert("RGB"))
+                name = str(results["visible_path"])
+                visible = decode_visible(self._read(name), name)
         return gray, visible
 
     def _four_channels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        image = self._decode(name)
+        image = decode_image(self._read(name), name)
         if image.mode != "RGBA":
             reason = f"mode {image.mode}, no fourth channel that holds the infrared image"
             raise UnreadableImageError(f"{name}: {reason}", reason)
         return np.array(image.getchannel("A")), np.array(image)[..., :3]
 
-    def _decode(self, name: str) -> Image.Image:
+    def _read(self, name: str) -> bytes:
         try:
-            data = fileio.get(name, backend_args=self.backend_args)
+            return bytes(fileio.get(name, backend_args=self.backend_args))
         except OSError as error:
             raise cannot_open(name, error) from None
-        try:
-            image = Image.open(io.BytesIO(bytes(data)))
-            image.load()
-        except Exception as error:  # on damaged bytes decoders raise whatever they trip over
-            reason = f"cannot be read as an image ({error or type(error).__name__})"
-            if isinstance(error, UnidentifiedImageError):
-                reason = f"not an image (it begins with {bytes(data[:24])!r})"
-            raise UnreadableImageError(f"{name}: {reason}", reason) from None
-        return image
 
     def __repr__(self) -> str:
         return (
