@@ -166,11 +166,11 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
             index_of.append(place[entry["image_id"]])
             boxes.append(_box(entry["bbox"]))
             category = categories[entry["category_id"]]
+            occlusion.append(int(entry.get("occlusion", NOT_TOLD)))
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{name}: not a box of a known image and category ({type(error).__name__}: {error})"
             ) from None
-        occlusion.append(entry.get("occlusion", NOT_TOLD))
         never_found.append(entry.get("id") == 0 and not find_id_0)
         ignored.append(bool(entry.get("ignore") or entry.get("iscrowd")) or category != PERSON)
     if PERSON not in categories.values():

@@ -121,8 +121,9 @@ class MissRateMetric(BaseMetric):
 
     Raises:
         FileFormatError: ``ann_file`` cannot be used.
-        KeyError: a sample without truth or without the occlusion that a setting needs, or of an
-            image that ``ann_file`` does not have; the message names the image and the way out.
+        KeyError: ``ann_file`` or a sample without the occlusion that a setting needs, a sample
+            without truth or of an image that ``ann_file`` does not have; the message names the file
+            or image and the way out.
         ValueError: an unknown setting, a predicted label other than 0, or a box or score that is
             not finite.
     """
@@ -148,6 +149,8 @@ class MissRateMetric(BaseMetric):
                 f"{ann_file}: {without:,} images have no name of KAIST's, as set06/V000/I00019; by"
                 " what is one to find them?"
             )
+        if self.truth is not None:  # now, not hours later at the first validation
+            _check_occlusion(self.settings, self.truth.occlusion, self.truth.ignored, ann_file)
         self.curves = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

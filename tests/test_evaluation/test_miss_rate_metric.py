@@ -256,6 +256,20 @@ def test_a_file_of_images_of_other_names(tmp_path):
         MissRateMetric(str(path))
 
 
+def test_a_file_without_occlusion_is_refused_before_a_training(tmp_path):
+    raw = annotation()
+    del raw["annotations"][0]["occlusion"]
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(KeyError, match=r"truth.json: a true box has no 'occlusion', by which Reas"):
+        MissRateMetric(str(path))
+    MissRateMetric(str(path), settings=("All",))
+    raw["annotations"][0]["occlusion"] = None
+    path.write_text(json.dumps(raw))
+    with pytest.raises(FileFormatError, match=r"truth.json: annotations\[0\]: not a box .*None"):
+        MissRateMetric(str(path))
+
+
 def test_evaluation_leaves_its_inputs_alone(data_root):
     from mmspec.evaluation.kaist_files import read_truth
 

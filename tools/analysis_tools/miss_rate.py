@@ -83,7 +83,7 @@ def main() -> None:
             for time in TIMES:
                 if (settings[0], time) in curves:
                     panels[time][name] = curves[settings[0], time]
-    except (FileNotFoundError, FileFormatError) as error:
+    except (OSError, FileFormatError) as error:
         sys.exit(f"error: {error}")
     except KeyError as error:
         sys.exit(f"error: {error.args[0]}")
