@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from mmengine.logging import print_log
@@ -20,7 +21,8 @@ class RoadSceneMatchingDataset(RGBTFolder):
     must not train on them. The truth of a pair is made by ``ViewThermal`` in the pipeline.
 
     Args:
-        exclude: names of pairs of the list that are left out, logged with their number.
+        exclude: names of pairs of the list that are left out, logged with their number; a warning
+            names those that the list does not have.
         data_root, infrared, visible, ann_file, kwargs: see :class:`RGBTFolder`.
 
     Raises:
@@ -55,5 +57,12 @@ class RoadSceneMatchingDataset(RGBTFolder):
             print_log(
                 f"{len(left_out)} of {len(pairs)} pairs are left out: {', '.join(left_out)}",
                 logger="current",
+            )
+        if absent := self.exclude - {name(pair) for pair in pairs}:
+            print_log(
+                f"{self.ann_file or folder} has no pair {', '.join(sorted(absent))} to leave out;"
+                " does it have them under other names?",
+                logger="current",
+                level=logging.WARNING,
             )
         return kept

@@ -35,10 +35,18 @@ def names(dataset):
     return [dataset.get_data_info(i)["infrared_path"][-5:] for i in range(len(dataset))]
 
 
-def test_pairs_are_left_out_by_name(root):
+def test_pairs_are_left_out_by_name(root, monkeypatch):
     assert names(build(root)) == ["c.jpg", "a.jpg", "b.jpg"]
+    said = []
+    monkeypatch.setattr(
+        "mmspec.datasets.matching.print_log", lambda text, **settings: said.append(text)
+    )
     # A name that another list has is none of this one.
     assert names(build(root, exclude=["a", "z"])) == ["c.jpg", "b.jpg"]
+    assert said[0] == "1 of 3 pairs are left out: a"
+    assert said[1].endswith(
+        "train.txt has no pair z to leave out; does it have them under other names?"
+    )
     with pytest.raises(FileNotFoundError, match=r"train\.txt: every pair is excluded"):
         build(root, exclude="abc")
 
