@@ -44,7 +44,7 @@ class MatchingEncoder:
             (C, h, w) float32 on the device of the backbone, vectors of length 1.
 
         Raises:
-            ValueError: the backbone gives fewer maps.
+            ValueError: the backbone gives fewer maps, or one that covers more than the image.
         """
         if image.ndim == 2:
             image = np.repeat(image[..., None], 3, axis=2)
@@ -59,9 +59,25 @@ class MatchingEncoder:
         size = maps[self.levels[0]].shape[-2:]
         used = []
         for level in self.levels:
+            check_cells(maps[level], image.shape[:2])
             features = maps[level].float()
             features = features - features.mean((2, 3), keepdim=True)
             if features.shape[-2:] != size:
                 features = F.interpolate(features, size=size, mode="bilinear")
             used.append(F.normalize(features, dim=1))
         return F.normalize(torch.cat(used, dim=1), dim=1)[0]
+
+
+def check_cells(features: Tensor, shape: tuple[int, int]) -> None:
+    """Raises ValueError where cells of a map (..., h, w) are no squares of the image (H, W).
+
+    A backbone has padded the image then, and its cells lie elsewhere than ``h`` by ``w`` of the
+    image alone would.
+    """
+    height, width = features.shape[-2:]
+    if shape[0] * width != shape[1] * height or shape[0] % height:
+        raise ValueError(
+            f"a map of {width} x {height} cells for an image of {shape[1]} x {shape[0]} pixels: the"
+            " encoder has padded it, so that cells lie beside their pixels; both sides of the image"
+            " must be multiples of the cell, of 32 for maps at 1/32"
+        )

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_visible, read_infrared
 
-from .views import random_homography, resize, scaled_shape, seen_through
+from .views import MULTIPLE, random_homography, resize, scaled_shape, seen_through
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,20 @@ class MatchingPair:
 
 
 def roadscene_pairs(
-    root: str | Path, width: int, limit: int | None = None, seed: int = 0
+    root: str | Path,
+    width: int,
+    limit: int | None = None,
+    seed: int = 0,
+    multiple: int = MULTIPLE,
 ) -> Iterator[MatchingPair]:
     """Aligned pairs of RoadScene's test list, of which a random homography views the thermal image.
 
     Args:
         root: folder with ``test.txt``, ``cropinfrared`` and ``crop_LR_visible``.
-        width: of the images, to which they are scaled; both sides become multiples of 16.
+        width: of the images, to which they are scaled.
         limit: how many, evenly spaced over the list; None: all.
         seed: of the homographies; that of a pair does not depend on the others.
+        multiple: both sides of the images become multiples of it, in pixels.
 
     Raises:
         FileNotFoundError: the list or a visible image is not there.
@@ -53,14 +58,14 @@ def roadscene_pairs(
         thermal, visible = _read_pair(
             root / "cropinfrared" / f"{name}.jpg", root / "crop_LR_visible" / f"{name}.jpg"
         )
-        shape = scaled_shape(thermal.shape, width)
+        shape = scaled_shape(thermal.shape, width, multiple)
         truth = random_homography(shape, np.random.default_rng((seed, index)))
         thermal = seen_through(resize(thermal, shape), truth, shape)
         yield MatchingPair(name, thermal, resize(visible, shape), truth)
 
 
 def registration_pairs(
-    root: str | Path, width: int, limit: int | None = None
+    root: str | Path, width: int, limit: int | None = None, multiple: int = MULTIPLE
 ) -> Iterator[MatchingPair]:
     """Pairs of SuperFusion's RoadScene test set, of which the thermal image is deformed.
 
@@ -68,7 +73,7 @@ def registration_pairs(
         root: folder with ``RoadScene/{ir_warp,vi,flow}``; ``flow`` of ``N.png.mat`` is
             (1, H, W, 2), where in the undeformed image each pixel of ``ir_warp`` was taken from, x
             and y from -1 to 1 over the image from edge to edge.
-        width, limit: as in :func:`roadscene_pairs`.
+        width, limit, multiple: as in :func:`roadscene_pairs`.
 
     Raises:
         FileNotFoundError: a visible image or a flow is not there.
@@ -86,7 +91,7 @@ def registration_pairs(
         grid = loadmat(root / "flow" / f"{path.name}.mat")["flow"][0].astype(np.float64)
         if grid.shape != (*thermal.shape, 2):
             raise ValueError(f"{path}: {thermal.shape}, its flow is of {grid.shape}")
-        shape = scaled_shape(thermal.shape, width)
+        shape = scaled_shape(thermal.shape, width, multiple)
         truth = (resize(grid, shape) + 1) * (np.array(shape[::-1]) / 2) - 0.5
         yield MatchingPair(path.stem, resize(thermal, shape), resize(visible, shape), truth)
 

@@ -35,10 +35,10 @@ def seen_through(image: np.ndarray, homography: np.ndarray, shape: tuple[int, in
     return cv2.warpPerspective(image, homography, shape[::-1], flags=flags)
 
 
-def scaled_shape(shape: tuple[int, int], width: int) -> tuple[int, int]:
-    """(H, W) of an image scaled to a width, both sides the nearest multiples of 16."""
+def scaled_shape(shape: tuple[int, int], width: int, multiple: int = MULTIPLE) -> tuple[int, int]:
+    """(H, W) of an image scaled to a width, both sides the nearest multiples of 16 or another."""
     scale = width / shape[1]
-    return tuple(max(1, round(side * scale / MULTIPLE)) * MULTIPLE for side in shape)
+    return tuple(max(1, round(side * scale / multiple)) * multiple for side in shape)
 
 
 def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

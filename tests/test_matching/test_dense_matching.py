@@ -6,6 +6,7 @@ from torch import nn
 
 from mmspec.evaluation.matching import match_errors
 from mmspec.matching import MatchingEncoder, match_features, match_sift, mutual_nearest
+from mmspec.models import ConvViT
 
 
 def test_mutual_nearest_by_hand():
@@ -98,6 +99,18 @@ def test_levels_are_put_together_on_the_first_grid():
     assert torch.allclose(both[:3].norm(dim=0), torch.full((8, 12), 0.5**0.5), atol=1e-5)
     with pytest.raises(ValueError, match="levels=\\(2,\\): Backbone gives 2 maps"):
         MatchingEncoder(Backbone(), [2])(image)
+
+
+def test_a_map_that_covers_more_than_the_image_is_refused():
+    image = np.zeros((48, 64), np.uint8)
+    tiny = ConvViT(
+        dict(embed_dims=(8, 16, 32), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))
+    )
+    assert MatchingEncoder(tiny, [2])(image).shape[1:] == (3, 4)
+    # Its last map has two rows of 32 pixels for 48.
+    with pytest.raises(ValueError, match="2 x 2 cells for an image of 64 x 48 pixels"):
+        MatchingEncoder(tiny, [0, 3])(image)
+    assert MatchingEncoder(tiny, [3])(np.zeros((64, 96), np.uint8)).shape[1:] == (2, 3)
 
 
 def test_sift_on_a_shifted_picture():

@@ -94,6 +94,14 @@ def test_trained_head(data_root, run, tmp_path, capsys):
         run(paths[0], "--config", other, *arguments)
 
 
+def test_the_coarsest_map_has_images_that_it_covers(data_root, run, capsys):
+    arguments = ["--roadscene", data_root / "roadscene", "--width", 96, "--limit", 1]
+    run("random", *arguments, "--levels", 3)
+    run("random", *arguments, "--levels", 3, 4)
+    sizes = [x.split()[6:9:2] for x in capsys.readouterr().out.splitlines() if "pairs, the" in x]
+    assert sizes == [["96", "48"], ["96", "64"]]
+
+
 def test_options_are_checked(run, capsys):
     with pytest.raises(SystemExit):
         run("sift")

@@ -73,7 +73,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--levels", type=int, nargs="+", default=[1], choices=(1, 2, 3, 4),
         help="maps of a ConvViT: 1, at 1/4 of the image, to 4, at 1/32; of several the vectors are"
-        " put together on the grid of the first; default 1. A ViT has one map.",
+        " put together on the grid of the first; default 1. A ViT has one map. With 4 the sides of"
+        " images are multiples of 32, not 16.",
     )  # fmt: skip
     parser.add_argument("--config", help="of the checkpoints that hold a matching head")
     parser.add_argument("--arch", default="tiny", help="of random, default %(default)s")
@@ -153,10 +154,12 @@ def label(names: Iterable[str]) -> dict[str, str]:
 
 
 def sets(args: argparse.Namespace) -> Iterator[tuple[str, list[MatchingPair]]]:
+    # The map at 1/32 covers an image of other sides only with a margin.
+    scaled = dict(width=args.width, limit=args.limit, multiple=32 if 4 in args.levels else 16)
     if args.roadscene:
-        yield "roadscene", list(roadscene_pairs(args.roadscene, args.width, args.limit))
+        yield "roadscene", list(roadscene_pairs(args.roadscene, **scaled))
     if args.registration:
-        yield "registration", list(registration_pairs(args.registration, args.width, args.limit))
+        yield "registration", list(registration_pairs(args.registration, **scaled))
 
 
 def evaluate(

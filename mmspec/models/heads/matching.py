@@ -10,6 +10,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmspec.matching.features import check_cells
 from mmspec.registry import MODELS
 
 MODALITIES = ("thermal", "visible")
@@ -39,7 +40,8 @@ class MatchingHead(BaseModule):
         init_cfg: see mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: ``channels`` is not a multiple of 16, or another number of maps comes.
+        ValueError: ``channels`` is not a multiple of 16, another number of maps comes, or one that
+            covers more than the image.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class _Embedding(nn.Module):
             )
         embedded = self.pixels(images)
         for projection, own in zip(self.maps, maps):
+            check_cells(own, images.shape[-2:])
             # Adam moves every weight alike, and so a sum over C channels C times as far as one:
             # vectors of about unit length in place of unit deviation.
             added = projection(own) / projection[1].in_channels ** 0.5
