@@ -1,21 +1,19 @@
-"""Every config of salient objects builds, takes a step, predicts and is scored."""
+"""Every config of salient objects builds, takes two steps, predicts and is scored."""
 
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from config_runs import evaluate, run_tool
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
-from test_configs_rgbt import CROP, DIMS, SIZE, VIT, evaluate, step
+from test_configs_rgbt import CROP, DIMS, SIZE, VIT, train_a_model
 
 from mmspec.launch import merge_options
 
@@ -81,9 +79,9 @@ def load(name: str, data: Path) -> Config:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_takes_a_step_and_predicts(name, data):
+def test_trains_and_predicts(name, data):
     cfg = load(name, data)
-    model, logs = step(cfg)
+    model, logs = train_a_model(cfg)
     losses = {key for key in logs if "loss_" in key}
     kinds = ("loss_ce",) if name == RELEASED else ("loss_bce", "loss_iou")
     assert losses == {f"{head}.{kind}" for head in ("decode", "aux") for kind in kinds}
@@ -193,23 +191,13 @@ train_cfg = dict(max_iters=2, val_interval=2)
 default_hooks = dict(checkpoint=dict(interval=2))
 """
     )
-    _tool("train", config, "--work-dir", tmp_path)
+    run_tool("train", config, "--work-dir", tmp_path)
     assert len(list((tmp_path / "saliency/iter_000002").glob("*.png"))) == 4
     shown, numbers = tmp_path / "shown", tmp_path / "numbers.json"
     options = ["--work-dir", tmp_path, "--out", numbers, "--show-dir", shown]
-    _tool("test", config, tmp_path / "iter_2.pth", *options)
+    run_tool("test", config, tmp_path / "iter_2.pth", *options)
     assert list(json.loads(numbers.read_text())) == METRICS
     assert len(list(shown.glob("000*.png"))) == 4 and (shown / "pr_curve.png").is_file()
-
-
-def _tool(name: str, *args: str | Path) -> None:
-    done = subprocess.run(
-        [sys.executable, REPO / "tools" / f"{name}.py", *args],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_own_data_as_the_readme_says(tmp_path):

@@ -1,0 +1,59 @@
+"""What the tests of fine-tuning configs do with each of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+def train(cfg: Config, model: torch.nn.Module) -> tuple[dict, dict]:
+    """Two steps of training: the last losses by name and the last batch that the model saw."""
+    model.train()
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    batches = iter(Runner.build_dataloader(cfg.train_dataloader))
+    learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    for _ in range(2):
+        batch = model.data_preprocessor(next(batches), True)
+        loss, logs = model.parse_losses(model(**batch, mode="loss"))
+        assert torch.isfinite(loss)
+        loss.backward()
+        # Distributed training then needs no find_unused_parameters.
+        assert [n for n, p in learning.items() if p.grad is None] == []
+        before = {n: p.detach().clone() for n, p in learning.items()}
+        optim_wrapper.step()
+        optim_wrapper.zero_grad()
+        assert any(not torch.equal(p, before[n]) for n, p in learning.items())
+    model.eval()
+    return logs, batch
+
+
+def evaluate(cfg: Config, model: torch.nn.Module) -> tuple[dict, list]:
+    """Metrics of the config's test, and its predictions."""
+    loader = Runner.build_dataloader(cfg.test_dataloader)
+    evaluator = Evaluator(cfg.test_evaluator)
+    evaluator.dataset_meta = loader.dataset.metainfo
+    outputs = []
+    for batch in loader:
+        with torch.no_grad():
+            outputs += model.test_step(batch)
+        evaluator.process(outputs[-len(batch["inputs"]) :], batch)
+    return evaluator.evaluate(len(loader.dataset)), outputs
+
+
+def run_tool(name: str, *args: str | Path) -> None:
+    """``tools/NAME.py`` in a process of its own, on the CPU."""
+    done = subprocess.run(
+        [sys.executable, REPO / "tools" / f"{name}.py", *args],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
