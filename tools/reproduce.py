@@ -49,8 +49,7 @@ class Training:
         cfg = read_config(str(ROOT / self.config), self.options)
         logging.disable(logging.NOTSET)
         text = json.dumps(cfg.to_dict(), sort_keys=True, default=repr)
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
-        self.folder = self.folder.with_name(f"{self.folder.name}-{fingerprint}")
+        self.folder = marked(self.folder, text)
 
     @property
     def weights(self) -> Path:
@@ -68,40 +67,70 @@ class Training:
 
 @dataclass
 class Cell:
-    """One row with one seed: what it starts from, its training, and what its test said."""
+    """One row with one seed: what it starts from, its training, and what its test said.
+
+    A row without a config has no training: something that is there is scored as it is. A row with a
+    ``score`` has another test than tools/test.py: ``command``, in which ``{weights}`` stands for
+    the checkpoint, ``{seed}`` for the seed and ``{metrics}`` for the JSON file it is to write, and
+    ``read``, which makes metrics by name of what is in the file.
+    """
 
     table: int
     row: str
     seed: int
     start: Training | None
-    training: Training
+    training: Training | None
+    folder: Path
+    score: dict | None = None
 
     @property
     def file(self) -> Path:
-        return self.training.folder / "result.json"
+        return self.folder / "result.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def command(self) -> list[str]:
+        """The training, or the test where there is none."""
+        return self.training.command if self.training else self.test
+
+    @property
+    def test(self) -> list[str]:
+        trained = self.training or self.start
+        weights = str(trained.weights) if trained else ""
+        if self.score is not None:
+            values = dict(weights=weights, seed=self.seed, metrics=self.metrics)
+            return [part.format(**values) for part in self.score["command"]]
+        command = ["tools/test.py", self.training.config, weights]
+        command += ["--work-dir", str(self.folder / "test"), "--out", str(self.metrics)]
+        # The test is that of the configuration that was trained.
+        options = self.training.options
+        return [*command, "--cfg-options", *options] if options else command
 
     def result(self) -> dict | None:
         return json.loads(self.file.read_text()) if self.file.is_file() else None
 
     def run(self) -> dict:
-        if self.start is not None:
-            self.start.run()
-        self.training.run()
-        folder = self.training.folder
-        metrics = folder / "metrics.json"
-        test = ["tools/test.py", self.training.config, str(self.training.weights)]
-        options = ["--work-dir", str(folder / "test"), "--out", str(metrics)]
-        # The test is that of the configuration that was trained.
-        if self.training.options:
-            options += ["--cfg-options", *self.training.options]
-        run([sys.executable, *test, *options], folder / "log.txt")
+        for training in (self.start, self.training):
+            if training is not None:
+                training.run()
+        run([sys.executable, *self.test], self.folder / "log.txt")
+        found = json.loads(self.metrics.read_text())
         result = dict(
-            metrics=json.loads(metrics.read_text()),
-            command=" ".join(["python", *self.training.command]),
+            metrics=self.score["read"](found) if self.score else found,
+            command=" ".join(["python", *self.command]),
             commit=commit(),
         )
         self.file.write_text(json.dumps(result, indent=2) + "\n")
         return result
+
+
+def marked(folder: Path, content: str) -> Path:
+    """The folder's name with a fingerprint of the content."""
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return folder.with_name(f"{folder.name}-{fingerprint}")
 
 
 def run(command: list[str], log: Path) -> None:
@@ -141,6 +170,9 @@ def plan(task: str, table: dict, budget: str, out: Path) -> list[Cell]:
     for seed in chosen["seeds"]:
         for number, part in enumerate(chosen["tables"]):
             for row in part["rows"]:
+                # Where nothing is random, a row has fewer.
+                if seed not in row.get("seeds", chosen["seeds"]):
+                    continue
                 options = [*row["options"], f"randomness.seed={seed}"]
                 start = row["pretrain"]
                 if start is not None:
@@ -151,8 +183,16 @@ def plan(task: str, table: dict, budget: str, out: Path) -> list[Cell]:
                     encoder = row.get("encoder", "model.backbone")
                     options.append(f"{encoder}.init_cfg.checkpoint={start.weights}")
                 folder = out / task / _file_name(f"{part['name']} {row['name']}") / f"seed{seed}"
-                training = Training(row["config"], options, row["checkpoint"], folder)
-                cells.append(Cell(number, row["name"], seed, start, training))
+                score = row.get("score")
+                if row["config"] is None:
+                    training = None
+                    folder = marked(
+                        folder, " ".join(score["command"]) + str(start and start.folder)
+                    )
+                else:
+                    training = Training(row["config"], options, row["checkpoint"], folder)
+                    folder = training.folder
+                cells.append(Cell(number, row["name"], seed, start, training, folder, score))
     return cells
 
 
@@ -230,7 +270,7 @@ def main() -> None:
         name = f"{name}, seed {cell.seed}"
         print(f"[{number}/{len(todo)}] {name} ... ", end="", flush=True)
         if args.dry_run:
-            print("python", *cell.training.command)
+            print("python", *cell.command)
             continue
         started = time.perf_counter()
         try:

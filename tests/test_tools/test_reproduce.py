@@ -26,6 +26,26 @@ BUDGETS = {"cpu": dict(seeds=(0, 1), tables=[dict(
 """
 
 
+#: A row without a training, one that scores its training in another way.
+SCORED = """
+PRETRAIN = {"encoder": dict(config="pre.py", options=[], checkpoint="epoch_1.pth")}
+def row(name, config, pretrain, **more):
+    score = dict(
+        command=["score.py", "{weights}", "--seed", "{seed}", "--out", "{metrics}"],
+        read=lambda found: {"MMA": found["mIoU"] + 0.5},
+    )
+    return dict(name=name, config=config, options=[], checkpoint="iter_2.pth", pretrain=pretrain,
+                paper={}, score=score, **more)
+BUDGETS = {"cpu": dict(seeds=(0, 1), tables=[dict(
+    name="data", title="A table", metrics={"MMA": "MMA"}, rows=[
+        row("as it is", None, None, seeds=(0,)),
+        row("frozen", None, "encoder"),
+        row("head", "fine.py", None),
+    ],
+)])}
+"""
+
+
 @pytest.fixture
 def reproduce(tmp_path, monkeypatch):
     """The tool with a table of two rows; its commands are recorded, and leave what they should."""
@@ -42,6 +62,7 @@ def reproduce(tmp_path, monkeypatch):
 
     def stand_in(command, log):
         commands.append(command[1:])
+        log.parent.mkdir(parents=True, exist_ok=True)
         if "broken" in scope and len(commands) == scope["broken"]:
             raise scope["Failed"]("exit status 1")
         if "--out" in command:
@@ -98,6 +119,25 @@ def test_trains_every_cell_once_and_pretrains_once(reproduce, capsys):
     # A row asked for does not make the others unknown.
     assert reproduce("--rows", "scratch") == []
     assert (reproduce.out / "toy-cpu.md").read_text() == text
+
+
+def test_rows_without_a_training_and_with_a_test_of_their_own(reproduce, capsys):
+    (reproduce.scope["TABLES"] / "toy.py").write_text(SCORED)
+    commands = reproduce()
+    (encoder,) = (reproduce.out / "cpu").glob("encoder-*/epoch_1.pth")
+    heads = sorted((reproduce.out / "cpu" / "toy" / "data-head").glob("*/iter_2.pth"))
+    scored = [command[1:4] for command in commands if command[0] == "score.py"]
+    assert scored[:2] == [["", "--seed", "0"], [str(encoder), "--seed", "0"]]
+    assert scored[3] == [str(encoder), "--seed", "1"]
+    assert {scored[2][0], scored[4][0]} == set(map(str, heads)) and len(scored) == 5
+    assert [command[0] for command in commands].count("tools/train.py") == 3
+    text = capsys.readouterr().out
+    assert "| as it is | 1/1 | 10.50 |" in text  # the first command
+    assert "| frozen | 2/2 |" in text and "| head | 2/2 |" in text
+    (table,) = json.loads((reproduce.out / "toy-cpu.json").read_text())
+    assert table["rows"][0]["seeds"]["0"]["command"].startswith("python score.py  --seed 0 --out")
+    assert table["rows"][2]["seeds"]["0"]["command"].startswith("python tools/train.py fine.py")
+    assert reproduce() == []
 
 
 def test_a_changed_config_is_another_cell(reproduce):
@@ -162,7 +202,10 @@ def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
             rows = part["rows"]
             assert len({row["name"] for row in rows}) == len(rows)
             assert all(set(row["paper"]) <= set(part["metrics"]) for row in rows)
-            entries |= {f"{name}, {part['name']}: {row['name']}": row for row in rows}
+            for row in rows:
+                assert row["config"] is not None or "score" in row
+                if row["config"] is not None:
+                    entries[f"{name}, {part['name']}: {row['name']}"] = row
             assert {row["pretrain"] for row in rows} - {None} <= set(table["PRETRAIN"])
     for name, entry in entries.items():
         cfg = read_config(str(REPO / entry["config"]))

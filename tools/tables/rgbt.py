@@ -4,6 +4,8 @@
 pre-training has two stages, the first without published weights.
 """
 
+import os
+
 from _common import PRETRAIN, iterations  # noqa: F401  (PRETRAIN is the runner's)
 
 _START = "mspecgene-tiny"
@@ -51,7 +53,55 @@ def _rendered(name: str, config: str, count: int, title: str, metrics: dict[str,
     return dict(name=name, title=title, metrics=metrics, rows=rows)
 
 
-def _tables(detection_count: int, count: int, crops: list[str]) -> list[dict]:
+_MATCHING = "configs/matching/mspecgene_vit-tiny_matching-head_1xb8-1k_roadscene.py"
+_DATA = os.environ.get("MMSPEC_DATA", "data")  # as in the configs
+
+
+def _matching(count: int) -> dict:
+    """SIFT, frozen encoders and heads on them, all by one tool and on both sets of pairs."""
+
+    def row(name: str, method: str, start: str | None, *arguments: str, **more) -> dict:
+        command = ["tools/analysis_tools/matching.py", method, *arguments]
+        command += ["--roadscene", f"{_DATA}/roadscene", "--registration", f"{_DATA}/registration"]
+        score = dict(command=[*command, "--json", "{metrics}"], read=_of_the_method)
+        return (
+            dict(name=name, config=None, options=[], pretrain=start, paper={}, score=score) | more
+        )
+
+    def head(name: str, start: str | None, options: list[str]) -> dict:
+        options = [f"train_cfg.max_iters={count}", f"param_scheduler.1.end={count}", *options]
+        training = dict(config=_MATCHING, options=options, checkpoint=f"iter_{count}.pth")
+        return row(name, "{weights}", start, "--config", _MATCHING, **training)
+
+    metrics = {
+        f"{key}/{name}": f"{title} {name}"
+        for key, title in (("roadscene", "RoadScene"), ("registration", "registration"))
+        for name in ("MMA@3", "MMA@5", "AUC@5", "AUC@10")
+    }
+    rows = [
+        row("SIFT", "sift", None, seeds=(0,)),
+        row("same place", "same-place", None, seeds=(0,)),
+        row("ConvViT untrained", "random", None, "--seed", "{seed}"),
+        row("InfMAE frozen", "{weights}", "infmae-tiny", seeds=(0,)),
+        row("M-SpecGene frozen", "{weights}", _START, seeds=(0,)),
+        head("head on an untrained ViT", None, ["model.backbone.init_cfg=None"]),
+        head("head on M-SpecGene", _START, []),
+    ]
+    title = f"Matching, images 256 wide, heads of {count} iterations of 8 pairs: percent"
+    return dict(name="matching", title=title, metrics=metrics, rows=rows)
+
+
+def _of_the_method(numbers: dict) -> dict[str, float]:
+    """What the tool wrote of its one method, by data set."""
+    return {
+        f"{data}/{name}": value
+        for data, methods in numbers.items()
+        for found in methods.values()
+        for name, value in found.items()
+    }
+
+
+def _tables(detection_count: int, count: int, matching_count: int, crops: list[str]) -> list[dict]:
     segmentation = "seg/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-256x256"
     saliency = "sod/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-saliency-128x128"
     return [
@@ -70,6 +120,7 @@ def _tables(detection_count: int, count: int, crops: list[str]) -> list[dict]:
             "Salient objects: from 0 to 1",
             {"S": "S", "maxF": "max F", "maxE": "max E", "wF": "weighted F", "MAE": "MAE"},
         ),
+        _matching(matching_count),
     ]
 
 
@@ -137,8 +188,10 @@ _PAPER = [
 BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
-        tables=_tables(1000, 250, ["train_dataloader.dataset.pipeline.3.crop_size=(192,192)"]),
+        tables=_tables(
+            1000, 250, 1000, ["train_dataloader.dataset.pipeline.3.crop_size=(192,192)"]
+        ),
     ),
-    "gpu": dict(seeds=(0, 1, 2), tables=_tables(4000, 4000, [])),
+    "gpu": dict(seeds=(0, 1, 2), tables=_tables(4000, 4000, 5000, [])),
     "paper": dict(seeds=(0,), tables=_PAPER),
 }
