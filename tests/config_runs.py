@@ -12,6 +12,24 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
 REPO = Path(__file__).resolve().parent.parent
+#: Settings that make a backbone small, and what becomes of the widths of its maps.
+SMALL_ENCODERS = {
+    "mmspec.ConvViT": (
+        dict(
+            arch=dict(embed_dims=(8, 16, 32), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))
+        ),
+        {256: 8, 384: 16, 768: 32, 48: 8, 96: 16, 224: 32},
+    ),
+    "mmspec.MaskedViT": (
+        dict(arch=dict(embed_dims=32, num_layers=12, num_heads=2, feedforward_channels=32)),
+        {768: 32},
+    ),
+    "mmspec.MaskedSwin": (
+        dict(arch=dict(embed_dims=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 3, 4])),
+        {96: 12, 192: 24, 384: 48, 768: 96},
+    ),
+}
+SMALL_ENCODERS["MAEViT"] = SMALL_ENCODERS["mmspec.MaskedViT"]
 
 
 def train(cfg: Config, model: torch.nn.Module) -> tuple[dict, dict]:

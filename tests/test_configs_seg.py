@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from config_runs import evaluate, run_tool, train
+from config_runs import SMALL_ENCODERS, evaluate, run_tool, train
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -21,26 +21,11 @@ PRETRAINED = sorted(name for name in CONFIGS if re.match("infmae|mae|mcmae|um-ma
 INFMAE = "infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py"
 TINY = "scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200.py"
 CROP = (64, 96)
-# Settings that make a backbone small, and what becomes of the widths of its maps.
 SMALL = {
-    "mmspec.ConvViT": (
-        dict(
-            arch=dict(embed_dims=(8, 16, 32), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))
-        ),
-        {256: 8, 384: 16, 768: 32, 48: 8, 96: 16, 224: 32},
-    ),
-    "mmspec.MaskedViT": (
-        dict(arch=dict(embed_dims=32, num_layers=12, num_heads=2, feedforward_channels=32)),
-        {768: 32},
-    ),
-    "mmspec.MaskedSwin": (
-        dict(arch=dict(embed_dims=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 3, 4])),
-        {96: 12, 192: 24, 384: 48, 768: 96},
-    ),
+    **SMALL_ENCODERS,
     "ResNetV1c": (dict(base_channels=8), {256: 32, 512: 64, 1024: 128, 2048: 256}),
     "DDRNet": (dict(channels=8, ppm_channels=8), {256: 32}),
 }
-SMALL["MAEViT"] = SMALL["mmspec.MaskedViT"]
 
 
 def shrink(model: ConfigDict) -> None:
