@@ -52,7 +52,13 @@ def roadscene_pairs(
         UnreadableImageError: an image cannot be read, or the two of a pair differ in size.
     """
     root = Path(root)
-    names = (root / "test.txt").read_text(encoding="utf-8").split()
+    listed = root / "test.txt"
+    if not listed.is_file():
+        raise FileNotFoundError(
+            f"no {listed}: RoadScene comes without a split; write the names of the pairs to test on"
+            " into it, one a line, as FLIR_00006"
+        )
+    names = listed.read_text(encoding="utf-8").split()
     for index in _spread(len(names), limit):
         name = names[index]
         thermal, visible = _read_pair(

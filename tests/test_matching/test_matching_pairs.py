@@ -55,6 +55,11 @@ def test_sides_are_multiples_of_16(ramps):
     assert pair.thermal.shape == (48, 96)
 
 
+def test_missing_list_says_what_to_write(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"test\.txt: .* one a line"):
+        next(roadscene_pairs(tmp_path, 208))
+
+
 def test_flow_is_the_deformation(data_root):
     root = data_root / "registration"
     for pair in registration_pairs(root, 256):

@@ -2,6 +2,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,6 +52,15 @@ def test_table_and_pictures(data_root, run, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "roadscene: 2 pairs, the first of 128 x 64 pixels" in printed
     assert printed.count("same-place") == 2
+
+
+def test_same_place_draws_the_whole_image():
+    pair = SimpleNamespace(thermal=np.zeros((128, 256), np.uint8))
+    found = runpy.run_path(str(TOOL))["same_place"](pair)
+    assert len(np.unique(found.thermal, axis=0)) == 16 * 32
+    np.testing.assert_array_equal(found.thermal, found.visible)
+    drawn = found.thermal[:150]  # the most that a picture shows
+    assert drawn[:, 1].min() < 16 and drawn[:, 1].max() > 104
 
 
 VIT = dict(embed_dims=192, num_layers=1, num_heads=3, feedforward_channels=192)
