@@ -286,4 +286,6 @@ def test_trains_validates_and_tests_by_the_tools(data, tmp_path):
     )
     metrics = json.loads((tmp_path / "x.json").read_text())
     assert {"mAP", "AP50", "AP50/person", "AP50/car"} <= set(metrics)
+    # No car is in these images; NaN would be no JSON.
+    assert metrics["AP50/car"] is None and metrics["AP50"] is not None
     assert len(list((tmp_path / "detections" / "test").glob("*.png"))) == 3

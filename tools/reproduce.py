@@ -227,10 +227,12 @@ def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
     return text
 
 
-def _cell_text(values: list[float], paper: float | None) -> str:
+def _cell_text(values: list[float | None], paper: float | None) -> str:
     """Mean and standard deviation over seeds, and the paper's number in brackets."""
     text = "-"
-    if values:
+    if None in values:
+        text = "undefined"
+    elif values:
         # An area under a curve, from 0 to 1, needs the digits of a percentage.
         digits = 2 if max(map(abs, values)) > 1 else 4
         text = f"{statistics.mean(values):.{digits}f}"
@@ -281,7 +283,7 @@ def main() -> None:
             continue
         metric = next(iter(budget["tables"][cell.table]["metrics"]))
         seconds = time.perf_counter() - started
-        print(f"{metric} {result['metrics'][metric]:.2f} ({seconds:.0f} s)")
+        print(f"{metric} {_cell_text([result['metrics'][metric]], None)} ({seconds:.0f} s)")
         write_tables(report, budget, cells)
     print("\n" + write_tables(report, budget, cells))
     if failures:

@@ -69,7 +69,11 @@ def main() -> None:
             runner.test_evaluator.metrics.append(dump_predictions(cfg, args.out))
         metrics = runner.test()
         if args.out and args.out.endswith(".json") and runner.rank == 0:
-            dump(metrics, args.out)
+            # JSON has no NaN, which metrics are where nothing was labelled.
+            dump(
+                {name: None if value != value else value for name, value in metrics.items()},
+                args.out,
+            )
     except LaunchError as error:
         parser.error(str(error))
 

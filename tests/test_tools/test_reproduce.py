@@ -186,6 +186,10 @@ def test_an_area_under_a_curve_keeps_its_digits():
     assert text([0.5, 61.36], None) == "30.93 ± 43.03"
 
 
+def test_what_a_metric_leaves_undefined_is_said():
+    assert TOOL["_cell_text"]([None, 61.36], 57.0) == "undefined (57.0)"
+
+
 def test_the_end_of_the_log_is_shown(tmp_path):
     command = [sys.executable, "-c", "raise SystemExit('the dog ate it')"]
     with pytest.raises(TOOL["Failed"], match=r"(?s)exit status 1.*log.txt.*the dog ate it"):
