@@ -207,3 +207,13 @@ def _similar_configs(path: str) -> str:
     configs = {file.name: file for home in homes for file in (home / "configs").rglob("*.py")}
     close = difflib.get_close_matches(Path(path).with_suffix(".py").name, configs, n=3)
     return "; did you mean " + ", ".join(str(configs[name]) for name in close) if close else ""
+
+
+def leave_process_group() -> None:
+    """Ends the processes' group, if there is one.
+
+    Left to the interpreter's end, gloo's threads now and then abort a process that has done its
+    work, and the launcher reports a failure.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -45,7 +45,14 @@ def main() -> None:
     # Late, so that --help is quick.
     from mmengine import dump
 
-    from mmspec.launch import LaunchError, RefuseOtherModel, build_runner, draw_to, read_config
+    from mmspec.launch import (
+        LaunchError,
+        RefuseOtherModel,
+        build_runner,
+        draw_to,
+        leave_process_group,
+        read_config,
+    )
 
     try:
         cfg = read_config(args.config, args.cfg_options)
@@ -74,6 +81,7 @@ def main() -> None:
                 {name: None if value != value else value for name, value in metrics.items()},
                 args.out,
             )
+        leave_process_group()
     except LaunchError as error:
         parser.error(str(error))
 

@@ -52,7 +52,13 @@ def main() -> None:
     # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
     from mmspec.checkpoints.safe_load import CheckpointError
     from mmspec.datasets.image_io import UnreadableImageError
-    from mmspec.launch import LaunchError, RefuseOtherModel, build_runner, read_config
+    from mmspec.launch import (
+        LaunchError,
+        RefuseOtherModel,
+        build_runner,
+        leave_process_group,
+        read_config,
+    )
 
     try:
         cfg = read_config(args.config, args.cfg_options)
@@ -84,6 +90,7 @@ def main() -> None:
         if len(runner.train_loop.dataloader) == 0:
             raise LaunchError("the training set has fewer images than a batch; lower batch_size")
         runner.train()
+        leave_process_group()
     except (LaunchError, FileNotFoundError, CheckpointError) as error:
         parser.error(str(error))
     except UnreadableImageError as error:
