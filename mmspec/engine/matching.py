@@ -12,7 +12,7 @@ from mmspec.evaluation.matching import match_errors
 from mmspec.registry import HOOKS
 from mmspec.visualization.matching import match_picture
 
-from .pictures import PictureHook
+from .pictures import PictureHook, modalities
 
 
 @HOOKS.register_module()
@@ -25,10 +25,7 @@ class MatchingPictureHook(PictureHook):
     folder = "matches"
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        channels = sample.channels
-        thermal = image[channels.index("infrared")].cpu().numpy()
-        visible = image[[channels.index(name) for name in ("red", "green", "blue")]]
+        visible, thermal = modalities(image, sample.channels, tuple(image.shape[-2:]))
         points = sample.thermal_points, sample.visible_points
         errors = match_errors(*points, sample.truth.cpu().numpy())
-        visible = np.ascontiguousarray(visible.permute(1, 2, 0).cpu().numpy())
         return match_picture(thermal, visible, *points, errors)

@@ -16,7 +16,7 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 from torch import Tensor
 
-COLOURS = ("red", "green", "blue")
+from mmspec.datasets.transforms.rgbt import VISIBLE
 
 
 class PictureHook(Hook):
@@ -121,9 +121,9 @@ def modalities(
         (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
     """
     visible = infrared = None
-    if set(COLOURS) <= set(channels):
+    if set(VISIBLE) <= set(channels):
         # From red, green, blue to the order in which it is handed over.
-        visible = loaded_image(image[[channels.index(c) for c in COLOURS[::-1]]], size)
+        visible = loaded_image(image[[channels.index(c) for c in VISIBLE[::-1]]], size)
         if visible.ndim == 2:
             visible = np.repeat(visible[..., None], 3, axis=2)
     if "infrared" in channels:

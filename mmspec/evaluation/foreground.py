@@ -64,8 +64,8 @@ def labelled_mask(
     """
     if "gt_sem_seg" not in sample:
         raise ValueError(
-            f"{name}: no label came with it; put LoadAnnotations into the test pipeline, before"
-            " PackSegInputs"
+            f"{name}: no label came with it; put mmspec.LoadSegmentationLabels into the test"
+            " pipeline, before PackSegInputs"
         )
     truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
     if truth.shape != shape:

@@ -169,8 +169,9 @@ def score_image(probability: np.ndarray, truth: np.ndarray) -> ImageScores:
     # They keep what they saw, so that each image gets its own.
     measures = [Smeasure(ALPHA), Emeasure(), WeightedFmeasure(), MAE(), FmeasureV2(handlers)]
     found = {}
+    probability = stretched(probability)
     for measure in measures:
-        measure.step(stretched(probability), truth, normalize=False)
+        measure.step(probability, truth, normalize=False)
         found |= measure.get_results()
     single = [found["sm"], found["wfm"], found["mae"], found["f"]["adaptive"], found["em"]["adp"]]
     curves = [*(found[name]["dynamic"] for name in "prf"), found["em"]["curve"]]

@@ -217,7 +217,7 @@ def test_labels_and_channels_that_are_refused():
         evaluate(three)
     unlabelled = sample(mask(), mask(), "b/7.png")
     del unlabelled["gt_sem_seg"]
-    with pytest.raises(ValueError, match=r"b/7\.png: no label.*LoadAnnotations"):
+    with pytest.raises(ValueError, match=r"b/7\.png: no label.*LoadSegmentationLabels"):
         evaluate(unlabelled)
 
 

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform, Compose
 
 from mmspec.registry import TRANSFORMS
 
-_VISIBLE = ("red", "green", "blue")
+from .rgbt import VISIBLE
 
 
 @TRANSFORMS.register_module()
@@ -46,14 +46,14 @@ class TransformPair(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         channels = results["channels"]
-        if absent := {"infrared", *_VISIBLE} - set(channels):
+        if absent := {"infrared", *VISIBLE} - set(channels):
             raise ValueError(
                 f"TransformPair: channels {tuple(channels)} of {results.get('img_path')}: no"
                 f" {', '.join(sorted(absent))}; load pairs by LoadRGBTImageFromFile"
             )
         image = results["img"]
         thermal = np.ascontiguousarray(image[..., channels.index("infrared")])
-        visible = image[..., [channels.index(name) for name in reversed(_VISIBLE)]]
+        visible = image[..., [channels.index(name) for name in reversed(VISIBLE)]]
         # Not mmcv's cache_random_params: it refuses mmpretrain's RandomResizedCrop, whose method a
         # subclass enters into the same list of random methods again.
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -71,7 +71,7 @@ class TransformPair(BaseTransform):
             )
         results["img"] = np.concatenate([thermal[..., None], visible[..., ::-1]], axis=2)
         results["img_shape"] = thermal.shape
-        results["channels"] = ("infrared", *_VISIBLE)
+        results["channels"] = ("infrared", *VISIBLE)
         return results
 
     def __repr__(self) -> str:

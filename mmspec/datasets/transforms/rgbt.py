@@ -18,6 +18,9 @@ from mmspec.registry import TRANSFORMS
 
 from .loading import LoadInfraredImageFromFile
 
+#: Names of the channels of a visible image, in the order of a pair.
+VISIBLE = ("red", "green", "blue")
+
 
 @TRANSFORMS.register_module()
 class LoadRGBTImageFromFile(BaseTransform):
@@ -127,7 +130,7 @@ def stack_channels(
     img, channels = np.repeat(gray[..., None], 3, axis=2), ("infrared",) * 3
     if visible is None:
         return img, channels
-    return np.concatenate([img, visible], axis=2), (*channels, "red", "green", "blue")
+    return np.concatenate([img, visible], axis=2), (*channels, *VISIBLE)
 
 
 @contextmanager
