@@ -9,6 +9,7 @@ decoders let pass in silence, a file cut short, is checked from the file's own s
 
 import io
 import math
+import re
 import struct
 import warnings
 from os import PathLike
@@ -17,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 DEFAULT_PERCENTILES = (0.5, 99.5)
 
@@ -34,10 +35,10 @@ _WAY_OUT = (
 )
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # TIFF 6.0, PhotometricInterpretation
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-# Undo each value of the TIFF orientation tag (TIFF 6.0, section "Orientation").
+# Undo each value of the orientation tag (TIFF 6.0, section "Orientation"); others mean nothing.
 _UPRIGHT = {
-    1: lambda pixels: pixels,
     2: np.fliplr,
     3: lambda pixels: np.rot90(pixels, 2),
     4: np.flipud,
@@ -46,6 +47,20 @@ _UPRIGHT = {
     7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
     8: np.rot90,
 }
+_UPRIGHT_IN_PILLOW = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
+# Where an orientation may stand outside TIFF; Pillow decodes all of a PNG to look for its EXIF.
+_METADATA = (b"Exif\0", b"eXIf", b"Raw profile type", b"tiff:Orientation", b"XML:com.adobe.xmp")
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 
 class UnreadableImageError(ValueError):
@@ -130,7 +145,7 @@ def decode_infrared(
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """An image of any kind that Pillow reads, upright as infrared ones are.
+    """An image of any kind that Pillow reads, a label too, upright as infrared ones are.
 
     Args:
         data: content of the file.
@@ -142,12 +157,60 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
-        return ImageOps.exif_transpose(image)
+        if image.format == "TIFF" or (orientation := _orientation(data)) not in _UPRIGHT_IN_PILLOW:
+            return image  # TIFF is turned by Pillow itself
+        return image.transpose(_UPRIGHT_IN_PILLOW[orientation])
     except Exception as error:  # on damaged bytes decoders raise whatever they trip over
         reason = f"cannot be read as an image ({error or type(error).__name__})"
         if isinstance(error, UnidentifiedImageError):
             reason = f"not an image (it begins with {data[:24]!r})"
         raise UnreadableImageError(f"{name}: {reason}", reason) from None
+
+
+def image_size(path: str | PathLike) -> tuple[int, int]:
+    """Width and height in pixels of an image as the loaders give it, upright; nothing is decoded.
+
+    Raises:
+        UnreadableImageError: it cannot be opened, or is not an image.
+    """
+    name = str(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise cannot_open(name, error) from None
+    try:
+        if data.startswith(_TIFF):
+            with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+                page = tiff.pages[0]
+                size, orientation = (page.imagewidth, page.imagelength), _tiff_orientation(page)
+        else:
+            with Image.open(io.BytesIO(data)) as image:
+                size, orientation = image.size, _orientation(data)
+    except Exception as error:  # on damaged bytes decoders raise whatever they trip over
+        raise _unreadable(name, f"no image ({type(error).__name__}: {error})") from None
+    return size[::-1] if orientation in _ON_ITS_SIDE else size
+
+
+def _orientation(data: bytes) -> int:
+    """Value of the orientation tag of a file other than TIFF, by EXIF or else by XMP; 1 without."""
+    if not any(mark in data for mark in _METADATA):
+        return 1
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged metadata do not make the pixels unusable
+        return 1
+
+
+def _tiff_orientation(page: tifffile.TiffPage) -> int:
+    orientation = page.tags.valueof("Orientation")
+    if orientation is None and (found := _XMP_ORIENTATION.search(page.tags.valueof("XMP", b""))):
+        return int(found[1])
+    return int(orientation or 1)
+
+
+def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    return _UPRIGHT[orientation](pixels) if orientation in _UPRIGHT else pixels
 
 
 def decode_visible(data: bytes, name: str) -> np.ndarray:
@@ -201,15 +264,22 @@ def _decode(data: bytes) -> tuple[np.ndarray | None, tuple[str, ...]]:
         raise UnreadableImageError("empty file (0 bytes)")
     if data.startswith(b"\xff\xd8"):
         components = _check_jpeg(data)
-        return _opencv(data, cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR), ()
+        flag = cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR
+        return _upright_by_opencv(data, flag), ()
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         _check_png(data)
-        return _opencv(data, _KEEP_DEPTH), ()
+        return _upright_by_opencv(data, _KEEP_DEPTH), ()
     if data.startswith(b"BM"):
         return _pillow(data), ()
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data.startswith(_TIFF):
         return _decode_tiff(data)
     raise UnreadableImageError(f"not a JPEG, PNG, TIFF or BMP file (it begins with {data[:24]!r})")
+
+
+def _upright_by_opencv(data: bytes, flag: int) -> np.ndarray | None:
+    """OpenCV knows fewer places of the orientation than Pillow, which reads visible images."""
+    pixels = _opencv(data, flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else _turn(pixels, _orientation(data))
 
 
 def _opencv(data: bytes, flag: int) -> np.ndarray | None:
@@ -292,7 +362,7 @@ def _deep_tiff(data: bytes, page: tifffile.TiffPage) -> np.ndarray | None:
         pixels = page.asarray()
         if separate:
             pixels = np.moveaxis(pixels, 0, -1)
-        pixels = _UPRIGHT[page.tags.valueof("Orientation", 1)](pixels)
+        pixels = _turn(pixels, _tiff_orientation(page))
         if page.photometric == _RGB:
             pixels = pixels[..., 2::-1]
     except ValueError as error:

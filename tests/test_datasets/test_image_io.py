@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from mmspec.datasets.image_io import (
     UnreadableImageError,
     check_scaling,
     decode_infrared,
+    decode_visible,
+    image_size,
     read_infrared,
 )
+from mmspec.datasets.transforms.labels import read_label_values
 
 
 def smooth_gray(height=24, width=40):
@@ -157,6 +161,92 @@ def test_orientation_is_applied(kind, orientation):
     reference.getexif()[274] = orientation
     turned = read_infrared(pillow_bytes(image, container, **tag), value_range=RAW_RANGE)
     np.testing.assert_array_equal(turned, np.array(ImageOps.exif_transpose(reference)))
+
+
+def exif_bytes(orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif.tobytes()
+
+
+def xmp_bytes(orientation):
+    return f'<x:xmpmeta><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'.encode()
+
+
+def png_with_raw_profile(orientation):
+    """As ImageMagick writes it."""
+    exif = b"Exif\0\0" + exif_bytes(orientation).removeprefix(b"Exif\0\0")
+    info = PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(exif):8d}\n{exif.hex()}\n", zip=True)
+    return pillow_bytes(L, "PNG", pnginfo=info)
+
+
+def png_with_exif_behind_its_pixels(orientation):
+    data = png_bytes(GRAY)
+    body = exif_bytes(orientation).removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body
+    return data[:-12] + chunk + struct.pack(">I", zlib.crc32(b"eXIf" + body)) + data[-12:]
+
+
+TAGGED = {
+    "JPEG, EXIF": lambda tag: pillow_bytes(L, "JPEG", quality=98, exif=exif_bytes(tag)),
+    "JPEG, XMP": lambda tag: pillow_bytes(L, "JPEG", quality=98, xmp=xmp_bytes(tag)),
+    "PNG, EXIF": lambda tag: pillow_bytes(L, "PNG", exif=exif_bytes(tag)),
+    "PNG, EXIF at the end": png_with_exif_behind_its_pixels,
+    "PNG, raw profile": png_with_raw_profile,
+    "TIFF": lambda tag: tiff_bytes(GRAY, extratags=[(274, 3, 1, tag, True)]),
+    "TIFF, XMP": lambda tag: tiff_bytes(
+        GRAY, extratags=[(700, 1, len(xmp_bytes(tag)), xmp_bytes(tag), True)]
+    ),
+    "deep TIFF": lambda tag: tiff_bytes(
+        RAW.astype(np.uint16), extratags=[(274, 3, 1, tag, True)]
+    ),
+    "deep TIFF, XMP": lambda tag: tiff_bytes(
+        RAW.astype(np.uint16), extratags=[(700, 1, len(xmp_bytes(tag)), xmp_bytes(tag), True)]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", [0, *range(1, 9), 9])
+@pytest.mark.parametrize("kind", TAGGED)
+def test_every_reader_gives_one_file_the_same_way_up(tmp_path, kind, orientation):
+    data = TAGGED[kind](orientation)
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    reference = Image.fromarray(GRAY)
+    reference.getexif()[274] = orientation
+    upright = np.array(ImageOps.exif_transpose(reference)).astype(int)
+    assert image_size(path) == upright.shape[::-1]
+    deep = kind.startswith("deep")
+    label = read_label_values(data, "a", jpeg=True).astype(int)
+    readings = [read_infrared(data, value_range=RAW_RANGE), label - 1000 * deep]
+    if not deep:
+        readings.append(decode_visible(data, "a")[..., 0])
+    for reading in readings:
+        assert reading.shape == upright.shape
+        assert np.abs(reading - upright).max() <= (3 if "JPEG" in kind else 0)
+
+
+def test_damaged_metadata_do_not_make_an_image_unusable(tmp_path):
+    data = pillow_bytes(L, "JPEG", exif=b"Exif\0\0no TIFF header at all")
+    (tmp_path / "a.jpg").write_bytes(data)
+    np.testing.assert_array_equal(read_infrared(data), decode_visible(data, "a")[..., 0])
+    assert image_size(tmp_path / "a.jpg") == (40, 24)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "a.png: no image"),
+        (b"II*\0oops", "a.png: no image"),
+        (None, "a.png: cannot be opened"),
+    ],
+)
+def test_size_of_what_is_no_image(tmp_path, data, message):
+    if data is not None:
+        (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(UnreadableImageError, match=message):
+        image_size(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("percentiles", [(0, 100), (0.5, 99.5), (2, 90)])

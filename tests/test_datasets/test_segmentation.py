@@ -478,6 +478,23 @@ def test_a_visible_image_of_more_than_8_bits_is_refused(tmp_path, modality, deep
         build("MSRSDataset", tmp_path, modality=modality)[0]
 
 
+@pytest.mark.parametrize("orientation", [2, 3, 6, 7])
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_a_label_is_turned_upright_as_its_image_is(tmp_path, orientation, mode):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.random.default_rng(0).integers(0, 2, (16, 24)).astype(np.uint8)
+    write(tmp_path / "train/ir/a.png", stored * 200, exif=exif)
+    classes = Image.fromarray(stored)
+    if mode == "P":
+        classes.putpalette([0, 0, 0, 9, 90, 9])
+    (tmp_path / "train/Segmentation_labels").mkdir()
+    classes.save(tmp_path / "train/Segmentation_labels/a.png", exif=exif)
+    sample = build("MSRSDataset", tmp_path, modality="infrared", pipeline=LOAD)[0]
+    np.testing.assert_array_equal(sample["gt_seg_map"] * 200, sample["img"][..., 0])
+    assert sample["gt_seg_map"].shape == ((24, 16) if orientation > 4 else (16, 24))
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tiff"])
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 def test_both_images_of_a_pair_are_turned_upright(tmp_path, suffix, orientation):

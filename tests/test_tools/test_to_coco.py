@@ -160,6 +160,45 @@ def test_a_layout_becomes_a_data_set(tmp_path, run, layout):
     assert len(stems) == len(set(stems)) == sum(splits.values())
 
 
+def store_on_its_side(path):
+    """As a camera does that is held upright: the file is turned, its EXIF tag says how."""
+    with Image.open(path) as upright:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_sizes_are_those_of_the_upright_images(tmp_path, run, layout):
+    make, _, splits, _ = LAYOUTS[layout]
+    make(tmp_path / "plain")
+    make(tmp_path / "turned")
+    images = [p for p in (tmp_path / "turned").rglob("*") if p.suffix in (".png", ".jpg", ".jpeg")]
+    for path in images:
+        store_on_its_side(path)
+    assert images
+    for root in ("plain", "turned"):
+        assert run(layout, tmp_path / root)[0] == 0
+    prefix = "infrared_" if layout == "msrs" else ""
+    for split in splits:
+        plain, turned = (
+            content(tmp_path / root / f"annotations/{prefix}{split}.json")
+            for root in ("plain", "turned")
+        )
+        assert turned == plain
+        assert {(i["width"], i["height"]) for i in turned["images"]} == {(WIDTH, HEIGHT)}
+
+
+def test_an_xml_with_the_size_of_the_stored_pixels_is_refused(tmp_path, run):
+    m3fd(tmp_path)
+    store_on_its_side(tmp_path / "Ir/00003.png")
+    xml(tmp_path / "Annotation/00003.xml", ("Lamp", 10, 20, 30, 50), size=(HEIGHT, WIDTH))
+    assert (
+        "00003.xml: boxes for an image of 60 x 80 pixels, its image has 80 x 60"
+        in (run("m3fd", tmp_path)[0])
+    )
+
+
 def test_xml_and_yolo_of_m3fd_give_the_same_boxes_and_split(tmp_path, run):
     m3fd(tmp_path / "xml")
     m3fd_yolo(tmp_path / "yolo")

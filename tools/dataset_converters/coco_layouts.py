@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from box_files import LabelFileError, LabelledBox, read_kaist, read_voc, read_yolo
-from PIL import Image, UnidentifiedImageError
+
+from mmspec.datasets.image_io import UnreadableImageError, image_size
 
 M3FD = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 M3FD_YOLO = ("People", "Car", "Bus", "Lamp", "Motorcycle", "Truck")  # TarDAL's loader/m3fd.py
@@ -193,10 +194,9 @@ def scene(
 ) -> Scene:
     """An image with the boxes that ``read`` gives for its size, names relative to ``base``."""
     try:
-        with Image.open(image) as opened:
-            size = opened.size
-    except (OSError, UnidentifiedImageError) as error:
-        raise LabelFileError(f"{image}: cannot be opened as an image ({error})") from None
+        size = image_size(image)
+    except UnreadableImageError as error:
+        raise LabelFileError(f"{image}: cannot be opened as an image ({error.reason})") from None
     try:
         boxes = read(size=size)
     except (OSError, UnicodeDecodeError) as error:

@@ -1,17 +1,17 @@
 """Load the class of every pixel from a label image."""
 
-import io
 from collections.abc import Mapping
 
 import cv2
 import mmengine.fileio as fileio
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image, UnidentifiedImageError
 
+from mmspec.datasets.image_io import UnreadableImageError, decode_image
 from mmspec.registry import TRANSFORMS
 
 _UNKNOWN = 254  # of LabelCodes' table: a value that no class has
+_JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SCALED_BY_DECODERS = {2: 85, 4: 17}  # 2- and 4-bit gray PNG are stretched to 0..255
 
@@ -150,7 +150,7 @@ class MaskLevels(LabelCodes):
 
 
 def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
-    """Pixel values of a label image as the file holds them.
+    """Pixel values of a label image as the file holds them, upright as its image is loaded.
 
     8- and 16-bit gray is read as it is; of a palette image the indices are the values, its colours
     are decoration; three equal channels are one. A coloured picture of a label is refused, and so
@@ -168,16 +168,11 @@ def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
         LabelError: Not an image, damaged, JPEG, coloured, transparent or of floating point.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            kind, mode = image.format, image.mode
-            values = np.array(image)
-    except UnidentifiedImageError:
-        raise _label_error(name, f"not an image (it begins with {data[:24]!r})") from None
-    except Exception as error:  # on damaged bytes decoders raise whatever they trip over
-        raise _label_error(
-            name, f"cannot be read as an image ({error or type(error).__name__})"
-        ) from None
-    if kind == "JPEG" and not jpeg:
+        image = decode_image(data, name)
+    except UnreadableImageError as error:
+        raise _label_error(name, error.reason) from None
+    mode, values = image.mode, np.array(image)
+    if data.startswith(_JPEG) and not jpeg:
         raise _label_error(name, "a JPEG label: its compression changes class numbers; use PNG")
     if mode == "RGB" and not _deep(data) and (values == values[..., :1]).all():
         values = values[..., 0]
