@@ -27,6 +27,8 @@ COLOURED = (
     " a palette laid over temperatures, luma is not monotonic in temperature: use the gray original"
 )
 SEQUENCE = "a TIFF of several frames, only the first is read; split it into one file a frame"
+NODATA = "pixels that hold no measurement are left out of the scaling and filled"
+BAD_NODATA = "a GDAL_NODATA tag that is no number is left aside"
 
 _KEEP_DEPTH = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 _WAY_OUT = (
@@ -34,7 +36,11 @@ _WAY_OUT = (
     " InfraredFolder(skip_broken=True)."
 )
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # TIFF 6.0, PhotometricInterpretation
+_PHOTOMETRIC = 262  # TIFF tag, PhotometricInterpretation in TIFF 6.0
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_TRANSPARENCY = 4  # bit of NewSubfileType
+_GDAL_NODATA = 42113  # TIFF tag; text
+_BEYOND_MEASURE = 1e30  # of floats: GIS programs mark NoData by the lowest float32, about -3.4e38
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Undo each value of the orientation tag (TIFF 6.0, section "Orientation"); others mean nothing.
@@ -80,6 +86,7 @@ def read_infrared(
     name: str | None = None,
     value_range: tuple[float, float] | None = None,
     percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+    nodata_level: int | None = None,
 ) -> np.ndarray:
     """Read a JPEG, PNG, TIFF or BMP file as gray.
 
@@ -88,6 +95,10 @@ def read_infrared(
     between images. Palettes are looked up, alpha is ignored, EXIF / TIFF orientation is applied.
     Three equal channels are one; other colours become luma (ITU-R BT.601) with a warning.
 
+    Pixels without a measurement do not take part in the scaling and are filled, with a warning that
+    counts them: NaN and infinite values and floats beyond 1e30, the value of a TIFF's GDAL_NODATA
+    tag (at any depth), and what its transparency mask leaves out.
+
     Args:
         source: Path, or the file's bytes.
         name: What errors and warnings call the file; the path unless given.
@@ -95,18 +106,26 @@ def read_infrared(
             clipped.
         percentiles: Percentiles of an image's raw values that become 0 and 255, for more than 8
             bits. Where both fall on one value, the image's minimum and maximum serve instead.
+        nodata_level: Gray level, 0 to 255, of pixels without a measurement; that of the image's
+            minimum unless given.
 
     Returns:
         (H, W) uint8. A constant image of more than 8 bits gives zeros.
 
     Raises:
-        UnreadableImageError: Not such a file, empty, cut short, damaged, of size zero, or holding
-            NaN or infinite values.
-        ValueError: A ``value_range`` or ``percentiles`` that cannot scale an image.
+        UnreadableImageError: Not such a file, empty, cut short, damaged, of size zero, or without
+            a single measurement.
+        ValueError: A ``value_range``, ``percentiles`` or ``nodata_level`` that cannot be.
     """
-    check_scaling(value_range, percentiles)
+    check_scaling(value_range, percentiles, nodata_level)
     name = _name_of(source, name)
-    gray, remarks = decode_infrared(source, name, value_range=value_range, percentiles=percentiles)
+    gray, remarks = decode_infrared(
+        source,
+        name,
+        value_range=value_range,
+        percentiles=percentiles,
+        nodata_level=nodata_level,
+    )
     for remark in remarks:
         warnings.warn(f"{name}: {remark}", stacklevel=2)
     return gray
@@ -118,11 +137,13 @@ def decode_infrared(
     *,
     value_range: tuple[float, float] | None = None,
     percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+    nodata_level: int | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """:func:`read_infrared` that returns its remarks instead of warning, scaling unchecked.
 
     Returns:
-        (H, W) uint8, and which of ``COLOURED`` and ``SEQUENCE`` hold.
+        (H, W) uint8, and which of ``COLOURED``, ``SEQUENCE``, ``NODATA`` and ``BAD_NODATA`` hold,
+        the latter two with the file's own numbers behind a colon (see :func:`remark_kind`).
     """
     name = _name_of(source, name)
     try:
@@ -130,13 +151,21 @@ def decode_infrared(
     except OSError as error:
         raise cannot_open(name, error) from None
     try:
-        pixels, remarks = _decode(data)
+        pixels, absent, remarks = _decode(data)
         if pixels is None:
             raise UnreadableImageError("damaged: its pixels cannot be decoded")
         if pixels.size == 0:
             raise UnreadableImageError(f"has no pixels (shape {pixels.shape})")
+        absent = _without_measurement(pixels, absent)
+        if absent is not None:
+            pixels = pixels.copy()
+            pixels[absent] = pixels[~absent][0]  # any measurement, replaced by the level below
+            share = f"{absent.sum():,} of {absent.size:,} pixels"
+            remarks = (*remarks, f"{NODATA}: {share} ({absent.mean():.1%})")
         gray, coloured = _one_channel(pixels)
-        gray = _to_8_bit(gray, value_range, percentiles)
+        gray = _to_8_bit(gray, value_range, percentiles, absent)
+        if absent is not None:
+            gray[absent] = gray[~absent].min() if nodata_level is None else nodata_level
     except UnreadableImageError as error:
         raise _unreadable(name, str(error)) from None
     except Exception as error:  # on damaged bytes the decoders raise whatever they trip over
@@ -235,6 +264,11 @@ def cannot_open(name: str, error: OSError) -> UnreadableImageError:
     return _unreadable(name, f"cannot be opened ({error})")
 
 
+def remark_kind(remark: str) -> str:
+    """A remark without the numbers of its file, by which remarks of many files are counted."""
+    return next((kind for kind in (NODATA, BAD_NODATA) if remark.startswith(kind)), remark)
+
+
 def _name_of(source: str | PathLike | bytes, name: str | None) -> str:
     return name or ("<bytes>" if isinstance(source, bytes) else str(source))
 
@@ -244,9 +278,13 @@ def _unreadable(name: str, reason: str) -> UnreadableImageError:
 
 
 def check_scaling(
-    value_range: tuple[float, float] | None, percentiles: tuple[float, float]
+    value_range: tuple[float, float] | None,
+    percentiles: tuple[float, float],
+    nodata_level: int | None = None,
 ) -> None:
-    """Raise ValueError for a range or percentiles that cannot scale an image."""
+    """Raise ValueError for a range or percentiles that cannot scale an image, or for no level."""
+    if nodata_level is not None and nodata_level not in range(256):
+        raise ValueError(f"nodata_level must be a gray level, 0 to 255, got {nodata_level}")
     if value_range is not None:
         low, high = value_range
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -258,19 +296,23 @@ def check_scaling(
         )
 
 
-def _decode(data: bytes) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Pixels as the file holds them: (H, W) or (H, W, 3 or 4), any depth; blue first if colour."""
+def _decode(data: bytes) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
+    """Pixels as the file holds them, which of them it declares absent, and remarks.
+
+    Pixels are (H, W) or (H, W, 3 or 4), of any depth, blue first if colour; absent ones (H, W)
+    bool, or None.
+    """
     if not data:
         raise UnreadableImageError("empty file (0 bytes)")
     if data.startswith(b"\xff\xd8"):
         components = _check_jpeg(data)
         flag = cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR
-        return _upright_by_opencv(data, flag), ()
+        return _upright_by_opencv(data, flag), None, ()
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         _check_png(data)
-        return _upright_by_opencv(data, _KEEP_DEPTH), ()
+        return _upright_by_opencv(data, _KEEP_DEPTH), None, ()
     if data.startswith(b"BM"):
-        return _pillow(data), ()
+        return *_pillow(data), ()
     if data.startswith(_TIFF):
         return _decode_tiff(data)
     raise UnreadableImageError(f"not a JPEG, PNG, TIFF or BMP file (it begins with {data[:24]!r})")
@@ -326,35 +368,89 @@ def _check_png(data: bytes) -> None:
     raise UnreadableImageError(f"PNG cut short after {len(data)} bytes: no end chunk")
 
 
-def _decode_tiff(data: bytes) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _decode_tiff(data: bytes) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         if len(tiff.pages) == 0:
             raise UnreadableImageError("TIFF cut short or damaged: it lists no image")
         page = tiff.pages[0]
         if page.imagewidth * page.imagelength == 0:
             raise UnreadableImageError(f"TIFF of {page.imagewidth} x {page.imagelength} pixels")
+        nodata, remarks = _nodata(page)
         segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+        if nodata is not None:  # GDAL does not write tiles in which it alone stands
+            segments = [segment for segment in segments if segment != (0, 0)]
         if not segments or any(
             count == 0 or offset + count > len(data) for offset, count in segments
         ):
             raise UnreadableImageError(f"TIFF cut short after {len(data)} bytes: pixels are absent")
-        remarks = (SEQUENCE,) if sum(other.shape == page.shape for other in tiff.pages) > 1 else ()
+        others = [other for other in tiff.pages[1:] if other.shape[:2] == page.shape[:2]]
+        masks = [other for other in others if other.subfiletype & _TRANSPARENCY]
+        if len(others) > len(masks):
+            remarks = (*remarks, SEQUENCE)
         deep = page.bitspersample > 8 or page.sampleformat == tifffile.SAMPLEFORMAT.INT
-        return _deep_tiff(data, page) if deep else _pillow(data), remarks
+        pixels, absent = _deep_tiff(data, page, nodata) if deep else _pillow(data, nodata)
+        if masks:
+            hidden = _turn(masks[0].asarray() == 0, _tiff_orientation(page))
+            absent = hidden if absent is None else absent | hidden
+        return pixels, absent, remarks
 
 
-def _pillow(data: bytes) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8, upright; Pillow turns TIFF by its orientation tag itself."""
+def _nodata(page: tifffile.TiffPage) -> tuple[float | None, tuple[str, ...]]:
+    """The value by which a TIFF marks pixels without a measurement; a remark if it is no number."""
+    text = page.tags.valueof(_GDAL_NODATA)
+    if text is None:
+        return None, ()
+    text = text.decode("latin-1") if isinstance(text, bytes) else str(text)
+    try:
+        return float(text.strip(" \t\r\n\0").replace(",", ".")), ()
+    except ValueError:
+        return None, (f"{BAD_NODATA}: {text!r}",)
+
+
+def _holds(pixels: np.ndarray, nodata: float | None) -> np.ndarray | None:
+    """Where all channels hold a value, (H, W) bool; None where the type cannot hold it."""
+    if nodata is None or not math.isfinite(nodata):
+        return None
+    if pixels.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            value = pixels.dtype.type(nodata)  # -3.4e38 is written in decimals of any number
+    else:
+        info = np.iinfo(pixels.dtype)
+        if not nodata.is_integer() or not info.min <= nodata <= info.max:
+            return None
+        value = int(nodata)
+    return _levels(pixels == value).all(axis=-1)
+
+
+def _levels(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 1 or 3): the channels that are not alpha."""
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    return pixels[..., : 3 if pixels.shape[-1] >= 3 else 1]
+
+
+def _pillow(data: bytes, nodata: float | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """(H, W) or (H, W, 3) uint8, upright (Pillow itself turns TIFF by its tag), and what it lacks.
+
+    ``nodata`` is a value as the file holds it, of a palette an index.
+    """
     with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        stored = None if nodata is None or image.mode == "1" else np.array(image)
+        if stored is not None and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            stored = 255 - stored  # Pillow has made black of white
+        absent = None if stored is None else _holds(stored, nodata)
         if image.mode in ("LA", "La"):
-            return np.array(image.convert("LA").getchannel("L"))
+            return np.array(image.convert("LA").getchannel("L")), absent
         if image.mode in ("1", "L"):
-            return np.array(image.convert("L"))
-        return np.array(image.convert("RGB"))[..., ::-1]
+            return np.array(image.convert("L")), absent
+        return np.array(image.convert("RGB"))[..., ::-1], absent
 
 
-def _deep_tiff(data: bytes, page: tifffile.TiffPage) -> np.ndarray | None:
-    """(H, W) or (H, W, 3 or 4), upright, of more than 8 bits or signed."""
+def _deep_tiff(
+    data: bytes, page: tifffile.TiffPage, nodata: float | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(H, W) or (H, W, 3 or 4), upright, of more than 8 bits or signed, and where it has NoData."""
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         raise UnreadableImageError(f"{page.bitspersample}-bit TIFF of kind {page.photometric.name}")
     separate = page.samplesperpixel > 1 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
@@ -374,11 +470,32 @@ def _deep_tiff(data: bytes, page: tifffile.TiffPage) -> np.ndarray | None:
                 " uncompressed or with deflate"
             ) from None
         pixels = _opencv(data, _KEEP_DEPTH)
+    absent = None if pixels is None else _holds(pixels, nodata)
     if pixels is not None and page.photometric == _WHITE_IS_ZERO:
         if pixels.dtype.kind != "u":
             raise UnreadableImageError(f'"white is zero" TIFF of type {pixels.dtype}')
         pixels = np.iinfo(pixels.dtype).max - pixels
-    return pixels
+    return pixels, absent
+
+
+def _without_measurement(pixels: np.ndarray, absent: np.ndarray | None) -> np.ndarray | None:
+    """(H, W) bool of pixels that hold no measurement; None if all do.
+
+    Args:
+        absent: Those that the file declares, (H, W) bool or None.
+    """
+    if pixels.dtype.kind == "f":
+        limit = min(_BEYOND_MEASURE, float(np.finfo(pixels.dtype).max))
+        wild = (~(np.abs(_levels(pixels)) <= limit)).any(axis=-1)  # true of NaN too
+        absent = wild if absent is None else absent | wild
+    if absent is None or not absent.any():
+        return None
+    if absent.all():
+        raise UnreadableImageError(
+            f"none of its {absent.size:,} pixels holds a measurement: all are NoData, NaN, infinite"
+            " or masked"
+        )
+    return absent
 
 
 def _one_channel(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -398,37 +515,30 @@ def _one_channel(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
         spread = cv2.max(cv2.absdiff(blue, green), cv2.absdiff(green, red)).max()
         return (cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if spread else green), spread > 8
     blue, green, red = np.moveaxis(pixels[..., :3].astype(np.float64), -1, 0)
-    _refuse_non_finite(pixels)
     spread = max(np.abs(blue - green).max(), np.abs(green - red).max())
     if spread == 0:
         return pixels[..., 1], False
     return 0.299 * red + 0.587 * green + 0.114 * blue, spread > 8 / 255 * np.ptp(pixels)
 
 
-def _refuse_non_finite(pixels: np.ndarray) -> None:
-    if pixels.dtype.kind == "f" and (count := int((~np.isfinite(pixels)).sum())):
-        raise UnreadableImageError(
-            f"{count} of {pixels.size} values are NaN or infinite; replace them before training"
-        )
-
-
 def _to_8_bit(
     gray: np.ndarray,
     value_range: tuple[float, float] | None,
     percentiles: tuple[float, float],
+    absent: np.ndarray | None,
 ) -> np.ndarray:
-    """(H, W) of any depth to uint8."""
+    """(H, W) of any depth to uint8, by the values of pixels that are not absent."""
     if gray.dtype == np.uint8:
         return np.ascontiguousarray(gray)
     if gray.dtype.kind not in "uif":
         raise UnreadableImageError(f"pixels of type {gray.dtype} are not gray values")
-    _refuse_non_finite(gray)
+    measured = gray if absent is None else gray[~absent]
     if gray.dtype == np.uint16:
         # 65,536 possible values: a histogram gives percentiles, and a table the result, at once.
-        histogram = np.bincount(gray.ravel(), minlength=65536)
+        histogram = np.bincount(measured.ravel(), minlength=65536)
         low, high = value_range or _percentile_range(histogram, percentiles)
         return _scale(np.arange(65536), low, high)[gray]
-    low, high = value_range or _percentile_range_of_values(gray, percentiles)
+    low, high = value_range or _percentile_range_of_values(measured, percentiles)
     return _scale(gray, low, high)
 
 

@@ -379,16 +379,179 @@ def test_absent_file(tmp_path):
         read_infrared(tmp_path / "gone.png")
 
 
-@pytest.mark.parametrize("value_range", [None, (0, 2000)])
+@pytest.mark.parametrize("value_range", [None, RAW_RANGE])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_nan_and_infinite_values_are_counted(channels, value_range):
+def test_nan_and_infinite_values_are_counted_and_filled(channels, value_range):
     raw = RAW.astype(np.float32)
     raw[3, 4], raw[5, 6], raw[7, 8] = np.nan, np.inf, -np.inf
     pixels = raw if channels == 1 else np.dstack([raw] * 3)
     data = tiff_bytes(pixels, photometric="minisblack" if channels == 1 else "rgb")
-    expected = f"hot: {3 * channels} of {RAW.size * channels} values are NaN or infinite"
-    with pytest.raises(UnreadableImageError, match=expected):
-        read_infrared(data, name="hot", value_range=value_range)
+    with pytest.warns(
+        UserWarning, match=r"^hot: pixels that hold no .*: 3 of 960 pixels \(0.3%\)$"
+    ):
+        gray = read_infrared(data, name="hot", value_range=value_range, percentiles=(0, 100))
+    expected = GRAY.copy()
+    expected[[3, 5, 7], [4, 6, 8]] = 0
+    np.testing.assert_array_equal(gray, expected)
+
+
+BORDER = np.zeros(GRAY.shape, bool)
+BORDER[:, :12] = True
+INSIDE = RAW[:, 12:]
+LOW, HIGH = int(INSIDE.min()), int(INSIDE.max())
+
+
+def with_border(value, kind, tag=None, **options):
+    """A TIFF whose left 12 columns hold a value, named in GDAL's tag if that is given."""
+    with np.errstate(over="ignore"):
+        pixels = np.where(BORDER, np.array(value).astype(kind), RAW.astype(kind))
+    if tag is not None:
+        options["extratags"] = [*options.get("extratags", ()), (42113, "s", 0, tag, True)]
+    return tiff_bytes(pixels, **options)
+
+
+LOWEST = float(np.finfo(np.float32).min)
+WITHOUT_MEASUREMENT = {
+    "Celsius": with_border(-9999, "float32", "-9999"),
+    "a space and a zero byte": with_border(-9999, "float32", "-9999 \0"),
+    "a decimal comma": with_border(-9999.5, "float32", "-9999,5"),
+    "rounded to the type": with_border(-9999.9, "float32", "-9999.9"),
+    "lowest float32": with_border(LOWEST, "float32", "-3.4028234663852886e+38"),
+    "lowest float32, cut": with_border(LOWEST, "float32", "-3.4e38 "),
+    "lowest float32, untold": with_border(LOWEST, "float32"),
+    "lowest float64": with_border(-1.7976931348623157e308, "float64", "-1.7976931348623157e+308"),
+    "nan": with_border(np.nan, "float32", "nan"),
+    "nan, untold": with_border(np.nan, "float64"),
+    "inf": with_border(np.inf, "float32", "inf"),
+    "float16": with_border(np.nan, "float16"),
+    "0 of 16 bits": with_border(0, "uint16", "0"),
+    "65535 of 16 bits": with_border(65535, "uint16", "65535"),
+    "written as a float": with_border(65535, "uint16", "65535.000"),
+    "signed": with_border(-32768, "int16", "-32768"),
+    "32 bits": with_border(2**31 - 1, "int32", "2147483647"),
+    "LZW": pillow_bytes(
+        Image.fromarray(np.where(BORDER, 0, RAW).astype(np.uint16)), "TIFF",
+        compression="tiff_lzw", tiffinfo={42113: "0"},
+    ),
+    "white is zero": tiff_bytes(
+        np.where(BORDER, 7, 65535 - RAW).astype(np.uint16), photometric="miniswhite",
+        extratags=[(42113, "s", 0, "7", True)],
+    ),
+    "colour": tiff_bytes(
+        np.dstack([np.where(BORDER, 9, RAW).astype(np.uint16)] * 3), photometric="rgb",
+        extratags=[(42113, "s", 0, "9", True)],
+    ),
+    "gray and alpha": tiff_bytes(
+        np.dstack([np.where(BORDER, 9, RAW), np.full_like(RAW, 65535)]).astype(np.uint16),
+        photometric="minisblack", planarconfig="contig", extrasamples=["unassalpha"],
+        extratags=[(42113, "s", 0, "9", True)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value_range", [None, (LOW, HIGH)])
+@pytest.mark.parametrize("kind", WITHOUT_MEASUREMENT)
+def test_pixels_without_a_measurement_are_out_of_the_scaling(kind, value_range):
+    with pytest.warns(UserWarning, match=rf": {BORDER.sum()} of {BORDER.size} pixels \(30.0%\)"):
+        gray = read_infrared(
+            WITHOUT_MEASUREMENT[kind], value_range=value_range, percentiles=(0, 100)
+        )
+    expected = np.rint((INSIDE - LOW) * 255 / (HIGH - LOW))
+    assert np.abs(gray[:, 12:] - expected).max() <= (1 if kind == "float16" else 0)
+    assert (gray[:, :12] == 0).all()
+
+
+def test_the_range_of_a_thermal_orthophoto_belongs_to_its_ground():
+    values = np.linspace(20, 32, 120 * 160, dtype=np.float32).reshape(120, 160)
+    values[:, :30] = -9999
+    with pytest.warns(UserWarning, match="3,600 of 19,200"):
+        gray = read_infrared(tiff_bytes(values, extratags=[(42113, "s", 0, "-9999", True)]))
+    assert len(np.unique(gray[:, 30:])) >= 250
+
+
+def test_a_level_for_pixels_without_a_measurement():
+    data = WITHOUT_MEASUREMENT["Celsius"]
+    with pytest.warns(UserWarning, match="no measurement"):
+        gray = read_infrared(data, nodata_level=200)
+    assert (gray[:, :12] == 200).all()
+    with pytest.raises(ValueError, match="nodata_level must be a gray level, 0 to 255, got 256"):
+        read_infrared(data, nodata_level=256)
+
+
+EIGHT_BITS = {
+    "gray": (GRAY, "minisblack", {}),
+    "white is zero": (255 - GRAY, "miniswhite", {}),
+    "colour": (np.dstack([GRAY] * 3), "rgb", {}),
+    "palette": (255 - GRAY, "palette", dict(colormap=np.tile(np.arange(65535, -1, -257), (3, 1)))),
+}
+
+
+@pytest.mark.parametrize("kind", EIGHT_BITS)
+def test_nodata_of_8_bits_is_filled_and_the_rest_kept(kind):
+    pixels, photometric, options = EIGHT_BITS[kind]
+    stored = pixels.copy()
+    stored[BORDER] = 0
+    if "colormap" in options:
+        options = dict(colormap=options["colormap"].astype(np.uint16))
+    data = tiff_bytes(
+        stored, photometric=photometric, extratags=[(42113, "s", 0, "0", True)], **options
+    )
+    absent = stored.reshape(*GRAY.shape, -1)[..., 0] == 0
+    with pytest.warns(UserWarning, match=f"{absent.sum()} of {absent.size} pixels"):
+        gray = read_infrared(data)
+    np.testing.assert_array_equal(gray[~absent], GRAY[~absent])
+    assert (gray[absent] == GRAY[~absent].min()).all()
+
+
+def test_a_value_that_the_type_cannot_hold_marks_nothing():
+    for tag in ("-9999", "0.5", "70000"):
+        data = with_border(1000, "uint16", tag)
+        np.testing.assert_array_equal(
+            read_infrared(data, value_range=RAW_RANGE), np.where(BORDER, 0, GRAY)
+        )
+
+
+def test_a_tag_that_is_no_number_is_told():
+    data = tiff_bytes(RAW.astype(np.uint16), extratags=[(42113, "s", 0, "none", True)])
+    with pytest.warns(UserWarning, match="GDAL_NODATA tag that is no number is left aside: 'none'"):
+        gray = read_infrared(data, value_range=RAW_RANGE)
+    np.testing.assert_array_equal(gray, GRAY)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_a_transparency_mask_inside_the_tiff(kind):
+    pixels = GRAY if kind == "uint8" else RAW.astype(kind)
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(pixels)
+        writer.write(~BORDER, subfiletype=4, photometric="minisblack")
+    with pytest.warns(UserWarning, match=f"{BORDER.sum()} of {BORDER.size} pixels") as caught:
+        gray = read_infrared(buffer.getvalue(), value_range=RAW_RANGE)
+    assert len(caught) == 1  # the mask is no second frame
+    np.testing.assert_array_equal(gray[:, 12:], GRAY[:, 12:])
+    assert (gray[:, :12] == GRAY[:, 12:].min()).all()
+
+
+def test_tiles_that_gdal_left_out_hold_no_measurement():
+    data = bytearray(tiff_bytes(
+        np.where(np.arange(48) < 16, 0, 1000 + np.arange(48) * np.ones((16, 1))).astype(np.uint16),
+        tile=(16, 16), extratags=[(42113, "s", 0, "0", True)],
+    ))  # fmt: skip
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        for tag in ("TileOffsets", "TileByteCounts"):
+            entry = tiff.pages[0].tags[tag]
+            size = {3: 2, 4: 4}[entry.dtype]
+            data[entry.valueoffset : entry.valueoffset + size] = bytes(size)
+    with pytest.warns(UserWarning, match="256 of 768 pixels"):
+        gray = read_infrared(bytes(data), percentiles=(0, 100))
+    assert gray[0, 16] == 0 and gray[0, 47] == 255 and (gray[:, :16] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_an_image_without_a_measurement_is_refused(kind):
+    data = tiff_bytes(np.full((20, 30), 7, kind), extratags=[(42113, "s", 0, "7", True)])
+    with pytest.raises(UnreadableImageError, match="x: none of its 600 pixels holds a measurement"):
+        read_infrared(data, name="x")
 
 
 def test_png_of_size_zero():

@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
@@ -224,6 +225,21 @@ def test_loader_is_registered_and_takes_three_channels(folder):
     assert img.flags.c_contiguous
     np.testing.assert_array_equal(img, np.full((24, 32, 3), 40))
     assert "channels=3" in repr(loader)
+
+
+def test_pixels_without_a_measurement_are_told_once_and_filled(tmp_path):
+    for name in "ab":
+        raw = np.arange(600, dtype=np.float32).reshape(20, 30)
+        raw[0, : 5 if name == "a" else 7] = np.nan
+        tifffile.imwrite(tmp_path / f"{name}.tif", raw)
+    load = LoadInfraredImageFromFile(nodata_level=17)
+    with pytest.warns(
+        UserWarning, match=r"a\.tif: .*: 5 of 600 pixels \(0.8%\) \(said once\)"
+    ) as told:
+        images = [load(dict(img_path=str(tmp_path / f"{name}.tif")))["img"] for name in "ab"]
+    assert len(told) == 1
+    assert (images[0][0, :5] == 17).all() and (images[1][0, :7] == 17).all()
+    assert "nodata_level=17" in repr(load)
     with pytest.raises(ValueError, match="channels must be 1 or 3"):
         LoadInfraredImageFromFile(channels=4)
 

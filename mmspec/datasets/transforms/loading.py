@@ -12,6 +12,7 @@ from mmspec.datasets.image_io import (
     cannot_open,
     check_scaling,
     decode_infrared,
+    remark_kind,
 )
 from mmspec.registry import TRANSFORMS
 
@@ -32,11 +33,13 @@ class LoadInfraredImageFromFile(BaseTransform):
             InfMAE, section 3; 0 takes all.
         value_range: Raw values that become 0 and 255, for images of more than 8 bits.
         percentiles: Used without ``value_range``: percentiles of an image that become 0 and 255.
+        nodata_level: Gray level of pixels without a measurement; the image's minimum if None.
         backend_args: Of mmengine's file backend.
 
     Raises:
-        UnreadableImageError: The file cannot be opened or read, or is too small. A colour image or
-            a TIFF of several frames gives a warning, once a loader (and worker) and kind.
+        UnreadableImageError: The file cannot be opened or read, or is too small. A colour image, a
+            TIFF of several frames and pixels without a measurement give a warning, once a loader
+            (and worker) and kind.
     """
 
     def __init__(
@@ -45,15 +48,17 @@ class LoadInfraredImageFromFile(BaseTransform):
         min_size: int = 20,
         value_range: tuple[float, float] | None = None,
         percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+        nodata_level: int | None = None,
         backend_args: dict | None = None,
     ) -> None:
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, got {channels}")
-        check_scaling(value_range, percentiles)
+        check_scaling(value_range, percentiles, nodata_level)
         self.channels = channels
         self.min_size = min_size
         self.value_range = value_range
         self.percentiles = percentiles
+        self.nodata_level = nodata_level
         self.backend_args = backend_args
         self._remarked: set[str] = set()
 
@@ -64,11 +69,16 @@ class LoadInfraredImageFromFile(BaseTransform):
         except OSError as error:
             raise cannot_open(name, error) from None
         img, remarks = decode_infrared(
-            bytes(data), name, value_range=self.value_range, percentiles=self.percentiles
+            bytes(data),
+            name,
+            value_range=self.value_range,
+            percentiles=self.percentiles,
+            nodata_level=self.nodata_level,
         )
-        for remark in set(remarks) - self._remarked:
-            self._remarked.add(remark)
-            warnings.warn(f"{name}: {remark} (said once)", stacklevel=2)
+        for remark in remarks:
+            if (kind := remark_kind(remark)) not in self._remarked:
+                self._remarked.add(kind)
+                warnings.warn(f"{name}: {remark} (said once)", stacklevel=2)
         height, width = img.shape
         if max(height, width) < self.min_size:
             raise UnreadableImageError(
@@ -84,5 +94,5 @@ class LoadInfraredImageFromFile(BaseTransform):
         return (
             f"{type(self).__name__}(channels={self.channels}, min_size={self.min_size},"
             f" value_range={self.value_range}, percentiles={self.percentiles},"
-            f" backend_args={self.backend_args})"
+            f" nodata_level={self.nodata_level}, backend_args={self.backend_args})"
         )

@@ -45,6 +45,7 @@ class LoadRGBTImageFromFile(BaseTransform):
     Args:
         value_range: Raw values that become 0 and 255, for infrared of more than 8 bits.
         percentiles: Used without ``value_range``: percentiles of an image that become 0 and 255.
+        nodata_level: Gray level of infrared pixels without a measurement; the minimum if None.
         backend_args: Of mmengine's file backend.
 
     Raises:
@@ -56,15 +57,18 @@ class LoadRGBTImageFromFile(BaseTransform):
         self,
         value_range: tuple[float, float] | None = None,
         percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
+        nodata_level: int | None = None,
         backend_args: dict | None = None,
     ) -> None:
         self.value_range = value_range
         self.percentiles = percentiles
+        self.nodata_level = nodata_level
         self.backend_args = backend_args
         self._load_infrared = LoadInfraredImageFromFile(
             min_size=0,
             value_range=value_range,
             percentiles=percentiles,
+            nodata_level=nodata_level,
             backend_args=backend_args,
         )
 
@@ -112,7 +116,8 @@ class LoadRGBTImageFromFile(BaseTransform):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(value_range={self.value_range},"
-            f" percentiles={self.percentiles}, backend_args={self.backend_args})"
+            f" percentiles={self.percentiles}, nodata_level={self.nodata_level},"
+            f" backend_args={self.backend_args})"
         )
 
 

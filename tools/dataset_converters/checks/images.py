@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from mmspec.datasets.image_io import UnreadableImageError
+from mmspec.datasets.image_io import UnreadableImageError, remark_kind
 from mmspec.datasets.segmentation.pairing import Fault
 from mmspec.datasets.transforms import LoadRGBTImageFromFile
 
@@ -64,10 +64,12 @@ def kinds_and_sizes(records: Sequence[FileRecord]) -> Iterator[str]:
 
 def remark_lines(records: Iterable[FileRecord]) -> Iterator[str]:
     """Lines that count remarks, with the first file of each."""
-    remarks = [remark for record in records for remark in record.remarks]
-    for reason, count in Counter(remark.reason for remark in remarks).items():
-        first = next(remark.path for remark in remarks if remark.reason == reason)
-        yield f"note: {count:,} files, the first is {first}: {reason}"
+    remarks: dict[str, list[Fault]] = {}
+    for record in records:
+        for remark in record.remarks:
+            remarks.setdefault(remark_kind(remark.reason), []).append(remark)
+    for found in remarks.values():
+        yield f"note: {len(found):,} files, the first is {found[0].path}: {found[0].reason}"
 
 
 def file_kind(path: str) -> str:
