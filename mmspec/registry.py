@@ -10,11 +10,15 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
 MODELS = Registry("model", parent=MMENGINE_MODELS, scope="mmspec", locations=["mmspec.models"])
+TASK_UTILS = Registry(
+    "task util", parent=MMENGINE_TASK_UTILS, scope="mmspec", locations=["mmspec.models"]
+)
 DATASETS = Registry(
     "dataset", parent=MMENGINE_DATASETS, scope="mmspec", locations=["mmspec.datasets"]
 )

@@ -1,11 +1,20 @@
-# mmdet's Cascade R-CNN with FPN on the four maps of a base encoder.
+# mmdet's Cascade R-CNN with FPN on the four maps of a base encoder; regions to ignore are neither
+# object nor background.
 _base_ = ["mmdet::_base_/models/cascade-rcnn_r50_fpn.py", "./det_finetune.py"]
 
+assigner = dict(type="mmspec.IgnoringAssigner", ignore_iof_thr=0.5)
 model = dict(
     data_preprocessor=dict(_delete_=True, **_base_.data_preprocessor),
     backbone=dict(_delete_=True, type="mmspec.ConvViT", arch="base", drop_path_rate=0.1),
     neck=dict(in_channels=[256, 384, 768, 768]),
     roi_head=dict(
         bbox_head=[{**head, "num_classes": 6} for head in _base_.model.roi_head.bbox_head]
+    ),
+    train_cfg=dict(
+        rpn=dict(assigner=assigner),
+        rcnn=[
+            {**stage, "assigner": {**stage["assigner"], **assigner}}
+            for stage in _base_.model.train_cfg.rcnn
+        ],
     ),
 )

@@ -5,6 +5,8 @@ _base_ = ["mmdet::_base_/models/mask-rcnn_r50_fpn.py", "./det_finetune.py"]
 
 scale = (960, 960)  # (width, height) of crops, and the bounds of test images
 norm_cfg = dict(type="mmpretrain.LN2d", eps=1e-6)
+# Regions to ignore, as KAIST's people and cyclists, are neither object nor background.
+assigner = dict(type="mmspec.IgnoringAssigner", ignore_iof_thr=0.5)
 data_preprocessor = dict(
     _delete_=True,
     type="mmspec.RGBTDetDataPreprocessor",
@@ -38,6 +40,7 @@ model = dict(
         bbox_head=dict(type="Shared4Conv1FCBBoxHead", conv_out_channels=256, norm_cfg=norm_cfg),
         mask_head=dict(norm_cfg=norm_cfg),
     ),
+    train_cfg=dict(rpn=dict(assigner=assigner), rcnn=dict(assigner=assigner)),
 )
 
 # `modality` of a data set decides what is loaded: a pair, or one image of it.

@@ -35,10 +35,8 @@ model = dict(
     ),
     # A quarter of mmdet's, for crops of a quarter of the area.
     train_cfg=dict(
-        # What HIT-UAV marks as DontCare is neither object nor background.
-        rpn=dict(assigner=dict(ignore_iof_thr=0.5)),
         rpn_proposal=dict(nms_pre=500, max_per_img=250),
-        rcnn=dict(assigner=dict(ignore_iof_thr=0.5), sampler=dict(num=128)),
+        rcnn=dict(sampler=dict(num=128)),
     ),
 )
 train_pipeline = _base_.train_pipeline

@@ -1,5 +1,6 @@
 """Models. Importing this module fills ``mmspec.registry.MODELS``."""
 
+from .assigner import IgnoringAssigner
 from .backbones import ConvViT, MaskedSwin, MaskedViT, RGBTBackbone
 from .cmss_masking import CMSSMasking
 from .heads import MatchingHead, ReconstructionHead, SmallTargetHead
@@ -17,6 +18,7 @@ __all__ = [
     "ConvViT",
     "DualModalityDecoder",
     "DualSoftmaxLoss",
+    "IgnoringAssigner",
     "InfMAE",
     "InfMAEDecoder",
     "InformationMasker",

@@ -22,8 +22,8 @@ class HITUAVDataset(InfraredDetDataset):
 
     The category DontCare marks objects that nobody could name: no class but regions to ignore, for
     every class. In the evaluation a detection there counts neither way; in the loss too with
-    ``ignore_iof_thr`` of mmdet's assigner, which is off by default. To have it as a fifth class
-    name all five in ``metainfo=dict(classes=...)``.
+    ``mmspec.IgnoringAssigner`` in place of mmdet's ``MaxIoUAssigner``, which ignores nothing by
+    default. To have it as a fifth class name all five in ``metainfo=dict(classes=...)``.
     """
 
     METAINFO: ClassVar = dict(
