@@ -1,12 +1,11 @@
-"""mmcv's operators where mmcv has no compiled ones: what mmdet's detectors need of them.
+"""mmcv's operators where mmcv has no compiled ones: what models of mmdet and mmseg need of them.
 
-NMS and RoIAlign come from torchvision; the sigmoid focal loss and multi-scale deformable attention,
-for which mmdet and mmcv have PyTorch forms on the CPU and ask for compiled ones on a GPU, from
-PyTorch.
+NMS, RoIAlign, RoIPool and deformable convolutions come from torchvision, the others from PyTorch.
+:data:`mmspec.ops.operators.OPERATORS` lists them; any other raises an error that names it.
 
 mmcv's Python functions (``mmcv.ops.nms``, ``batched_nms``, ``RoIAlign``, ...) stay as they are.
 Replaced is the compiled module below them, ``mmcv._ext``. :func:`install` lets Python find a
-stand-in of that name where no compiled one exists, so that mmdet's detectors train and predict.
+stand-in of that name where no compiled one exists.
 """
 
 import importlib.util

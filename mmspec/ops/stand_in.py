@@ -18,6 +18,7 @@ class StandInLoader(Loader):
     """Fills the module with the operators we have; any other name is an operator that raises."""
 
     def exec_module(self, module: ModuleType) -> None:
+        from . import python_side
         from .operators import OPERATORS
         from .unavailable import unavailable
 
@@ -34,6 +35,9 @@ class StandInLoader(Loader):
             return operator
 
         module.__dict__.update(OPERATORS, __getattr__=missing)
+        # Now, because modules of mmcv.ops copy what they need of each other when they are imported;
+        # those below find this module, half imported as it is.
+        python_side.adjust()
 
 
 class StandInFinder(MetaPathFinder):

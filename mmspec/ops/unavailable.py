@@ -8,8 +8,7 @@ def unavailable(operator: str, alternative: str = "") -> NotImplementedError:
     way_out = f"{alternative}, or install" if alternative else "Install"
     return NotImplementedError(
         f"mmcv's operator {operator} is not available: this mmcv has no compiled operators, and "
-        "mmspec replaces only NMS, RoIAlign (average pooling), the sigmoid focal loss and "
-        f"multi-scale deformable attention. {way_out} a compiled mmcv: {_install_command()}"
+        f"mmspec has no stand-in for this one. {way_out} a compiled mmcv: {_install_command()}"
     )
 
 

@@ -1,5 +1,6 @@
-"""NMS and RoIAlign through mmcv's own functions, against torchvision and slow references."""
+"""NMS, RoIAlign and RoIPool through mmcv's functions, against torchvision and slow references."""
 
+import math
 import sys
 
 import numpy as np
@@ -234,23 +235,101 @@ def test_max_pooling_says_what_to_do():
         mmcv_ops.RoIAlign(3, 0.25, pool_mode="max")(features, rois)
 
 
+def slow_roi_pool(features, rois, size, scale) -> torch.Tensor:
+    """The greatest of the pixels that each bin touches, one bin at a time."""
+    output = torch.zeros(len(rois), features.shape[1], *size)
+    for k, (image, x1, y1, x2, y2) in enumerate(rois.tolist()):
+        left, right, top, bottom = x1 * scale, (x2 + 1) * scale, y1 * scale, (y2 + 1) * scale
+        for i, j in np.ndindex(size):
+            low_y, high_y = (top + (i + end) * (bottom - top) / size[0] for end in (0, 1))
+            low_x, high_x = (left + (j + end) * (right - left) / size[1] for end in (0, 1))
+            rows = slice(max(math.floor(low_y), 0), max(math.ceil(high_y), 0))
+            columns = slice(max(math.floor(low_x), 0), max(math.ceil(high_x), 0))
+            pixels = features[int(image), :, rows, columns].flatten(1)
+            if pixels.numel() and right > left and bottom > top:
+                output[k, :, i, j] = pixels.amax(dim=1)
+    return output
+
+
+POOLED_ROIS = torch.tensor(
+    [
+        [0, 4.0, 6.0, 40.0, 30.0],
+        [1, 0.0, 0.0, 63.0, 47.0],
+        [1, 10.3, 5.7, 12.1, 44.9],
+        [0, -9.0, -5.0, 20.0, 90.0],  # partly outside the image
+        [1, 30.0, 20.0, 30.0, 20.0],  # one pixel
+        [0, 30.0, 20.0, 10.0, 25.0],  # turned round
+        [0, 100.0, 20.0, 110.0, 25.0],  # outside
+    ]
+)
+
+
+@pytest.mark.parametrize(("size", "scale"), [((7, 7), 0.25), ((3, 5), 0.5), ((1, 1), 1 / 16)])
+def test_roi_pool_is_its_definition(size, scale):
+    features = torch.randn(2, 3, 12, 16, generator=torch.Generator().manual_seed(0))
+    expected = slow_roi_pool(features, POOLED_ROIS, size, scale)
+    assert torch.equal(mmcv_ops.RoIPool(size, scale)(features, POOLED_ROIS), expected)
+
+
+def test_roi_pool_on_whole_pixels_is_that_of_torchvision():
+    ours = torch.randn(2, 3, 12, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    theirs = ours.detach().clone().requires_grad_()
+    rois = torch.tensor([[0, 2.0, 1.0, 9.0, 10.0], [1, 0.0, 0.0, 15.0, 11.0], [1, 3, 4, 3, 4]])
+    pooled = mmcv_ops.roi_pool(ours, rois, (3, 4))
+    expected = torchvision.ops.roi_pool(theirs, rois, (3, 4))
+    assert torch.equal(pooled, expected)
+    weight = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(1))
+    (pooled * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_roi_pool_by_hand():
+    features = torch.arange(16.0).view(1, 1, 4, 4)
+    rois = torch.tensor([[0, 0.0, 0.0, 3.0, 1.0]])
+    assert mmcv_ops.roi_pool(features, rois, (1, 2)).tolist() == [[[[5, 7]]]]
+
+
+def test_roi_pool_gradient_is_the_derivative():
+    features = torch.randn(2, 2, 12, 16, dtype=torch.float64, requires_grad=True)
+    layer, rois = mmcv_ops.RoIPool((2, 3), 0.25), POOLED_ROIS[:4].double()
+    assert torch.autograd.gradcheck(lambda x: layer(x, rois), features)
+
+
+def test_roi_pool_of_no_rois():
+    features = torch.randn(2, 3, 8, 8, requires_grad=True)
+    pooled = mmcv_ops.RoIPool(7, 0.25)(features, torch.zeros(0, 5))
+    assert pooled.shape == (0, 3, 7, 7)
+    pooled.sum().backward()
+    assert not features.grad.any()
+
+
 @stand_in_only
-def test_soft_nms_says_what_to_do():
-    boxes, scores = random_boxes(5)
-    with pytest.raises(NotImplementedError, match=r"softnms.*test_cfg.*type='nms'.*install.*mmcv"):
-        mmcv_ops.soft_nms(boxes, scores)
-    with pytest.raises(NotImplementedError, match="softnms"):
-        mmcv_ops.batched_nms(boxes, scores, scores, dict(type="soft_nms", iou_threshold=0.5))
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_roi_pool_of_half_precision(dtype):
+    features = torch.randn(2, 3, 12, 16).to(dtype).requires_grad_()
+    rois = POOLED_ROIS.to(dtype)
+    pooled = mmcv_ops.RoIPool((2, 3), 0.25)(features, rois)
+    assert torch.equal(pooled, slow_roi_pool(features.detach(), rois, (2, 3), 0.25).to(dtype))
+    pooled.sum().backward()
+    assert features.grad.dtype == dtype
+    assert features.grad.sum() == (pooled != 0).sum()
 
 
 @stand_in_only
 def test_any_other_operator_raises_its_name_when_called():
-    layer = mmcv_ops.DeformConv2d(2, 3, 3, padding=1)
-    with pytest.raises(NotImplementedError, match=r"deform_conv_forward.*Install.*mmcv"):
-        layer(torch.randn(1, 2, 4, 4), torch.zeros(1, 18, 4, 4))
-    layer = mmcv_ops.ModulatedDeformConv2d(2, 3, 3, padding=1)
-    with pytest.raises(NotImplementedError, match="modulated_deform_conv_forward"):
-        layer(torch.randn(1, 2, 4, 4), torch.zeros(1, 18, 4, 4), torch.ones(1, 9, 4, 4))
+    boxes = torch.zeros(2, 5)
+    with pytest.raises(NotImplementedError, match=r"box_iou_rotated.*Install.*mmcv"):
+        mmcv_ops.box_iou_rotated(boxes, boxes)
+    with pytest.raises(NotImplementedError, match=r"nms_rotated.*Install.*mmcv"):
+        mmcv_ops.nms_rotated(boxes, torch.zeros(2), 0.5)
+
+
+@stand_in_only
+@pytest.mark.skipif(not hasattr(mmcv_ops, "line_nms"), reason="of OneDL's mmcv alone")
+def test_line_nms_raises_its_name_when_called():
+    with pytest.raises(NotImplementedError, match=r"line_nms.*Install.*mmcv"):
+        mmcv_ops.line_nms(torch.zeros(2, 77), torch.zeros(2), 0.5, 1)
 
 
 @stand_in_only
@@ -258,7 +337,7 @@ def test_the_remedy_names_the_installed_distribution():
     from importlib.metadata import packages_distributions
 
     with pytest.raises(NotImplementedError) as raised:
-        mmcv_ops.soft_nms(*random_boxes(5))
+        mmcv_ops.box_iou_rotated(torch.zeros(2, 5), torch.zeros(2, 5))
     (distribution,) = set(packages_distributions()["mmcv"])
     assert distribution in str(raised.value)
     assert ("--no-build-isolation" if distribution == "onedl-mmcv" else "mim") in str(raised.value)
