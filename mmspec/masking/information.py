@@ -44,9 +44,10 @@ def entropy(images: Tensor, patch_size: int = 16) -> Tensor:
     """Shannon entropy, in bits, of the patch's histogram over the 256 gray levels 0..255.
 
     Gray levels are rounded and clamped to 0..255 (InfMAE, equation 1, applied to one patch; at most
-    8 bits for 16x16 pixels).
+    8 bits for 16x16 pixels); NaN counts as 0.
     """
-    levels = gray_patches(images, patch_size).round().clamp(0, 255).long()
+    # NaN has no place in a histogram, and as an integer would end the whole batch.
+    levels = gray_patches(images, patch_size).round().clamp(0, 255).nan_to_num(0).long()
     pixels = levels.shape[-1]
     counts = levels.new_zeros(*levels.shape[:2], 256, dtype=torch.float32)
     counts.scatter_add_(2, levels, torch.ones_like(levels, dtype=torch.float32))

@@ -109,10 +109,13 @@ class CMSSMasking(BaseModule):
         """CMSS (B, L) of tokens (B, L, C), divided by the largest of all processes' batches.
 
         In evaluation mode by that of the last training step, so that a pair has the scores and the
-        masks that it would have in training, alone or in any batch; they may exceed 1.
+        masks that it would have in training, alone or in any batch; they may exceed 1. A token that
+        overflowed has NaN, and no part in the scores of others.
         """
         scores = structural_sparsity(thermal, rgb, self.variance)
-        largest = scores.max()
+        finite = scores.isfinite()
+        scores = torch.where(finite, scores, torch.nan)
+        largest = torch.where(finite, scores, 0.0).max()
         if self.training:
             all_reduce(largest, "max")
             self.largest.copy_(largest)
@@ -147,8 +150,8 @@ class CMSSMasking(BaseModule):
             )
         ids = choose_nearest(scores, torch.cat(targets, 1))
         self._statistics = {
-            "cmss_visible": scores.gather(1, ids).mean(),
-            "cmss_all": scores.mean(),
+            "cmss_visible": scores.gather(1, ids).nanmean(),
+            "cmss_all": scores.nanmean(),
         }
         thermal_mask, rgb_mask = (
             PatchMask.from_keep(kept, (1, num_patches)) for kept in ids.split(keep, 1)

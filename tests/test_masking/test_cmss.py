@@ -153,6 +153,13 @@ def test_values_that_tell_nothing_leave_the_mixture_as_it_is(other):
     assert all(torch.equal(*pair) for pair in zip(found, start))
 
 
+def test_values_that_are_not_finite_have_no_part_in_the_mixture():
+    torch.manual_seed(0)
+    start, values = random_mixture(3), torch.rand(64)
+    poor = torch.cat([torch.tensor([torch.nan, torch.inf]), values])
+    assert torch.allclose(mixture_statistics(poor, start), mixture_statistics(values, start))
+
+
 # Targets
 
 
@@ -231,6 +238,13 @@ def test_choice_equals_the_sequential_definition(levels):
 def test_choice_of_scores_without_numbers_is_still_distinct():
     found = choose_nearest(torch.full((2, 6), torch.nan), torch.zeros(2, 6))
     assert found.sort(1).values.tolist() == [list(range(6))] * 2
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_patches_without_a_score_are_taken_last(bad):
+    scores = torch.tensor([[bad, 0.2, bad, 0.5], [0.1, 0.2, 0.9, 0.5]])
+    found = choose_nearest(scores, torch.zeros(2, 3))
+    assert found.tolist() == [[1, 3, 0], [0, 1, 3]]
 
 
 def test_more_targets_than_patches():

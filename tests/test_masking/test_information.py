@@ -2,7 +2,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmspec.masking import SCORES, entropy, grid_of, intensity, projection, variance
+from mmspec.masking import (
+    SCORES,
+    entropy,
+    grid_of,
+    information_keep,
+    intensity,
+    projection,
+    variance,
+)
 
 
 def test_intensity_is_the_mean_gray_of_each_patch():
@@ -65,3 +73,14 @@ def test_patch_size_must_divide():
         grid_of(48, 60, 16)
     with pytest.raises(ValueError, match="30x32"):
         intensity(torch.zeros(1, 1, 30, 32))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", SCORES)
+def test_a_pixel_that_is_no_number_touches_its_own_image_alone(name, bad):
+    images = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    broken = images.clone()
+    broken[1, 0, 5, 5] = bad
+    expected, found = (information_keep(SCORES[name](x)) for x in (images, broken))
+    assert torch.equal(found[::2], expected[::2])
+    assert len(found[1].unique()) == len(found[1])

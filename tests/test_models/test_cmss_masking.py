@@ -109,6 +109,33 @@ def test_finite_on_poor_input(kind):
     assert len(module.means.unique()) == 3
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("where", ["token", "image"])
+def test_a_token_that_is_no_number_does_not_decide_the_masks_of_the_batch(bad, where):
+    pair = tokens(4)
+    poor = [x.clone() for x in pair]
+    # Not the flattest patch, whose score is the unit of all.
+    patch = masking().scores(*pair)[1].argmin() if where == "token" else slice(None)
+    poor[0][1, patch] = bad
+    results = []
+    for thermal, rgb in (pair, poor):
+        module = masking()
+        results.append((module.scores(thermal, rgb), module))
+        torch.manual_seed(3)
+        results[-1] += (module(thermal, rgb),)
+    (clean, _, masks), (scores, module, found) = results
+    assert torch.equal(scores[[0, 2, 3]], clean[[0, 2, 3]])
+    assert scores[1, patch].isnan().all()
+    assert all(buffer.isfinite().all() for buffer in module.buffers())
+    assert all(value.isfinite() for value in module.statistics().values())
+    for mask, expected in zip(found, masks):
+        # A score less moves the mixture, and with it the targets of all images, a little.
+        shared = (mask.mask == expected.mask)[[0, 2, 3]].float().mean()
+        assert shared > (0.9 if where == "token" else 0.7)
+        assert (mask.mask.sum(1) == mask.mask.sum(1)[0]).all()
+    assert not any(one & other for one, other in zip(*map(visible, found)))
+
+
 def test_evaluation_leaves_the_state():
     module = masking()
     module(*tokens())

@@ -13,7 +13,7 @@ def choose_nearest(scores: Tensor, targets: Tensor) -> Tensor:
     in one call, one after the other, give disjoint sets.
 
     Args:
-        scores: (B, L).
+        scores: (B, L). Patches whose score is not finite are taken last.
         targets: (B, V), V at most L.
 
     Returns:
@@ -21,7 +21,9 @@ def choose_nearest(scores: Tensor, targets: Tensor) -> Tensor:
     """
     if targets.shape[1] > scores.shape[1]:
         raise ValueError(f"{targets.shape[1]} targets for {scores.shape[1]} patches")
-    free = scores.clone()
+    # NaN would be the nearest to any target, and as good as taken where it is infinite.
+    largest = torch.finfo(scores.dtype).max / 2
+    free = scores.nan_to_num(largest, largest, largest)
     distance = torch.empty_like(free)
     chosen = []
     for target in targets.t().unsqueeze(-1):

@@ -38,7 +38,8 @@ def mixture_statistics(values: Tensor, mixture: Mixture) -> Tensor:
     Sums over the values, so that those of several processes add up to those of their joint batch.
 
     Args:
-        values: any shape, in [0, 1].
+        values: any shape, in [0, 1]; those that are not finite (tokens that overflowed) are left
+            out.
         mixture: the mixture so far.
 
     Returns:
@@ -47,10 +48,12 @@ def mixture_statistics(values: Tensor, mixture: Mixture) -> Tensor:
         float32.
     """
     means, variances, weights = (parameter[:, None] for parameter in mixture)
-    offsets = values.reshape(1, -1).to(means.dtype) - means
+    values = values.reshape(1, -1).to(means.dtype)
+    finite = values.isfinite()
+    offsets = torch.where(finite, values - means, 0.0)
     # In the logarithm: a value far from all components would be 0 / 0.
     log_density = weights.log() - 0.5 * variances.log() - offsets.square() / (2 * variances)
-    shares = log_density.softmax(0)
+    shares = log_density.softmax(0) * finite
     weighted = shares * offsets
     return torch.stack([shares.sum(1), weighted.sum(1), (weighted * offsets).sum(1)])
 
@@ -62,7 +65,7 @@ def updated_mixture(mixture: Mixture, statistics: Tensor) -> Mixture:
     falls below ``MIN_WEIGHT`` starts anew with the variance of all values and weight 1 / K, its
     mean at theirs, moved by so many standard deviations that no two such components are equal.
 
-    Two kinds of batch leave the mixture as it is: values that are not finite (tokens that
+    Two kinds of batch leave the mixture as it is: one without a finite value (tokens that
     overflowed), and values that are all alike (constant images), on which the components would
     become equal and stay so.
     """
