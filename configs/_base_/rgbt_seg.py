@@ -89,7 +89,7 @@ test_dataloader = val_dataloader
 
 optim_wrapper = dict(
     optimizer=dict(lr=1e-4, weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay_rate=0.65, custom_keys=dict(cls_token=dict(decay_mult=0.0))),
+    paramwise_cfg=dict(layer_decay_rate=0.65),
 )
 train_cfg = dict(max_iters=320000, val_interval=32000)
 param_scheduler = [

@@ -20,4 +20,3 @@ model = dict(
     ),
     neck=dict(_delete_=True, type="mmspec.SimpleFPN", in_channels=768),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(pos_embed=dict(decay_mult=0.0))))

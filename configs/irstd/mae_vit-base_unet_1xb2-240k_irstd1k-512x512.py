@@ -22,4 +22,3 @@ model = dict(
     ),
     decode_head=dict(in_channels=[768, 768, 768, 768]),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(cls_token=dict(decay_mult=0.0))))

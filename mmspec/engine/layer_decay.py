@@ -22,6 +22,16 @@ KEYS = {
     "bias_lr_mult",
 }
 CUSTOM_KEYS = {"lr_mult", "decay_mult"}
+#: Positions and tokens, in the names of ViTs and Swin: not matrices that weight decay is meant for.
+WITHOUT_DECAY = {
+    "pos_embed",
+    "absolute_pos_embed",
+    "rel_pos_h",
+    "rel_pos_w",
+    "relative_position_bias_table",
+    "cls_token",
+    "mask_token",
+}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -32,7 +42,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     (ConvViT, MaskedViT and mmpretrain's backbones have it); all that is outside the backbone, such
     as necks and heads, is the last layer. It serves any model with a ``backbone``: mmseg's and
     mmdet's too, which mmpretrain's own constructor does not take (MAE, arXiv 2111.06377, appendix
-    A.1; BEiT, arXiv 2106.08254).
+    A.1; BEiT, arXiv 2106.08254). Positions and tokens (``WITHOUT_DECAY``) have no weight decay, as
+    there, unless a custom key gives them one.
 
     ``optim_wrapper=dict(constructor='mmspec.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75, norm_decay_mult=0.0, bias_decay_mult=0.0))``
@@ -96,6 +107,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             scale = rate ** (num_layers - 1 - layer)
             lr = settings[id(parameter)].get("lr", self.base_lr)
             decay = settings[id(parameter)].get("weight_decay", self.base_wd)
+            if name.rpartition(".")[2] in WITHOUT_DECAY and not self._has_own_decay(name):
+                decay = 0.0
             key = (layer, decay or 0.0, lr)
             group = groups.setdefault(key, dict(params=[], lr=lr * scale, layer=layer))
             if decay is not None:
@@ -105,6 +118,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         keys = sorted(groups)
         params += [groups[key] for key in keys]
         self._log(module, [groups[key] for key in keys], [scales[key] for key in keys])
+
+    def _has_own_decay(self, name: str) -> bool:
+        custom = self.paramwise_cfg.get("custom_keys", {})
+        return any(key in name and "decay_mult" in custom[key] for key in custom)
 
     def _log(self, model: nn.Module, groups: list[dict], scales: list[float]) -> None:
         rate = self.paramwise_cfg["layer_decay_rate"]

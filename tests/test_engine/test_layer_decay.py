@@ -161,6 +161,64 @@ def test_a_windowed_vit_of_mmpretrain_in_a_detector():
     assert found["backbone.pos_embed"]["weight_decay"] == 0.0
 
 
+ENCODERS_WITH_POSITIONS = {
+    "ViTSAM": dict(
+        type="mmpretrain.ViTSAM",
+        arch=dict(
+            embed_dims=32,
+            num_layers=2,
+            num_heads=2,
+            feedforward_channels=32,
+            global_attn_indexes=[1],
+        ),
+        img_size=64,
+        window_size=2,
+        use_rel_pos=True,
+        out_channels=0,
+    ),
+    "ViT": dict(
+        type="mmpretrain.VisionTransformer",
+        arch=dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=32),
+        img_size=32,
+        out_type="featmap",
+    ),
+    "Swin": dict(
+        type="mmspec.MaskedSwin",
+        arch=dict(embed_dims=16, depths=[1, 1], num_heads=[1, 2]),
+        img_size=64,
+        out_indices=(1,),
+        use_abs_pos_embed=True,
+        pretraining=True,
+    ),
+    "ConvViT": {**ENCODER, "use_rel_pos": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("ViTSAM", {"pos_embed", "rel_pos_h", "rel_pos_w"}),
+        ("ViT", {"pos_embed", "cls_token"}),
+        ("Swin", {"absolute_pos_embed", "relative_position_bias_table", "mask_token"}),
+        ("ConvViT", {"rel_pos_h", "rel_pos_w"}),
+    ],
+)
+def test_positions_and_tokens_are_not_decayed(kind, names):
+    head = dict(type="FCNHead", in_channels=32, channels=8, num_convs=1, num_classes=3, in_index=-1)
+    model = MMSEG_MODELS.build(
+        dict(type="EncoderDecoder", backbone=ENCODERS_WITH_POSITIONS[kind], decode_head=head)
+    )
+    found = settings(model, groups_of(model))
+    undecayed = {name for name, group in found.items() if group["weight_decay"] == 0}
+    assert {name.rpartition(".")[2] for name in undecayed} == names
+    assert all(group["weight_decay"] in (0, 0.05) for group in found.values())
+    # Who wants a decay says so.
+    name = sorted(names)[0]
+    found = settings(model, groups_of(model, custom_keys={name: dict(decay_mult=2.0)}))
+    own = [group for full, group in found.items() if full.endswith(name)]
+    assert own and all(group["weight_decay"] == 0.1 for group in own)
+
+
 def test_no_decay_on_norms_and_biases():
     model = segmentor()
     for name, group in settings(
