@@ -17,15 +17,15 @@ class PretrainedEncoder:
 
     ``backbone=dict(type='mmspec.ConvViT', init_cfg=dict(type='mmspec.PretrainedEncoder',
     checkpoint='InfMAE.pth'))``. Unlike mmengine's ``Pretrained`` it renames, accounts for every
-    tensor in the log, and stops where little of the encoder was found instead of training from
+    tensor in the log, and stops where a part of the encoder is missing instead of training it from
     scratch.
 
     Args:
         checkpoint: the file.
-        min_coverage: least share of the encoder's values that must be found; 0 accepts any.
+        min_coverage: see :func:`~mmspec.checkpoints.load_into`; 0 accepts any checkpoint.
     """
 
-    def __init__(self, checkpoint: str, min_coverage: float = 0.9) -> None:
+    def __init__(self, checkpoint: str, min_coverage: float = 1.0) -> None:
         self.checkpoint = checkpoint
         self.min_coverage = min_coverage
 

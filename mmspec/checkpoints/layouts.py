@@ -15,6 +15,19 @@ from .safe_load import CheckpointError
 
 Renamed = tuple[dict[str, Tensor], dict[str, str]]
 
+#: Why a tensor of an encoder is ignored that no encoder of ours has a place for. What it computes
+#: without it is something else, so that who loads it must ask for it.
+UNKNOWN = "a layer or token that mmspec's encoders do not have"
+BESIDE = "not part of the encoder"
+_HEADS = re.compile(r"decoder|head|fc|attn_pool|pre_logits|lm_head|project")
+_ENCODER = re.compile(r"^(blocks|layers|ln_)|token|pos|norm|embed|rope|gamma")
+
+
+def _reason(key: str) -> str:
+    """Why a tensor that has no name of ours is left out."""
+    of_encoder = _ENCODER.search(key) and not _HEADS.match(key) and key != "mask_token"
+    return UNKNOWN if of_encoder else BESIDE
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -52,7 +65,7 @@ _MAE_NAMES = [
     (r"(cls_token|pos_embed)$", r"backbone.\1"),
     (r"patch_embed\.proj\.", "backbone.patch_embed.projection."),
     (r"blocks\.(\d+)\.norm([12])\.", r"backbone.layers.\1.ln\2."),
-    (r"blocks\.(\d+)\.attn\.", r"backbone.layers.\1.attn."),
+    (r"blocks\.(\d+)\.attn\.(qkv|proj)\.", r"backbone.layers.\1.attn.\2."),
     (r"blocks\.(\d+)\.mlp\.fc1\.", r"backbone.layers.\1.ffn.layers.0.0."),
     (r"blocks\.(\d+)\.mlp\.fc2\.", r"backbone.layers.\1.ffn.layers.1."),
     (r"norm\.", "backbone.ln1."),
@@ -99,7 +112,7 @@ def _from_convmae(state: dict[str, Tensor]) -> Renamed:
         elif key == "patch_embed.proj.bias":
             ignored[key] = "moves every masking score alike"
         elif (renamed := _rename(key, _CONVMAE_NAMES)) is None:
-            ignored[key] = "not part of the network"
+            ignored[key] = _reason(key)
         else:
             ours[renamed] = value.flatten(1) if _POINTWISE.match(renamed) else value
     return ours, ignored
@@ -110,12 +123,7 @@ def _from_mae(state: dict[str, Tensor]) -> Renamed:
     ours, ignored = {}, {}
     for key, value in state.items():
         if (renamed := _rename(key, _MAE_NAMES)) is None:
-            if key.startswith(("blocks.", "patch_embed.")):
-                raise CheckpointError(
-                    f"{key}: a kind of ViT with layers that mmspec's does not have (layer scale, "
-                    "query norms, ...); it cannot be loaded without changing what it computes"
-                )
-            ignored[key] = "not part of the encoder"
+            ignored[key] = _reason(key)
         else:
             ours[renamed] = value
     return ours, ignored
@@ -149,7 +157,8 @@ def _unchanged(state: dict[str, Tensor]) -> Renamed:
 
 
 def _with_prefix(state: dict[str, Tensor]) -> Renamed:
-    return {f"backbone.{key}": value for key, value in state.items()}, {}
+    beside = {key: BESIDE for key in state if _HEADS.match(key)}
+    return {f"backbone.{key}": value for key, value in state.items() if key not in beside}, beside
 
 
 LAYOUTS = [

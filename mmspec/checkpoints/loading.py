@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +14,18 @@ from torch import Tensor, nn
 from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.models.backbones.conv_vit import ARCHS
 
+from .layouts import BESIDE, UNKNOWN
 from .reader import CheckpointInfo, read_checkpoint
 from .safe_load import CheckpointError
 
 PREFIX = "backbone."
 #: What is new at fine-tuning in backbones that do not say so themselves: mmpretrain's ViTSAM.
 NEW_AT_FINE_TUNING = ("rel_pos_h", "rel_pos_w", "channel_reduction")
+#: What any backbone may do without: class token and final norm of a ViT whose map of patches is
+#: taken from before that norm, as ViTDet does, and the mask token of pre-training.
+DISPENSABLE = ("cls_token", "ln1", "mask_token")
+#: Settings of a ViT that was trained without a tensor.
+WITHOUT = {"qkv.bias": "qkv_bias=False", "ln1.bias": "final_norm=False"}
 #: Heads of the published ViTs by width: MAE's and timm's tiny, small, base, large, huge.
 VIT_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 
@@ -49,7 +56,7 @@ class LoadReport:
         lines = [
             f"{self.info.path} ({self.info.layout}): {len(self.matched)} tensors matched, "
             f"{len(self.resized)} resized, {len(self.missing)} missing, {len(self.new)} new, "
-            f"{len(self.ignored)} ignored; {100 * self.coverage:.1f} % of the encoder loaded"
+            f"{len(self.ignored)} ignored; {_percent(self.coverage)} of the encoder loaded"
         ]
         for title, entries in (("resized", self.resized), ("missing", self.missing)):
             shown = [f"  {title}: {name} ({why})" for name, why in entries.items()]
@@ -64,6 +71,11 @@ class LoadReport:
             more = f", ... {len(names)} in all" if len(names) > 3 else ""
             lines.append(f"  ignored: {', '.join(names[:3])}{more} ({why})")
         return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % is all."""
+    return f"{math.floor(1000 * share) / 10:.1f} %"
 
 
 def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Tensor, str] | None:
@@ -113,9 +125,13 @@ def _fit_positions(value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Ten
 
 @torch.no_grad()
 def load_into(
-    backbone: nn.Module, state: dict[str, Tensor], info: CheckpointInfo, min_coverage: float = 0.9
+    backbone: nn.Module, state: dict[str, Tensor], info: CheckpointInfo, min_coverage: float = 1.0
 ) -> LoadReport:
     """Loads the ``backbone.*`` tensors of a state dict.
+
+    Every tensor of the backbone must be in the checkpoint, and the backbone must have a place for
+    every tensor of the checkpoint's encoder: a part that one side lacks (a bias, positions, query
+    norms, further tokens) is few values and another computation.
 
     Args:
         backbone: any module; its tuples of name parts ``new_at_fine_tuning`` and
@@ -124,11 +140,12 @@ def load_into(
         state: tensors under mmspec's names.
         info: where they come from.
         min_coverage: least share of the values of backbone and checkpoint's encoder that must be
-            loaded; 0 accepts any, and other shapes.
+            loaded. Below 1 whole blocks may be absent on either side, parts of a block still not; 0
+            accepts any, and other shapes.
 
     Raises:
-        CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, or
-            a tensor of it has a shape that cannot be made to fit.
+        CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, a
+            part is on one side alone, or a tensor has a shape that cannot be made to fit.
     """
     grid = getattr(backbone, "pretrain_grid", None)
     if info.pretrain_grid is not None and grid not in (None, info.pretrain_grid):
@@ -140,7 +157,9 @@ def load_into(
     fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
     own_state = backbone.state_dict()
     loaded = total = 0
-    misfits = []
+    misfits, absent, lost = [], [], [name for name, why in info.ignored.items() if why == UNKNOWN]
+    blocks = {"", *(_block(k.removeprefix(PREFIX)) for k in state if k.startswith(PREFIX))}
+    own_blocks = {"", *map(_block, own_state)}
     for name, own in own_state.items():
         value = state.get(PREFIX + name)
         if value is None and _is_part(name, fresh):
@@ -151,6 +170,8 @@ def load_into(
         if fitted is None:
             if value is not None:
                 misfits.append(name)
+            elif _block(name) in blocks:
+                absent.append(name)
             report.missing[name] = (
                 "not in the checkpoint"
                 if value is None
@@ -166,30 +187,58 @@ def load_into(
             report.matched.append(name)
     for name, value in state.items():
         if not name.startswith(PREFIX):
-            report.ignored[name] = "not part of the encoder"
+            report.ignored[name] = BESIDE
         elif (own_name := name.removeprefix(PREFIX)) not in own_state:
             report.ignored[name] = "this backbone does not have it"
             # What an encoder computed with and this one does not is lost, as missing weights are.
-            if not _is_part(own_name, getattr(backbone, "pretraining_only", ())):
+            parts = (*DISPENSABLE, *getattr(backbone, "pretraining_only", ()))
+            if not _is_part(own_name, parts):
                 total += value.numel()
+                if _block(own_name) in own_blocks:
+                    lost.append(own_name)
     report.coverage = loaded / total
-    if min_coverage > 0 and (misfits or report.coverage < min_coverage):
-        reason = (
+    reasons = []
+    if misfits:
+        reasons.append(
             f"{len(misfits)} tensors have another shape, the first {misfits[0]}: "
             f"{report.missing[misfits[0]]}"
-            if misfits
-            else f"only {100 * report.coverage:.1f} % of the encoder was found, less than "
+        )
+    if report.coverage < min_coverage:
+        reasons.append(
+            f"only {_percent(report.coverage)} of the encoder was found, less than "
             f"min_coverage={min_coverage}"
         )
+    if absent:
+        reasons.append(f"the checkpoint lacks {_named(absent)}")
+    if lost:
+        reasons.append(f"this backbone has no place for the checkpoint's {_named(lost)}")
+    if reasons and min_coverage > 0:
         raise CheckpointError(
-            f"{type(backbone).__name__} and checkpoint do not go together: {reason}. Give the "
-            f"settings it was trained with, or min_coverage=0 to go on all the same\n{report}"
+            f"{type(backbone).__name__} and checkpoint do not go together: {'; '.join(reasons)}. "
+            f"Give the settings it was trained with{_hint(absent)}, or min_coverage=0 to go on all "
+            f"the same\n{report}"
         )
     return report
 
 
+def _block(name: str) -> str:
+    """The numbered layer that a tensor belongs to, ``layers.3`` or ``stages.2.0``; '' of none."""
+    match = re.match(r"[^\d.]+(\.\d+)+(?=\.)", name)
+    return match[0] if match else ""
+
+
+def _hint(absent: list[str]) -> str:
+    settings = [s for end, s in WITHOUT.items() if any(name.endswith(end) for name in absent)]
+    return f" ({', '.join(settings)})" if settings else ""
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
+
+
 def _is_part(name: str, parts: tuple[str, ...]) -> bool:
-    return any(part in parts for part in name.split("."))
+    return any(f".{part}." in f".{name}." for part in parts)
 
 
 def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:
@@ -225,23 +274,36 @@ def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:
 
 def infer_vit_settings(state: dict[str, Tensor]) -> dict:
     """Arguments of a ViT read off its tensors; ``num_heads`` for published widths only."""
-    dims, in_channels, patch_size, _ = state[f"{PREFIX}patch_embed.projection.weight"].shape
+    projection = state.get(f"{PREFIX}patch_embed.projection.weight")
+    if projection is None or projection.dim() != 4:
+        raise CheckpointError(
+            "the checkpoint's patch embedding is not one convolution, as that of mmspec's ViT is"
+        )
+    dims, in_channels, patch_size, _ = projection.shape
     prefix = f"{PREFIX}layers."
     arch = dict(
         embed_dims=dims,
         num_layers=1
         + max(int(k[len(prefix) :].split(".")[0]) for k in state if k.startswith(prefix)),
-        feedforward_channels=state[f"{prefix}0.ffn.layers.0.0.weight"].shape[0],
     )
+    if (hidden := state.get(f"{prefix}0.ffn.layers.0.0.weight")) is not None:
+        arch["feedforward_channels"] = hidden.shape[0]
     if dims in VIT_HEADS:
         arch["num_heads"] = VIT_HEADS[dims]
-    return dict(arch=arch, patch_size=patch_size, in_channels=in_channels)
+    return dict(
+        arch=arch,
+        patch_size=patch_size,
+        in_channels=in_channels,
+        with_cls_token=f"{PREFIX}cls_token" in state,
+        # Fine-tuned on the mean of patches, MAE norms that mean instead.
+        final_norm=f"{PREFIX}ln1.weight" in state,
+    )
 
 
 def load_encoder(
     checkpoint: str | Path,
     arch: str | dict | None = None,
-    min_coverage: float = 0.9,
+    min_coverage: float = 1.0,
     **backbone_args,
 ) -> tuple[nn.Module, LoadReport]:
     """Builds the encoder that a checkpoint was trained with, and loads it.
@@ -251,7 +313,7 @@ def load_encoder(
         arch: None infers everything from the tensors; a name or a dict of the backbone's ``arch``
             overrides it. Tensors do not tell ``num_heads``: a network of no named size needs
             ``arch=dict(num_heads=...)``.
-        min_coverage: least share of the encoder that must be found; 0 accepts any.
+        min_coverage: see :func:`load_into`; 0 accepts any checkpoint.
         **backbone_args: further arguments of the backbone, ``out_indices`` or ``use_rel_pos`` say.
 
     Returns:
@@ -277,6 +339,11 @@ def load_encoder(
             raise CheckpointError(
                 f"checkpoint {checkpoint}: widths {settings['arch']['embed_dims']} are no named "
                 "arch, and tensors do not tell the number of heads; give arch=dict(num_heads=...)"
+            )
+        if backbone_type is MaskedViT and "feedforward_channels" not in settings["arch"]:
+            raise CheckpointError(
+                f"checkpoint {checkpoint}: no MLP of two linear maps (mlp.fc1, mlp.fc2) in its "
+                "layers, which are of a kind that mmspec's ViT does not have (SwiGLU, for one)"
             )
     backbone = backbone_type(**{**settings, **backbone_args})
     report = load_into(backbone, state, info, min_coverage)

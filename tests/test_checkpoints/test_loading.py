@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -313,3 +315,152 @@ def test_initialiser_serves_mmpretrains_vit(tmp_path, type_):
     assert torch.equal(vit.pos_embed, state["pos_embed"])
     assert torch.equal(vit.layers[1].ffn.layers[1].weight, state["blocks.1.mlp.fc2.weight"])
     assert torch.equal(vit.patch_embed.projection.weight, state["patch_embed.proj.weight"])
+
+
+@pytest.mark.parametrize("indices", [(0,), (0, 1), (1, 3)])
+def test_maps_that_are_not_built_are_no_loss(checkpoint, indices):
+    backbone, report = load_encoder(checkpoint, dict(num_heads=2), out_indices=indices)
+    assert (report.missing, report.coverage) == ({}, 1.0)
+    assert len(backbone.stages) == min(indices[-1] + 1, 3)
+    image = torch.randn(1, 3, 48, 64)
+    expected = pretrained().eval().extract_feat(image)
+    for f, i in zip(backbone(image), indices):
+        assert i == 3 or torch.equal(f, expected[i])
+
+
+def test_layers_that_are_not_built_are_no_loss(tmp_path):
+    torch.save({"model": mae_state(layers=3)}, tmp_path / "mae.pth")
+    backbone, report = load_encoder(tmp_path / "mae.pth", dict(num_heads=2), out_indices=(0,))
+    assert (len(backbone.layers), report.missing, report.coverage) == (1, {}, 1.0)
+
+
+#: A ViT's file with these tensors more, these less, and the name that a message must have.
+ODD = {
+    "query and key norms": ({"blocks.1.attn.q_norm.weight": (64,)}, (), "1.attn.q_norm.weight"),
+    "register tokens": ({"reg_token": (1, 4, 128)}, (), "reg_token"),
+    "a distillation token": ({"dist_token": (1, 1, 128)}, (), "dist_token"),
+    "shared relative positions": ({"rel_pos_bias.table": (732, 2)}, (), "rel_pos_bias.table"),
+    "a norm before the layers": ({"norm_pre.weight": (128,)}, (), "norm_pre.weight"),
+    "layer scale": ({"blocks.1.ls1.gamma": (128,)}, (), "blocks.1.ls1.gamma"),
+    "layer scale of BEiT": ({"blocks.1.gamma_1": (128,)}, (), "blocks.1.gamma_1"),
+    "a norm inside the MLP": ({"blocks.0.mlp.norm.bias": (512,)}, (), "blocks.0.mlp.norm.bias"),
+    "biases of q and v": (
+        {"blocks.1.attn.q_bias": (128,), "blocks.1.attn.v_bias": (128,)},
+        ("blocks.1.attn.qkv.bias",),
+        "blocks.1.attn.q_bias",
+    ),
+    "no bias of q, k, v": ({}, ("blocks.1.attn.qkv.bias",), "layers.1.attn.qkv.bias"),
+    "no bias of a norm": ({}, ("blocks.1.norm2.bias",), "layers.1.ln2.bias"),
+    "no positions": ({}, ("pos_embed",), "pos_embed"),
+    "no bias of patches": ({}, ("patch_embed.proj.bias",), "patch_embed.projection.bias"),
+}
+
+
+def odd_vit(folder, kind):
+    more, less, name = ODD[kind]
+    state = {k: v for k, v in mae_state().items() if k not in less}
+    torch.save({"model": state | {k: torch.ones(v) for k, v in more.items()}}, folder / "odd.pth")
+    return folder / "odd.pth", name
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_vit_that_almost_fits_is_refused_by_name(kind, tmp_path):
+    path, name = odd_vit(tmp_path, kind)
+    with pytest.raises(CheckpointError, match=re.escape(name)) as error:
+        load_encoder(path, dict(num_heads=2))
+    assert "do not go together" in str(error.value) and "min_coverage=0" in str(error.value)
+    _, report = load_encoder(path, dict(num_heads=2), min_coverage=0)
+    assert any(name in found for found in (*report.missing, *report.ignored))
+    arch = dict(embed_dims=128, num_layers=2, num_heads=2, feedforward_channels=512)
+    for type_ in ("mmspec.MaskedViT", "mmpretrain.VisionTransformer"):
+        init_cfg = dict(type="mmspec.PretrainedEncoder", checkpoint=str(path))
+        vit = MODELS.build(dict(type=type_, arch=arch, img_size=224, init_cfg=init_cfg))
+        with pytest.raises(CheckpointError, match=re.escape(name)):
+            vit.init_weights()
+        init_cfg["min_coverage"] = 0
+        MODELS.build(dict(type=type_, arch=arch, img_size=224, init_cfg=init_cfg)).init_weights()
+
+
+def test_settings_make_a_file_without_biases_fit(tmp_path):
+    state = {k: v for k, v in mae_state().items() if not k.endswith("qkv.bias")}
+    torch.save({"model": state}, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match="qkv_bias=False"):
+        load_encoder(tmp_path / "odd.pth", dict(num_heads=2))
+    _, report = load_encoder(tmp_path / "odd.pth", dict(num_heads=2), qkv_bias=False)
+    assert (report.missing, report.coverage) == ({}, 1.0)
+
+
+def test_gated_mlps_are_refused(tmp_path):
+    state = {k: v for k, v in mae_state().items() if ".mlp." not in k}
+    for i in range(2):
+        state |= {f"blocks.{i}.mlp.w12.weight": torch.ones(512, 128)}
+        state |= {f"blocks.{i}.mlp.w3.weight": torch.ones(128, 256)}
+    torch.save({"model": state}, tmp_path / "swiglu.pth")
+    with pytest.raises(CheckpointError, match="SwiGLU"):
+        load_encoder(tmp_path / "swiglu.pth", dict(num_heads=2))
+    arch = dict(num_heads=2, feedforward_channels=256)
+    with pytest.raises(CheckpointError, match=r"blocks\.0\.mlp\.w12\.weight"):
+        load_encoder(tmp_path / "swiglu.pth", arch)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("layers.0.attn.gamma1.weight", (16,)),
+        ("layers.1.attn.q_norm.weight", (8,)),
+        ("layers.1.attn.rel_pos_h", (3, 8)),
+        ("register_tokens", (1, 4, 16)),
+        ("pre_norm.weight", (16,)),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["backbone.", ""])
+def test_parts_of_an_mmpretrain_vit_are_not_lost(name, shape, prefix, tmp_path):
+    arch = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
+    vit = MaskedViT(arch=arch, img_size=32)
+    state = {prefix + k: v for k, v in vit.state_dict().items()}
+    torch.save({"state_dict": state | {prefix + name: torch.ones(shape)}}, tmp_path / "vit.pth")
+    source = read_checkpoint(tmp_path / "vit.pth")
+    with pytest.raises(CheckpointError, match=rf"no place for the checkpoint's {re.escape(name)}"):
+        load_into(vit, *source)
+    assert load_into(vit, *source, min_coverage=0).coverage > 0.9
+    torch.save({"state_dict": state}, tmp_path / "vit.pth")
+    assert load_into(vit, *read_checkpoint(tmp_path / "vit.pth")).coverage == 1.0
+
+
+@pytest.mark.parametrize(
+    "lost", ["stages.2.1.mlp.fc1.bias", "token_proj.bias", "embeds.1.norm.weight"]
+)
+def test_small_parts_of_a_conv_vit_must_be_there(lost):
+    state = pretrained().state_dict()
+    del state[f"backbone.{lost}"]
+    with pytest.raises(CheckpointError, match=f"the checkpoint lacks {lost}"):
+        load_into(ConvViT(ARCH), state, INFO, min_coverage=0.5)
+    state = pretrained().state_dict() | {"backbone.stages.2.1.attn.k_norm.weight": torch.ones(8)}
+    with pytest.raises(
+        CheckpointError, match=r"no place for .* stages\.2\.1\.attn\.k_norm\.weight"
+    ):
+        load_into(ConvViT(ARCH), state, INFO, min_coverage=0.5)
+
+
+def test_one_block_less_is_not_all():
+    deeper = ConvViT({**ARCH, "depths": (1, 2, 4)})
+    with pytest.raises(CheckpointError, match=r"less than min_coverage=1\.0"):
+        load_into(deeper, pretrained().state_dict(), INFO)
+
+
+def test_a_fine_tuned_vit_and_one_without_class_token_are_what_they_were(tmp_path):
+    state = mae_state()
+    for name in ("norm.weight", "norm.bias"):
+        state[f"fc_{name}"] = state.pop(name)
+    state["head.weight"] = torch.ones(10, 128)
+    torch.save({"model": state}, tmp_path / "tuned.pth")
+    backbone, report = load_encoder(tmp_path / "tuned.pth", dict(num_heads=2))
+    assert (report.missing, report.coverage, backbone.final_norm) == ({}, 1.0, False)
+    arch = dict(embed_dims=128, num_layers=2, num_heads=2, feedforward_channels=512)
+    with pytest.raises(CheckpointError, match="final_norm=False"):
+        load_into(MaskedViT(arch=arch), *read_checkpoint(tmp_path / "tuned.pth"))
+    del state["cls_token"]
+    state["pos_embed"] = state["pos_embed"][:, 1:]
+    torch.save({"model": state}, tmp_path / "mean.pth")
+    backbone, report = load_encoder(tmp_path / "mean.pth", dict(num_heads=2))
+    assert (report.missing, report.coverage, backbone.cls_token) == ({}, 1.0, None)

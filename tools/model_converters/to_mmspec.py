@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mmspec import __version__, read_checkpoint
 from mmspec.checkpoints.exporting import TARGETS, export_encoder
+from mmspec.checkpoints.layouts import UNKNOWN
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,6 +61,9 @@ def main() -> None:
         sys.exit(f"{args.target}: {args.layout} reads .pth files")
     try:
         state, info = read_checkpoint(args.source)
+        unknown = [name for name, why in info.ignored.items() if why == UNKNOWN]
+        if unknown:
+            sys.exit(f"{args.source}: {unknown[0]} and {len(unknown) - 1} more: {UNKNOWN}")
         key, state, not_encoder = _select(state, args)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
