@@ -95,3 +95,21 @@ def test_all_243_tensors_of_the_base_model_have_a_place(golden_root):
         )
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     assert {name: tuple(value.shape) for name, value in converted.items()} == expected
+
+
+def test_initial_weights_have_the_spread_of_the_released_ones(golden_root):
+    """The recorded network was never trained: its weights (not its biases) are as they began."""
+    official, _ = read_checkpoint(golden_root / "infmae_small_official.pth")
+    torch.manual_seed(0)
+    encoder = ConvViT(ARCH, pretraining=True)
+    decoder = InfMAEDecoder(in_dims=48, dims=32, depth=2, num_heads=4)
+    compared = 0
+    for part, module in (("backbone", encoder), ("neck", decoder)):
+        module.init_weights()
+        for name, value in module.state_dict().items():
+            if value.dim() > 1:
+                theirs = official[f"{part}.{name}"].std().item()
+                spread = 4 / value.numel() ** 0.5  # of two estimates
+                assert value.std().item() == pytest.approx(theirs, rel=spread), name
+                compared += 1
+    assert compared == 49

@@ -115,6 +115,32 @@ def test_every_parameter_of_a_backbone_gets_a_gradient():
     assert [n for n, p in encoder.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.parametrize("indices", [(0,), (1,), (2,), (3,), (0, 1), (0, 2), (1, 3), (0, 1, 2)])
+@pytest.mark.parametrize("frozen", [-1, 1, 3])
+def test_some_of_the_maps_need_no_parameter_without_a_gradient(indices, frozen):
+    encoder = small(out_indices=indices, frozen_stages=frozen, use_rel_pos=True).train()
+    encoder.init_weights()
+    image = torch.randn(1, 3, 48, 80)
+    maps = encoder(image)
+    if any(f.requires_grad for f in maps):
+        sum(f.square().sum() for f in maps).backward()
+    learning = {n: p for n, p in encoder.named_parameters() if p.requires_grad}
+    assert [n for n, p in learning.items() if p.grad is None] == []
+    depths = [encoder.get_layer_depth(n) for n, _ in encoder.named_parameters()]
+    assert len({total for _, total in depths}) == 1
+    whole = small(use_rel_pos=True)
+    whole.load_state_dict(encoder.state_dict(), strict=False)
+    for f, g in zip(maps, [whole(image)[i] for i in indices], strict=True):
+        assert torch.allclose(f, g, atol=1e-5)
+
+
+def test_options_of_maps_that_are_not_built_are_refused():
+    with pytest.raises(ValueError, match=r"out_indices=\(0, 1\) leaves out F3"):
+        ConvViT(ARCH, out_indices=(0, 1), final_norm=True)
+    with pytest.raises(ValueError, match=r"out_indices=\(\)"):
+        ConvViT(ARCH, out_indices=())
+
+
 def test_relative_positions_start_neutral_and_serve_any_grid():
     plain, relative = small().eval(), ConvViT(ARCH, use_rel_pos=True).eval()
     missing = relative.load_state_dict(plain.state_dict(), strict=False).missing_keys
@@ -269,3 +295,37 @@ def test_empty_images_have_moderate_gradients_from_random_weights():
     sum(f.square().mean() for f in encoder(torch.zeros(1, 3, 64, 64))).backward()
     norms = torch.stack([p.grad.norm() for p in encoder.parameters() if p.grad is not None])
     assert norms.max() < 100
+
+
+#: Of the definition: PyTorch's default is uniform within 1 / sqrt(inputs), Xavier's within
+#: sqrt(6 / (inputs + outputs)); a uniform value has 1 / sqrt(3) of its bound as deviation.
+XAVIER = ("embeds.2.proj", "token_proj", "stages.2.", "downsample")
+
+
+@pytest.mark.parametrize("arch", ["tiny", "base"])
+@pytest.mark.parametrize("pretraining", [True, False])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_initial_weights_are_those_of_the_released_network(arch, pretraining, memory_format):
+    torch.manual_seed(0)
+    encoder = ConvViT(arch, pretraining=pretraining).to(memory_format=memory_format)
+    with torch.no_grad():  # what is drawn by init_weights does not depend on what was there
+        for name in ("embeds.2.proj", "token_proj", *([] if pretraining else ["downsample"])):
+            encoder.get_submodule(name).weight.zero_()
+    encoder.init_weights()
+    for name, weight in encoder.named_parameters():
+        if weight.dim() == 1:
+            continue
+        inputs, outputs = weight[0].numel(), weight.shape[0]
+        bound = (6 / (inputs + outputs) if name.startswith(XAVIER) else 1 / inputs) ** 0.5
+        rel = 4 / weight.numel() ** 0.5
+        assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=rel), name
+        assert 0.95 * bound < weight.abs().max().item() <= bound, name
+        bias = encoder.get_parameter(name.replace("weight", "bias"))
+        if name.startswith(XAVIER) and weight.dim() == 2:
+            assert not bias.any(), name
+        else:  # of convolutions: as PyTorch draws them
+            assert 0.8 / inputs**0.5 < bias.abs().max().item() <= 1 / inputs**0.5, name
+    if arch == "base":
+        stage = encoder.stages[0][0]
+        assert stage.dwconv.weight.std().item() == pytest.approx(0.1155, abs=0.002)
+        assert stage.proj_in.weight.std().item() == pytest.approx(0.0361, abs=0.001)

@@ -10,6 +10,7 @@ from mmspec.models import (
     InfMAE,
     InfMAEDecoder,
     InformationMasker,
+    MaskedSwin,
     MaskedViT,
     RandomMasker,
     ReconstructionHead,
@@ -216,3 +217,62 @@ def test_masked_vit_encodes_visible_patches_as_if_the_others_were_absent():
     images = torch.randn(2, 3, 64, 96)
     everything = vit(images)[0].flatten(2).transpose(1, 2)
     assert torch.allclose(vit(images, larger), everything, atol=1e-5)
+
+
+def test_masked_vit_starts_as_mae():
+    """Xavier patch embedding (also channels-last) and maps, class token normal with 0.02."""
+    torch.manual_seed(0)
+    arch = dict(embed_dims=64, num_layers=1, num_heads=2, feedforward_channels=128)
+    vit = MaskedViT(arch=arch, img_size=64).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        vit.patch_embed.projection.weight.zero_()
+    vit.init_weights()
+    assert vit.patch_embed.projection.weight.std().item() == pytest.approx(
+        (2 / 832) ** 0.5, rel=0.02
+    )
+    assert vit.layers[0].attn.qkv.weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)
+    assert vit.cls_token.std().item() == pytest.approx(0.02, rel=0.3)
+
+
+@pytest.mark.parametrize("indices", [(0,), (0, 1), (1, 2), (2,)])
+@pytest.mark.parametrize("final_norm", [True, False])
+def test_a_vit_without_its_last_maps_has_no_parameter_without_a_gradient(indices, final_norm):
+    torch.manual_seed(0)
+    arch = dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32)
+    whole = MaskedViT(arch=arch, img_size=32, out_indices=[0, 1, 2], final_norm=final_norm)
+    vit = MaskedViT(arch=arch, img_size=32, out_indices=indices, final_norm=final_norm)
+    vit.init_weights()
+    whole.load_state_dict(vit.state_dict(), strict=False)
+    image = torch.randn(1, 3, 32, 48)
+    maps = vit(image)
+    for f, i in zip(maps, indices, strict=True):
+        assert torch.equal(f, whole(image)[i])
+    sum(f.square().sum() for f in maps).backward()
+    assert [n for n, p in vit.named_parameters() if p.requires_grad and p.grad is None] == []
+    if indices[-1] != 2 or not final_norm:
+        with pytest.raises(RuntimeError, match="final_norm=True"):
+            vit(image, PatchMask.from_keep(torch.tensor([[0, 3]]), (2, 3)))
+
+
+@pytest.mark.parametrize("indices", [(0,), (0, 1), (1, 2)])
+def test_a_swin_without_its_last_maps_has_no_parameter_without_a_gradient(indices):
+    torch.manual_seed(0)
+    arch = dict(embed_dims=8, depths=[1, 1, 1], num_heads=[1, 1, 2])
+    settings = dict(arch=arch, img_size=64, drop_path_rate=0.0)
+    whole = MaskedSwin(**settings, out_indices=(0, 1, 2))
+    swin = MaskedSwin(**settings, out_indices=indices)
+    swin.init_weights()
+    whole.load_state_dict(swin.state_dict(), strict=False)
+    image = torch.randn(1, 3, 64, 64)
+    maps = swin(image)
+    for f, i in zip(maps, indices, strict=True):
+        assert torch.equal(f, whole(image)[i])
+    sum(f.square().sum() for f in maps).backward()
+    assert [n for n, p in swin.named_parameters() if p.grad is None] == []
+    assert {swin.get_layer_depth(n)[1] for n, _ in swin.named_parameters()} == {indices[-1] + 3}
+
+
+def test_a_swin_for_pre_training_needs_its_last_stage():
+    arch = dict(embed_dims=8, depths=[1, 1], num_heads=[1, 1])
+    with pytest.raises(ValueError, match=r"out_indices=\(0,\)"):
+        MaskedSwin(arch=arch, pretraining=True, out_indices=(0,))

@@ -14,6 +14,7 @@ from mmspec.masking import PatchMask, grid_of
 from mmspec.registry import MODELS
 
 from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock
+from ..layers.initialization import xavier_of_patches_
 from ..layers.layout import DenseLayout, VisibleLayout
 from ..layers.position import sincos_positions
 from ..layers.windows import missing
@@ -63,7 +64,8 @@ class ConvViT(BaseModule):
         in_channels: image channels.
         out_indices: which of (F1, F2, F3, F4) the dense forward returns; by default all, with
             ``pretraining`` the first three. F4 is made by a 3x3 stride-2 convolution that
-            pre-training does not have.
+            pre-training does not have. Stages behind the last of these maps are not built, but for
+            pre-training, which needs all.
         final_norm: apply the final LayerNorm to F3 (and so to F4).
         pretraining: build what masked pre-training alone uses: the two convolutions that bring F1
             and F2 to the patch grid, and the final norm.
@@ -87,7 +89,6 @@ class ConvViT(BaseModule):
 
     #: Parts of names whose tensors pre-training does not have, and that fine-tuning does not need.
     new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w", "scale1", "scale2")
-    pretraining_only = ("fuse", "norm", "downsample")
 
     def __init__(
         self,
@@ -109,12 +110,18 @@ class ConvViT(BaseModule):
         super().__init__(init_cfg)
         if out_indices is None:
             out_indices = (0, 1, 2) if pretraining else (0, 1, 2, 3)
-        if not set(out_indices) <= {0, 1, 2, 3} or list(out_indices) != sorted(set(out_indices)):
+        known = set(out_indices) <= {0, 1, 2, 3}
+        if not out_indices or not known or list(out_indices) != sorted(set(out_indices)):
             raise ValueError(f"out_indices={out_indices}: increasing numbers out of 0, 1, 2, 3")
         if pretraining and 3 in out_indices:
             raise ValueError("pretraining=True has no F4: give out_indices=(0, 1, 2)")
         if not -1 <= frozen_stages <= 3:
             raise ValueError(f"frozen_stages={frozen_stages}: -1, 0, 1, 2 or 3")
+        num_stages = 3 if pretraining else min(out_indices[-1] + 1, 3)
+        if final_norm and num_stages < 3:
+            raise ValueError(
+                f"final_norm=True: out_indices={tuple(out_indices)} leaves out F3, which it norms"
+            )
         if window_size < 0:
             raise ValueError(f"window_size={window_size}: tokens a side, or 0 for global attention")
         self.arch = resolve_arch(arch)
@@ -131,14 +138,17 @@ class ConvViT(BaseModule):
         self.frozen_stages = frozen_stages
         self.pretrain_grid = pretrain_grid
 
+        #: What a checkpoint may have beside this backbone: what pre-training or later maps need.
+        unused = [f"{part}.{i}" for i in range(num_stages, 3) for part in ("embeds", "stages")]
+        self.pretraining_only = ("fuse", "norm", "downsample", *unused)
+
         dims, depths = self.arch["embed_dims"], self.arch["depths"]
         ratios, heads = self.arch["mlp_ratios"], self.arch["num_heads"]
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.embeds = nn.ModuleList(
-            [
-                PatchEmbed(in_channels, dims[0], 4),
-                PatchEmbed(dims[0], dims[1], 2),
-                PatchEmbed(dims[1], dims[2], 2),
+            PatchEmbed(in_dims, out_dims, stride)
+            for in_dims, out_dims, stride in list(zip((in_channels, *dims), dims, (4, 2, 2)))[
+                :num_stages
             ]
         )
         self.stages = nn.ModuleList(
@@ -146,23 +156,26 @@ class ConvViT(BaseModule):
                 ConvBlock(dims[i], ratios[i], next(rates), layer_scale_init_value)
                 for _ in range(depths[i])
             )
-            for i in range(2)
+            for i in range(min(num_stages, 2))
         )
-        self.token_proj = nn.Linear(dims[2], dims[2])
-        self.stages.append(
-            nn.ModuleList(
-                TransformerBlock(
-                    dims[2],
-                    heads,
-                    ratios[2],
-                    next(rates),
-                    layer_scale_init_value,
-                    pretrain_grid if use_rel_pos else None,
-                    0 if i in global_blocks else window_size,
+        if num_stages == 3:
+            self.token_proj = nn.Linear(dims[2], dims[2])
+            self.stages.append(
+                nn.ModuleList(
+                    TransformerBlock(
+                        dims[2],
+                        heads,
+                        ratios[2],
+                        next(rates),
+                        layer_scale_init_value,
+                        pretrain_grid if use_rel_pos else None,
+                        0 if i in global_blocks else window_size,
+                    )
+                    for i in range(num_blocks)
                 )
-                for i in range(num_blocks)
             )
-        )
+        else:
+            self.pretraining_only += ("token_proj",)
         if pretraining:
             self.fuse = nn.ModuleList(
                 [nn.Conv2d(dims[0], dims[2], 4, 4), nn.Conv2d(dims[1], dims[2], 2, 2)]
@@ -185,23 +198,25 @@ class ConvViT(BaseModule):
         return tuple(dims[i] for i in self.out_indices)
 
     def init_weights(self) -> None:
-        """Xavier-uniform maps (convolution embeddings as flattened linear ones), as in MAE.
+        """As the released network starts, with no bias of a convolution at zero.
 
-        Depth-wise convolutions start normal with std 0.02. Biases of convolutions stay as PyTorch
-        draws them, as in MAE: an empty region, such as the zeros of a padded image, is a zero token
-        without them, and its layer norm a gradient of a million. A checkpoint named by ``init_cfg``
-        is loaded afterwards; a second call changes nothing.
+        Xavier-uniform maps and zero biases in the transformer stage, as in MAE, and the third
+        embedding so too, as a linear map of flattened patches; F4's convolution, which pre-training
+        does not have, likewise. All else stays as PyTorch draws it, uniform within
+        1 / sqrt(inputs), biases too: an empty region, such as the zeros of a padded image, is a
+        zero token without them, and its layer norm a gradient of a million. A checkpoint named by
+        ``init_cfg`` is loaded afterwards; a second call changes nothing.
         """
         if self.is_init:
             return
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Conv2d) and module.groups == 1:
-                nn.init.xavier_uniform_(module.weight.flatten(1))
-            elif isinstance(module, nn.Conv2d):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+        if len(self.stages) == 3:
+            for module in (self.token_proj, *self.stages[2].modules()):
+                if isinstance(module, nn.Linear):
+                    nn.init.xavier_uniform_(module.weight)
+                    nn.init.zeros_(module.bias)
+            xavier_of_patches_(self.embeds[2].proj.weight)
+        if hasattr(self, "downsample"):
+            xavier_of_patches_(self.downsample.weight)
         super().init_weights()
 
     def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
@@ -238,18 +253,18 @@ class ConvViT(BaseModule):
     def _forward_dense(self, x: Tensor) -> tuple[Tensor, ...]:
         height, width = x.shape[-2:]
         x = F.pad(x, (0, missing(width, PATCH_SIZE), 0, missing(height, PATCH_SIZE)))
-        f1, f2, tokens, grid = self._stages(x, DenseLayout())
-        if self.final_norm:
-            tokens = self.norm(tokens)
-        f3 = tokens.unflatten(1, grid)
+        features, grid = self._stages(x, DenseLayout())
+        if len(features) == 3:
+            tokens = self.norm(features[2]) if self.final_norm else features[2]
+            features[2] = tokens.unflatten(1, grid)
         maps = []
-        for i, f in enumerate((f1, f2, f3)):
+        for i, f in enumerate(features):
             if i in self.out_indices:
                 stride = 4 << i
                 f = f[:, : -(-height // stride), : -(-width // stride)]
                 maps.append(f.permute(0, 3, 1, 2))
         if 3 in self.out_indices:
-            maps.append(self.downsample(f3.permute(0, 3, 1, 2)))
+            maps.append(self.downsample(features[2].permute(0, 3, 1, 2)))
         return tuple(maps)
 
     def _forward_visible(self, x: Tensor, mask: PatchMask) -> Tensor:
@@ -261,20 +276,29 @@ class ConvViT(BaseModule):
         if grid != tuple(mask.grid):
             raise ValueError(f"a {grid} grid of patches was given a mask for {tuple(mask.grid)}")
         layout = VisibleLayout(mask)
-        f1, f2, tokens, _ = self._stages(x, layout)
-        for f, conv in zip((f1, f2), self.fuse):
+        (*early, tokens), _ = self._stages(x, layout)
+        for f, conv in zip(early, self.fuse):
             tokens = tokens + layout.downsample(f, conv).flatten(1, 3)
         return self.norm(tokens)
 
     def _stages(
         self, x: Tensor, layout: DenseLayout | VisibleLayout
-    ) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
+    ) -> tuple[list[Tensor], tuple[int, int]]:
+        """What each stage gives, in the layout; of the third its tokens (B, N, C); and the grid."""
         grid = grid_of(*x.shape[-2:], PATCH_SIZE)
-        x = self.embeds[0](x, layout.embed_image)
-        f1 = self._run(self.stages[0], x, layout)
-        f2 = self._run(self.stages[1], self.embeds[1](f1, layout.downsample), layout)
-        tokens = self.embeds[2](f2, layout.downsample)
-        positions = sincos_positions(grid, self.embed_dims, self.pretrain_grid, x.device)
+        features = [self._run(self.stages[0], self.embeds[0](x, layout.embed_image), layout)]
+        if len(self.stages) > 1:
+            x = self.embeds[1](features[0], layout.downsample)
+            features.append(self._run(self.stages[1], x, layout))
+        if len(self.stages) > 2:
+            features.append(self._transformer_stage(features[1], layout, grid))
+        return features, grid
+
+    def _transformer_stage(
+        self, x: Tensor, layout: DenseLayout | VisibleLayout, grid: tuple[int, int]
+    ) -> Tensor:
+        tokens = self.embeds[2](x, layout.downsample)
+        positions = sincos_positions(grid, self.embed_dims, self.pretrain_grid, tokens.device)
         # In the weights' precision, which under autocast is that of the residual stream.
         positions = positions.to(self.token_proj.weight.dtype).expand(tokens.shape[0], -1, -1)
         if isinstance(layout, VisibleLayout):
@@ -285,7 +309,7 @@ class ConvViT(BaseModule):
             tokens = tokens.flatten(1, 2)
             token_grid = grid
         tokens = self.token_proj(tokens) + positions
-        return f1, f2, self._run(self.stages[2], tokens, token_grid), grid
+        return self._run(self.stages[2], tokens, token_grid)
 
     def _run(self, blocks: nn.ModuleList, x: Tensor, context) -> Tensor:
         for block in blocks:
@@ -298,10 +322,10 @@ class ConvViT(BaseModule):
     def _frozen_modules(self) -> list[nn.Module]:
         frozen = [
             module
-            for i in range(max(self.frozen_stages, 0))
+            for i in range(min(max(self.frozen_stages, 0), len(self.stages)))
             for module in (self.embeds[i], self.stages[i])
         ]
-        if self.frozen_stages == 3:
+        if self.frozen_stages == 3 and len(self.stages) == 3:
             frozen += [self.token_proj, *([self.norm] if hasattr(self, "norm") else [])]
         return frozen
 
@@ -321,7 +345,7 @@ class ConvViT(BaseModule):
         Stages 1 and 2, the embeddings and ``token_proj`` are layer 0, block i of stage 3 is layer
         i + 1, everything behind is the last layer (ConvMAE's fine-tuning: 11 blocks, decay 0.75).
         """
-        num_layers = self.arch["depths"][2] + 2
+        num_layers = 2 + (len(self.stages[2]) if len(self.stages) == 3 else 0)
         name = param_name.removeprefix(prefix)
         if name == param_name and prefix:
             return num_layers - 1, num_layers

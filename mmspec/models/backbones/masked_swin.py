@@ -18,7 +18,8 @@ TOKENS = 4
 class MaskedSwin(SimMIMSwinTransformer):
     """mmpretrain's Swin transformer as the encoder of UM-MAE (arXiv 2205.10063, section 3).
 
-    Takes the same arguments. Without a mask it is mmpretrain's Swin. With one, the sampled patches
+    Takes the same arguments, but does not build stages behind the last of ``out_indices``. Without
+    a mask it is mmpretrain's Swin. With one, the sampled patches
     are put together to an image of half the size, the tokens of hidden ones are replaced by a mask
     token behind the patch embedding, and the last stage's map (1/32) is brought back to one token a
     patch by a linear map and a pixel shuffle.
@@ -41,6 +42,21 @@ class MaskedSwin(SimMIMSwinTransformer):
         **kwargs,
     ) -> None:
         super().__init__(arch=arch, pad_small_map=pad_small_map, **kwargs)
+        last, all_stages = max(self.out_indices), len(self.stages)
+        if last + 1 < all_stages:
+            if pretraining:
+                raise ValueError(
+                    f"MaskedSwin(pretraining=True) needs its last stage, which out_indices="
+                    f"{tuple(self.out_indices)} leaves out"
+                )
+            del self.stages[last + 1 :]
+            self.stages[last].downsample = None
+            self.depths = self.depths[: last + 1]
+            self.pretraining_only += (
+                f"stages.{last}.downsample",
+                f"norm{all_stages - 1}",
+                *(f"stages.{i}" for i in range(last + 1, all_stages)),
+            )
         if pretraining:
             self.expand = nn.Conv2d(self.num_features[-1], 4 * token_dims, 1)
         else:

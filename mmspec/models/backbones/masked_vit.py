@@ -9,6 +9,7 @@ from torch import Tensor, cat, nn
 from mmspec.masking import PatchMask
 from mmspec.registry import MODELS
 
+from ..layers.initialization import xavier_of_patches_
 from ..layers.position import sincos_positions
 
 
@@ -18,12 +19,25 @@ class MaskedViT(VisionTransformer):
 
     Takes the same arguments; positions are fixed sine-cosine ones. mmpretrain's own ``MAEViT``
     draws its random mask inside; this one is told which patches are visible, so that it serves with
-    information-aware masks (the second row of InfMAE's table 4).
+    information-aware masks (the second row of InfMAE's table 4). Layers behind the last of
+    ``out_indices`` are not built.
     """
+
+    pretraining_only: tuple[str, ...] = ()
 
     def __init__(self, arch: str | dict = "base", img_size: int = 224, **kwargs) -> None:
         kwargs.setdefault("out_type", "featmap")
         super().__init__(arch=arch, img_size=img_size, **kwargs)
+        used = max(self.out_indices) + 1
+        if used < self.num_layers:
+            self.pretraining_only = tuple(f"layers.{i}" for i in range(used, self.num_layers))
+            del self.layers[used:]
+            self.num_layers = used
+            if self.final_norm:  # it stands behind the last layer, which is gone
+                del self.ln1
+                self.final_norm = False
+        if not self.final_norm:
+            self.pretraining_only += ("ln1",)
         self.pos_embed.requires_grad = False
 
     def init_weights(self) -> None:
@@ -37,7 +51,9 @@ class MaskedViT(VisionTransformer):
         extra = self.pos_embed.shape[1] - positions.shape[0]
         self.pos_embed.data.zero_()
         self.pos_embed.data[0, extra:] = positions
-        nn.init.xavier_uniform_(self.patch_embed.projection.weight.flatten(1))
+        xavier_of_patches_(self.patch_embed.projection.weight)
+        if self.cls_token is not None:
+            nn.init.normal_(self.cls_token, std=0.02)
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -69,6 +85,11 @@ class MaskedViT(VisionTransformer):
             mask: their visible patches.
             tokens: what :meth:`patch_tokens` gave for them, where it is at hand.
         """
+        if not self.final_norm:
+            raise RuntimeError(
+                "a masked forward needs MaskedViT(final_norm=True) with its last layer in "
+                "out_indices"
+            )
         tokens = mask.gather(self.patch_tokens(x) if tokens is None else tokens)
         if self.cls_token is not None:
             first = self.cls_token + self.pos_embed[:, :1]
