@@ -66,3 +66,39 @@ def test_regions_to_ignore_are_no_background(name):
         assert found.gt_inds.tolist() == [1, 0, 0, 2]
         found = assigner.assign(InstanceData(priors=boxes()), truth, ignored)
         assert found.gt_inds.tolist() == []
+
+
+def steps(cfg: Config) -> list:
+    """Every step of the training pipelines, those inside other steps too."""
+    return [step for step in walk(list(find(cfg.train_dataloader, "pipeline"))) if "type" in step]
+
+
+def walk(node) -> Iterator[dict]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for child in node:
+            yield from walk(child)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_crops_leave_no_slivers_among_the_labels(name):
+    cfg = Config.fromfile(ROOT / name)
+    sequence = steps(cfg)
+    for step, following in zip(sequence, [*sequence[1:], {}]):
+        kind = step["type"].rpartition(".")[2]
+        if kind == "RandomCrop":
+            assert name.startswith("det/") and step.bbox_clip_border is False
+            assert not step.get("recompute_bbox")
+            assert following["type"] == "mmspec.ClipBoxes"
+        elif "Crop" in kind and kind not in ("TargetCrop", "SegmentationCrop"):
+            assert name.startswith(("pretrain/", "matching/")), f"{name}: {kind} of labelled images"
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_crop_is_drawn_for_a_share_that_two_classes_cannot_keep_to(name):
+    cfg = Config.fromfile(ROOT / name)
+    ratios = [step.get("cat_max_ratio", 1.0) for step in steps(cfg)]
+    if set(find(cfg.model, "num_classes")) in ({2}, {1}) and not name.startswith("det/"):
+        assert set(ratios) <= {1.0}

@@ -21,9 +21,10 @@ train_pipeline = [
         type="RandomCrop",
         crop_type="absolute",
         crop_size=scale,  # mmdet takes (width, height) here
-        recompute_bbox=True,
+        bbox_clip_border=False,
         allow_negative_crop=True,
     ),
+    dict(type="mmspec.ClipBoxes"),  # slivers of objects are no objects
     dict(type="FilterAnnotations", min_gt_bbox_wh=(1, 1), keep_empty=False),
     dict(type="RandomFlip", prob=0.5),
     dict(type="mmspec.InfraredPhotometric"),

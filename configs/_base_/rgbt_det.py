@@ -57,9 +57,10 @@ train_pipeline = [
         type="RandomCrop",
         crop_type="absolute",
         crop_size=scale,  # (width, height)
-        recompute_bbox=True,
+        bbox_clip_border=False,
         allow_negative_crop=True,
     ),
+    dict(type="mmspec.ClipBoxes"),  # slivers of objects are no objects
     dict(type="FilterAnnotations", min_gt_bbox_wh=(1, 1), keep_empty=False),
     dict(type="mmspec.RGBTPhotometric"),
     # Before the packing, each by choice:

@@ -6,7 +6,7 @@ _base_ = ["./seg_finetune.py", "./seg_upernet.py"]
 # Images are scaled until their shorter side is that of the crop, times 0.5 to 2 in training. Most
 # are smaller and so enlarged (MVSeg 320 x 480, MFNet and MSRS 480 x 640, FMB 600 x 800). A crop of
 # 480 and a stride of 213 leave 480 x 640 as it is and cost 0.4 times the pixels; then the scale in
-# either pipeline, RandomCrop, the data preprocessor's size and test_cfg change together.
+# either pipeline, SegmentationCrop, the data preprocessor's size and test_cfg change together.
 crop_size = (768, 768)
 stride = (341, 341)
 preprocessing = dict(
@@ -68,7 +68,7 @@ train_pipeline = [
     load,
     dict(type="mmspec.LoadSegmentationLabels"),
     dict(type="RandomResize", scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type="mmspec.SegmentationCrop", crop_size=crop_size, cat_max_ratio=0.75),
     dict(type="RandomFlip", prob=0.5),
     dict(type="mmspec.RGBTPhotometric"),
     # Before the packing, each by choice:

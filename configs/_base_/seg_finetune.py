@@ -19,7 +19,7 @@ train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
     dict(type="mmspec.LoadSegmentationLabels"),
     dict(type="RandomResize", scale=crop_size[::-1], ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type="mmspec.SegmentationCrop", crop_size=crop_size, cat_max_ratio=0.75),
     dict(type="RandomFlip", prob=0.5),
     dict(type="mmspec.InfraredPhotometric"),
     dict(type="PackSegInputs"),

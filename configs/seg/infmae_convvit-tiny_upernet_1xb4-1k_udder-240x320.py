@@ -44,7 +44,8 @@ model = dict(
 )
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(scale=crop_size[::-1])
-train_pipeline[3].update(crop_size=crop_size)
+# Of two classes, one of them small, cat_max_ratio draws in vain.
+train_pipeline[3].update(crop_size=crop_size, cat_max_ratio=1.0)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale=crop_size[::-1])
 train_dataloader = dict(

@@ -33,7 +33,7 @@ model = dict(
 # A rendered scene comes with its image and labels.
 train_pipeline = [
     dict(type="RandomResize", scale=crop_size, ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type="mmspec.SegmentationCrop", crop_size=crop_size),
     *_base_.train_pipeline[4:],
 ]
 scenes = dict(

@@ -8,10 +8,13 @@ from .pairs import TransformPair
 from .photometric import InfraredPhotometric
 from .rgbt import LoadRGBTImageFromFile
 from .rgbt_photometric import RGBTPhotometric
+from .segmentation_crop import SegmentationCrop
+from .slivers import ClipBoxes
 from .target_crop import TargetCrop
 from .views import CropViews, ScaleToWidth, ViewThermal
 
 __all__ = [
+    "ClipBoxes",
     "CropViews",
     "DropModality",
     "InformationAwareMask",
@@ -24,6 +27,7 @@ __all__ = [
     "RGBTPhotometric",
     "RandomPatchMask",
     "ScaleToWidth",
+    "SegmentationCrop",
     "TargetCrop",
     "TransformPair",
     "ViewThermal",

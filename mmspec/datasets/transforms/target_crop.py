@@ -6,7 +6,9 @@ from mmcv.transforms import BaseTransform
 
 from mmspec.registry import TRANSFORMS
 
-TARGET, IGNORED = 1, 255
+from .slivers import IGNORED, cut_labels
+
+TARGET = 1
 
 
 @TRANSFORMS.register_module()
@@ -21,7 +23,8 @@ class TargetCrop(BaseTransform):
 
     A smaller image is padded on the right and below by its mean level, which draws no edge as
     black would, and its labels by 255: what was not seen is neither target nor background, and
-    losses leave it out.
+    losses leave it out. So is the sliver that a cut leaves of a target, see
+    :func:`~mmspec.datasets.transforms.slivers.cut_labels`.
 
     Draws come from NumPy's global generator, as in mmseg's transforms.
 
@@ -55,8 +58,10 @@ class TargetCrop(BaseTransform):
             )
         window = self._window(labels)
         results["img"] = self._cut(img, window)
-        for key in {"gt_seg_map", *results.get("seg_fields", [])}:
+        for key in {*results.get("seg_fields", [])} - {"gt_seg_map"}:
             results[key] = self._cut(results[key], window, IGNORED)
+        whole = (slice(0, self.crop_size[0]), slice(0, self.crop_size[1]))
+        results["gt_seg_map"] = self._cut(cut_labels(labels, *window, background=0), whole, IGNORED)
         results["img_shape"] = self.crop_size
         return results
 

@@ -1,0 +1,102 @@
+"""What a crop leaves of an object: enough to learn it, or a sliver that is not one any more."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmspec.registry import TRANSFORMS
+
+#: An object of which less than this share is in the crop is to be ignored, not learnt.
+LEAST_VISIBLE = 0.3
+#: Of a pixel's class that holds within so many pixels of the cut; what reaches deeper is kept.
+DEEPEST_SLIVER = 3
+IGNORED = 255
+
+
+@TRANSFORMS.register_module()
+class ClipBoxes(BaseTransform):
+    """Clip boxes to the image, and ignore those of which little is left.
+
+    A box of whose area less than ``LEAST_VISIBLE`` is inside becomes a region to ignore: neither
+    an object, which a strip of three pixels does not show, nor background. Stands after mmdet's
+    ``RandomCrop(bbox_clip_border=False)``, which clips nothing and drops boxes that are wholly
+    outside; ``FilterAnnotations`` after it drops boxes of less than a pixel.
+
+    Required keys: ``img_shape`` (H, W), ``gt_bboxes`` (N, 4) as mmdet's ``HorizontalBoxes``,
+    ``gt_ignore_flags`` (N,) bool. Modified keys: both; with ``gt_masks``, which are cut already,
+    the boxes become those of the masks.
+    """
+
+    def transform(self, results: dict) -> dict:
+        boxes = results["gt_bboxes"]
+        whole = boxes.areas
+        boxes.clip_(results["img_shape"][:2])
+        results["gt_ignore_flags"] |= (boxes.areas < LEAST_VISIBLE * whole).numpy()
+        if "gt_masks" in results:
+            results["gt_bboxes"] = results["gt_masks"].get_bboxes(type(boxes))
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def cut_labels(
+    labels: np.ndarray, rows: slice, columns: slice, background: int | None = None
+) -> np.ndarray:
+    """Cut a window out of a map of classes, slivers at its border to be ignored.
+
+    A sliver is what a cut leaves of one thing (8-connected pixels of one class) where it reaches at
+    most ``DEEPEST_SLIVER`` pixels into the window and is less than ``LEAST_VISIBLE`` of the thing,
+    as far as that can be seen ten pixels beyond the cut.
+
+    Args:
+        labels: (H, W) uint8 classes.
+        rows, columns: The window, with start and stop; it may end outside the image.
+        background: Class that is no thing and stays as it is, if one of them is.
+
+    Returns:
+        (h, w) copy of the window, slivers 255.
+    """
+    height, width = labels.shape
+    top, bottom = rows.start, min(rows.stop, height)
+    left, right = columns.start, min(columns.stop, width)
+    cut = labels[top:bottom, left:right].copy()
+    # Each side as if it were the lower one: the cut runs below the last row of the window.
+    for turned, window, (last, first, end) in (
+        (labels, cut, (bottom, left, right)),
+        (labels[::-1], cut[::-1], (height - top, left, right)),
+        (labels.T, cut.T, (right, top, bottom)),
+        (labels.T[::-1], cut.T[::-1], (width - left, top, bottom)),
+    ):
+        _ignore_below(turned, window, last, first, end, (IGNORED, background))
+    return cut
+
+
+def _ignore_below(
+    labels: np.ndarray, window: np.ndarray, last: int, first: int, end: int, left: tuple
+) -> None:
+    """Marks in ``window`` the slivers at its lower side, but for classes that are left as they are.
+
+    The window is ``labels[:last, first:end]`` from some row on.
+    """
+    depth = DEEPEST_SLIVER + 1
+    if last >= len(labels) or len(window) < depth:
+        return
+    beyond = int(DEEPEST_SLIVER / LEAST_VISIBLE)
+    before = min(first, beyond)
+    band = labels[last - depth : last + beyond, first - before : end + beyond]
+    seen = slice(before, before + end - first)
+    border = band[depth - 1, seen]
+    shallow = border[(band[: depth - 1, seen] != border).any(0)]
+    for value in np.intersect1d(shallow, band[depth, seen]):
+        if value in left:
+            continue
+        count, things = cv2.connectedComponents((band == value).astype(np.uint8), connectivity=8)
+        inside = things[:depth, seen]
+        visible, whole = (np.bincount(x.ravel(), minlength=count) for x in (inside, things))
+        sliver = visible < LEAST_VISIBLE * whole
+        sliver[inside[0]] = False
+        sliver[0] = False
+        window[-depth:][sliver[inside]] = IGNORED
