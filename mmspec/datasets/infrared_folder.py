@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import join_path, list_from_file
+from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
+from mmspec.text_files import each_once, read_names
 
 from .repeatable import RepeatableSamplesMixin
 
@@ -83,8 +84,8 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             images = [dict(img_path=os.path.join(folder, path)) for path in find_images(folder)]
             print_log(f"{len(images):,} images in {folder} and below", logger="current")
             return images
-        paths = list_from_file(self.ann_file, backend_args=self.backend_args)
-        images = [dict(img_path=join_path(folder, path)) for path in paths if path.strip()]
+        paths = each_once(read_names(self.ann_file, self.backend_args), self.ann_file)
+        images = [dict(img_path=join_path(folder, path)) for path in paths]
         if not images:
             raise FileNotFoundError(f"{self.ann_file}: an empty list of images")
         print_log(f"{len(images):,} images listed in {self.ann_file}", logger="current")

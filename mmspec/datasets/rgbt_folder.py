@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from mmengine.fileio import join_path, list_from_file
+from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
 from mmspec.registry import DATASETS
+from mmspec.text_files import each_once, read_names
 
 from .infrared_folder import InfraredFolder, find_images
 from .segmentation.pairing import Fault, index_by_name, named, without_suffix
@@ -99,13 +100,13 @@ class RGBTFolder(InfraredFolder):
     def _lines(self) -> list[str] | None:
         if not self.ann_file:
             return None
-        lines = list_from_file(self.ann_file, backend_args=self.backend_args)
-        lines = [line.strip() for line in lines if line.strip()]
+        lines = read_names(self.ann_file, self.backend_args)
         if not lines:
             raise FileNotFoundError(f"{self.ann_file}: an empty list of pairs")
         return lines
 
     def _listed_pairs(self, lines: list[str]) -> list[tuple[str, str]]:
+        lines = each_once(lines, self.ann_file)
         pairs = [line.split("\t") for line in lines]
         if wrong := [line for line, pair in zip(lines, pairs) if len(pair) != 2]:
             raise ValueError(
@@ -139,7 +140,7 @@ def match_pairs(
     if names is None:
         names = sorted(set().union(*found.values()))
     else:
-        names = [without_suffix(name) for name in names]
+        names = each_once(map(without_suffix, names), listed_in)
     pairs = []
     for name in names:
         here = [side for side in folders if name in found[side]]

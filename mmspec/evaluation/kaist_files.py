@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mmspec.text_files import TextFileError, read_json, read_lines
 
 NOT_TOLD = -1  # occlusion that an annotation does not tell
 PERSON = "person"
@@ -143,7 +144,7 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
     Raises:
         FileFormatError: not such a file, or an entry that cannot be used.
     """
-    raw = _load_json(path)
+    raw = _read(read_json, path)
     try:
         categories = {entry["id"]: entry["name"] for entry in raw["categories"]}
         images = list(raw["images"])
@@ -225,8 +226,7 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
 
 
 def _text_rows(path: str | Path):
-    text = Path(path).read_text(encoding="utf-8")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_read(read_lines, path), start=1):
         if not line.strip():
             continue
         try:
@@ -241,7 +241,7 @@ def _text_rows(path: str | Path):
 
 
 def _json_rows(path: str | Path):
-    raw = _load_json(path)
+    raw = _read(read_json, path)
     if not isinstance(raw, list):
         raise FileFormatError(f"{path}: not a list of results but a {type(raw).__name__}")
     categories = set()
@@ -264,11 +264,11 @@ def _json_rows(path: str | Path):
         yield name, row
 
 
-def _load_json(path: str | Path) -> Any:
+def _read(read: Callable[[str | Path], Any], path: str | Path) -> Any:
     try:
-        return json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise FileFormatError(f"{path}: not a JSON file ({error})") from None
+        return read(path)
+    except TextFileError as error:
+        raise FileFormatError(str(error)) from None
 
 
 def _box(values: Sequence[float]) -> tuple[float, float, float, float]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from mmspec.text_files import read_lines
+
 
 def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Logged (iterations, losses) of the runs in a work directory.
@@ -23,7 +25,7 @@ def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if not logs:
         raise FileNotFoundError(f"{work_dir}: no */vis_data/scalars.json, the log of a run")
     for log in logs:
-        entries = [json.loads(line) for line in log.read_text().splitlines()]
+        entries = [json.loads(line) for line in read_lines(log)]
         found = {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
         if found:
             start = min(found)

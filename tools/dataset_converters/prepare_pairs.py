@@ -14,6 +14,7 @@ from rich.progress import track
 
 from mmspec.datasets.corpus import ImageFacts, inspect_image, near_duplicates
 from mmspec.datasets.rgbt_folder import match_pairs
+from mmspec.text_files import TextFileError, read_names
 
 DESCRIPTION = """\
 Check a corpus of aligned infrared and visible images, as RGBTFolder reads it.
@@ -85,9 +86,9 @@ def main() -> None:
     args = parse_args()
     folders = {side: str(args.root / getattr(args, side)) for side in SIDES}
     try:
-        names = args.list and [x.strip() for x in args.list.read_text().splitlines() if x.strip()]
+        names = args.list and read_names(args.list)
         matched, unmatched = match_pairs(folders, names, str(args.list))
-    except OSError as error:
+    except (OSError, TextFileError) as error:
         sys.exit(f"error: {error}")
     facts = inspect([path for pair in matched for path in pair], args.workers)
     pairs, faults = sort_out(list(zip(facts[::2], facts[1::2])))
@@ -126,7 +127,8 @@ def main() -> None:
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         names = (os.path.relpath(pair[0].path, folders["infrared"]) for pair in kept)
-        args.out.write_text("".join(f"{Path(name).as_posix()}\n" for name in names))
+        text = "".join(f"{Path(name).as_posix()}\n" for name in names)
+        args.out.write_text(text, encoding="utf-8")
         print(
             f"use it: dataset=dict(type='mmspec.RGBTFolder', data_root={str(args.root)!r},"
             f" infrared={args.infrared!r}, visible={args.visible!r},"

@@ -1,15 +1,13 @@
 """Images and boxes of a COCO file, with every entry checked."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 
-import mmengine.fileio as fileio
-
 from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.text_files import TextFileError, read_json
 
 ROUNDING = 0.01  # pixels; boxes are often written with two decimals
 LEAST_SIDE = 1.0  # pixels; thinner boxes are dropped, as by mmdet's CocoDataset
@@ -72,9 +70,9 @@ def load_json(path: str, backend_args: dict | None = None) -> dict:
         AnnotationError: Not JSON, or no object but a list or value.
     """
     try:
-        raw = json.loads(fileio.get(path, backend_args=backend_args))
-    except ValueError as error:  # of the decoder of JSON or of UTF-8
-        raise AnnotationError(f"{path}: not a JSON file ({error})") from None
+        raw = read_json(path, backend_args)
+    except TextFileError as error:
+        raise AnnotationError(str(error)) from None
     if not isinstance(raw, dict):
         raise AnnotationError(
             f"{path}: not a COCO file: it holds a {type(raw).__name__}, not an object with"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from mmcv.transforms import LoadAnnotations
-from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
@@ -14,6 +13,7 @@ from mmspec.datasets.infrared_folder import find_images
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
 from mmspec.datasets.transforms.labels import LabelCodes
 from mmspec.registry import DATASETS
+from mmspec.text_files import each_once, read_names
 
 from .pairing import Fault, index_by_name, named, pair, without_suffix
 
@@ -185,8 +185,7 @@ class InfraredSegDataset(BaseSegDataset):
                 f"no list {self.ann_file!r} of split {self.split!r}: check data_root, split and"
                 " ann_file"
             )
-        lines = [line.strip() for line in list_from_file(self.ann_file)]
-        names = [without_suffix(line) for line in lines if line]
+        names = each_once(map(without_suffix, read_names(self.ann_file)), self.ann_file)
         if not names:
             raise FileNotFoundError(f"{self.ann_file}: an empty list, split {self.split!r}")
         return names
