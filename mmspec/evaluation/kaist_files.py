@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmspec.text_files import TextFileError, read_json, read_lines
+from mmspec.text_files import TextFileError, as_flag, read_json, read_lines
+
+from .kaist_conventions import warn_of_conventions
 
 NOT_TOLD = -1  # occlusion that an annotation does not tell
 PERSON = "person"
@@ -156,10 +158,13 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
         ) from None
     place: dict[Any, int] = {}
     for index, image in enumerate(images):
-        if not isinstance(image, Mapping) or not {"id", "width", "height"} <= set(image):
+        if not _is_image(image):
             raise FileFormatError(f"{path}: images[{index}] has no id, width and height: {image}")
         if place.setdefault(image["id"], index) != index:
             raise FileFormatError(f"{path}: images[{index}] has the id of another: {image['id']}")
+    if len({type(key) for key in place}) != 1:
+        kinds = "text and numbers are among their ids" if place else "there are none"
+        raise FileFormatError(f"{path}: 'images': {kinds}")
     index_of, boxes, occlusion, ignored, never_found = [], [], [], [], []
     for index, entry in enumerate(annotations):
         name = f"{path}: annotations[{index}]"
@@ -168,12 +173,13 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
             boxes.append(_box(entry["bbox"]))
             category = categories[entry["category_id"]]
             occlusion.append(int(entry.get("occlusion", NOT_TOLD)))
+            marked = [as_flag(entry.get(mark)) for mark in ("ignore", "iscrowd")]
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{name}: not a box of a known image and category ({type(error).__name__}: {error})"
             ) from None
         never_found.append(entry.get("id") == 0 and not find_id_0)
-        ignored.append(bool(entry.get("ignore") or entry.get("iscrowd")) or category != PERSON)
+        ignored.append(any(marked) or category != PERSON)
     if PERSON not in categories.values():
         raise FileFormatError(f"{path}: no category {PERSON!r} among {sorted(categories.values())}")
     return Truth(
@@ -198,6 +204,8 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
             ``image_id``, the id itself, ``bbox`` and ``score``.
         truth: of :func:`read_truth`.
 
+    Warns where boxes leave their image, or where another convention would find far more people.
+
     Raises:
         FileFormatError: not such a file, or a line or entry that cannot be used.
     """
@@ -205,15 +213,24 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
     if suffix not in (".txt", ".json"):
         raise FileFormatError(f"{path}: detections are read from .txt and .json files")
     place = {number: index for index, number in enumerate(truth.ids)}
-    known = f"ids {min(place)} to {max(place)}"
+    known = f"ids {min(place)!r} to {max(place)!r}"
     if suffix == ".txt":
+        if not all(isinstance(key, int) for key in place):
+            raise FileFormatError(
+                f"{path}: its lines count images in the order of their ids, but those of the"
+                f" annotation are text ({truth.ids[0]!r})"
+            )
         place = {number: place[key] for number, key in enumerate(sorted(place), start=1)}
         known = f"numbers 1 to {len(place)}"
-    rows = []
+    rows, entries = [], []
     for name, row in _text_rows(path) if suffix == ".txt" else _json_rows(path):
         number, *box, score = row
         if number not in place:
-            raise FileFormatError(f"{name}: image {number:g} is not among the annotation's {known}")
+            shown = repr(number) if isinstance(number, str) else f"{number:g}"
+            hint = "; the first is 1" * (suffix == ".txt" and number == 0)
+            raise FileFormatError(
+                f"{name}: image {shown} is not among the annotation's {known}{hint}"
+            )
         try:
             _box(box)
         except ValueError as error:
@@ -221,8 +238,11 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
         if not math.isfinite(score):
             raise FileFormatError(f"{name}: the score is {score}")
         rows.append((place[number], *box, score))
+        entries.append(name)
     table = np.array(rows, float).reshape(-1, 6)
-    return Detections(table[:, 0].astype(np.int64), table[:, 1:5], table[:, 5])
+    detections = Detections(table[:, 0].astype(np.int64), table[:, 1:5], table[:, 5])
+    warn_of_conventions(path, detections, truth, entries)
+    return detections
 
 
 def _text_rows(path: str | Path):
@@ -269,6 +289,14 @@ def _read(read: Callable[[str | Path], Any], path: str | Path) -> Any:
         return read(path)
     except TextFileError as error:
         raise FileFormatError(str(error)) from None
+
+
+def _is_image(image: Any) -> bool:
+    try:
+        sizes = [float(image[key]) for key in ("width", "height")]
+        return isinstance(image["id"], (int, str)) and all(0 < x < math.inf for x in sizes)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _box(values: Sequence[float]) -> tuple[float, float, float, float]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_visible, read_infrared
-from mmspec.datasets.segmentation.pairing import without_suffix
 from mmspec.text_files import each_once, read_names
 
 from .views import MULTIPLE, random_homography, resize, scaled_shape, seen_through
@@ -60,7 +59,7 @@ def roadscene_pairs(
             f"no {listed}: RoadScene comes without a split; write the names of the pairs to test on"
             " into it, one a line, as FLIR_00006"
         )
-    names = each_once(map(without_suffix, read_names(listed)), listed)
+    names = each_once(read_names(listed), listed)
     for index in _spread(len(names), limit):
         name = names[index]
         thermal, visible = _read_pair(

@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
-from mmspec.datasets import detection
+from mmspec.datasets import UnreadableImageError, detection
 from mmspec.datasets.detection.coco_json import AnnotationError, read_coco
 from mmspec.evaluation import DetectionMetric
 from mmspec.registry import DATASETS
@@ -199,7 +199,6 @@ def test_boxes_partly_outside_are_clipped_and_counted(tmp_path, said):
         ([60, 0, 5, 5], "outside the image of 60 x 40 pixels"),
         ([0, -9, 5, 9], "outside the image"),
         ([5, 5, 0, 9], "of zero area"),
-        ([5, 5, 9, -3], "of zero area"),
         ([5, 5, 0.5, 9], "less than a pixel wide or high inside"),
         ([59.5, 5, 9, 9], "less than a pixel wide or high inside"),
     ],
@@ -260,6 +259,25 @@ BAD_FILES = {
     "no bbox": (entry("annotations", 1, bbox=None), r"annotation 1: 0\.png: bbox None is not"),
     "corners": (entry("annotations", 1, bbox=[1, 2, "3", 4]), r"bbox \[1, 2, '3', 4\] is not"),
     "nan": (entry("annotations", 1, bbox=[1, 2, float("nan"), 4]), r"bbox \[1, 2, nan, 4\] is"),
+    "reversed": (
+        entry("annotations", 1, bbox=[30, 5, -8, 8]),
+        r"annotation 1: 0\.png: bbox \[30, 5, -8, 8\] is of negative width or height",
+    ),
+    "a mark": (
+        entry("annotations", 1, iscrowd="maybe"),
+        r"annotation 1: 0\.png: 'iscrowd' or 'ignore': 'maybe' is neither 0 nor 1",
+    ),
+    "part of a pixel": (entry("images", 1, width=60.5), r"image 1: width and height are 60\.5 and"),
+    "size as text": (entry("images", 1, width="60"), r"image 1: width and height are '60' and 40"),
+    "image as text": (
+        entry("annotations", 1, image_id="0"),
+        r"annotation 1: image_id '0' is not among the images, but 0 is: ids of one type",
+    ),
+    "category as text": (
+        entry("annotations", 1, category_id="7"),
+        r"0\.png: unknown category_id '7', but 7 is: ids of one type are needed; the file lists 7",
+    ),
+    "latin-1": ("latin-1", r"train\.json: not a JSON file \(line 1 is not utf-8 \(byte 0xe4\)"),
     "no object": ({**coco(), "annotations": [3]}, r"annotation 0 of the list: 3 is not an object"),
 }
 
@@ -270,6 +288,8 @@ def test_a_file_that_cannot_be_used(tmp_path, case):
     write(tmp_path, "x" if case == "not utf-8" else content)
     if case == "not utf-8":
         (tmp_path / "annotations/train.json").write_bytes(b'{"\xff": 1}')
+    if case == "latin-1":
+        (tmp_path / "annotations/train.json").write_bytes(b'{"K\xe4lte": 1}')
     with pytest.raises(AnnotationError, match=message) as raised:
         build(tmp_path)
     assert str(tmp_path / "annotations/train.json") in str(raised.value)
@@ -348,6 +368,90 @@ def test_a_box_to_ignore_is_one_of_its_class(tmp_path, key):
     write(tmp_path, coco(*BOXES, (1, "valve", [5, 5, 10, 10], {key: 1})))
     found = build(tmp_path).get_data_info(1)["instances"]
     assert [(i["bbox_label"], i["ignore_flag"]) for i in found] == [(1, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "ignored"), [("0", 0), (False, 0), (None, 0), ("false", 0), ("1", 1), (True, 1)]
+)
+def test_a_mark_may_be_written_as_text(tmp_path, value, ignored):
+    write(tmp_path, coco((0, "leak", [0, 0, 60, 40], dict(iscrowd=value)), images=1))
+    (instance,) = build(tmp_path).get_data_info(0)["instances"]
+    assert instance["ignore_flag"] == ignored
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_annotation_file_with_a_byte_order_mark(tmp_path, encoding):
+    write(tmp_path, coco(*BOXES))
+    path = tmp_path / "annotations/train.json"
+    path.write_bytes(path.read_text().encode(encoding))
+    assert len(build(tmp_path)) == 2
+
+
+def sized(width, height):
+    content = coco(*BOXES)
+    content["images"][1] |= dict(width=width, height=height)
+    return content
+
+
+LOADERS = {
+    "infrared": (LOAD, "infrared", "ir"),
+    "visible": (LOAD, "visible", "vi"),
+    "both": (LOAD, "both", "ir"),
+    "gray": ([dict(type="mmspec.LoadInfraredImageFromFile", channels=3)], "infrared", "ir"),
+    "mmdet's": ([dict(type="mmdet.LoadImageFromFile")], "infrared", "ir"),
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_boxes_for_an_image_of_another_size_are_refused(tmp_path, loader):
+    pipeline, modality, folder = LOADERS[loader]
+    write(tmp_path, sized(2 * WIDTH, 2 * HEIGHT))
+    dataset = build(tmp_path, modality=modality, pipeline=pipeline)
+    assert dataset[0]["img"].shape[:2] == (HEIGHT, WIDTH)
+    with pytest.raises(UnreadableImageError) as raised:
+        dataset[1]
+    assert str(raised.value) == (
+        f"{tmp_path}/{folder}/1.png: 60 x 40 pixels, its boxes are for an image of 120 x 80: they"
+        f" would be in wrong places ({tmp_path}/annotations/train.json)"
+    )
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_sizes_are_compared_upright(tmp_path, loader):
+    pipeline, modality, _ = LOADERS[loader]
+    write(tmp_path, sized(WIDTH, float(HEIGHT)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for folder in ("ir", "vi"):
+        with Image.open(tmp_path / folder / "1.png") as upright:
+            turned = upright.transpose(Image.Transpose.ROTATE_90)
+        turned.convert(upright.mode).save(tmp_path / folder / "1.png", format="JPEG", exif=exif)
+    dataset = build(tmp_path, modality=modality, pipeline=pipeline)
+    assert dataset[1]["img"].shape[:2] == (HEIGHT, WIDTH)
+    write_again = sized(HEIGHT, WIDTH)
+    (tmp_path / "annotations/train.json").write_text(json.dumps(write_again))
+    with pytest.raises(UnreadableImageError, match="40 x 60: drawn before .* orientation tag"):
+        build(tmp_path, modality=modality, pipeline=pipeline)[1]
+
+
+def test_the_size_of_mmdets_own_data_sets_is_compared_too(tmp_path):
+    from mmdet.datasets import CocoDataset
+
+    content = sized(2 * WIDTH, 2 * HEIGHT)
+    for box in content["annotations"]:
+        box |= dict(area=box["bbox"][2] * box["bbox"][3], iscrowd=0)
+    write(tmp_path, content)
+    dataset = CocoDataset(
+        data_root=str(tmp_path),
+        ann_file="annotations/train.json",
+        data_prefix=dict(img="ir/"),
+        metainfo=dict(classes=("valve", "leak")),
+        pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", channels=3)],
+        test_mode=True,
+    )
+    assert dataset[0]["img"].shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(UnreadableImageError, match=r"ir/1\.png: 60 x 40 .* 120 x 80"):
+        dataset[1]
 
 
 MASKS = [*LOAD, dict(type="mmdet.LoadAnnotations", with_bbox=True, with_mask=True)]

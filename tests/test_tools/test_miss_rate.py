@@ -149,13 +149,93 @@ def test_own_coco_file(annotation, tmp_path, monkeypatch, capsys):
             '[{"image_id": 1, "bbox": [1, 1, 9, 9], "score": 1}]',
             r"entry 0: image 1 is not among the annotation's ids 4 to 7",
         ),
+        ("a.txt", "0,1,1,9,9,0.5\n", r"numbers 1 to 2; the first is 1"),
+        (
+            "a.json",
+            '[{"image_id": "4", "bbox": [1, 1, 9, 9], "score": 1}]',
+            r"a.json: entry 0: image '4' is not among the annotation's ids 4 to 7",
+        ),
+        ("a.txt", "1,1,1,9,9,0.5 \u00b0\n".encode("latin-1"), r"a.txt: line 1 is not utf-8"),
         ("a.csv", "", r"a.csv: detections are read from .txt and .json files"),
     ],
 )
 def test_results_that_cannot_be_used(annotation, tmp_path, monkeypatch, name, text, message):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(SystemExit, match=message):
         run(monkeypatch, annotation, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "message"),
+    [
+        ("images", dict(id="7"), r"truth.json: 'images': text and numbers are among their ids"),
+        ("images", dict(id=[7]), r"truth.json: images\[0\] has no id, width and height"),
+        ("images", dict(width="wide"), r"truth.json: images\[0\] has no id, width and height"),
+        ("annotations", dict(image_id="4"), r"annotations\[0\]: not a box of a known image.*'4'"),
+        ("annotations", dict(ignore="maybe"), r"annotations\[0\]: .*'maybe' is neither 0 nor 1"),
+    ],
+)
+def test_annotations_of_other_types(annotation, tmp_path, monkeypatch, key, changes, message):
+    content = json.loads(annotation.read_text())
+    content[key][0] |= changes
+    annotation.write_text(json.dumps(content))
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(SystemExit, match=message):
+        run(monkeypatch, annotation, tmp_path / "a.txt")
+
+
+def test_lines_do_not_count_images_whose_ids_are_text(annotation, tmp_path, monkeypatch, capsys):
+    content = json.loads(annotation.read_text())
+    for image, box in zip(content["images"], content["annotations"][::-1]):
+        image["id"] = box["image_id"] = str(image["id"])
+        box["ignore"] = "0"
+    annotation.write_text(json.dumps(content))
+    (tmp_path / "a.txt").write_text("1,100,100,40,80,0.9\n")
+    with pytest.raises(SystemExit, match="a.txt: its lines count images .* are text"):
+        run(monkeypatch, annotation, tmp_path / "a.txt")
+    result = dict(image_id="4", bbox=[100, 100, 40, 80], score=0.9)
+    (tmp_path / "a.json").write_text(json.dumps([result]))
+    run(monkeypatch, annotation, tmp_path / "a.json", "--settings", "All")
+    (table,) = printed_numbers(capsys.readouterr().out)
+    assert table["All"] == ["2", "50.00", "0.00", "100.00"]
+
+
+def rewritten(kaist, path, change):
+    """MBNet's detections, a line's six numbers changed."""
+    lines = (kaist / "state_of_arts/MBNet_result.txt").read_text().splitlines()
+    rows = [change(*map(float, line.split(","))) for line in lines]
+    path.write_text("".join(",".join(map(repr, row)) + "\n" for row in rows if row[0] > 0))
+    return path
+
+
+def test_results_of_another_convention_are_noticed(kaist, tmp_path, recwarn):
+    truth = read_truth(kaist / "KAIST_annotation.json")
+    for name in PUBLISHED:
+        read_detections(results_of(kaist, name), truth)
+    assert not recwarn.list
+    corners = rewritten(
+        kaist, tmp_path / "corners.txt", lambda i, x, y, w, h, s: (i, x, y, x + w, y + h, s)
+    )
+    read_detections(corners, truth)
+    leave, found = (str(warning.message) for warning in recwarn.list)
+    assert leave.startswith(
+        f"{corners}: 9,749 of 12,937 boxes reach beyond their image, the first is line 1: 502.33,"
+        " 212.455, 522.252, 254.103 in 640 x 512 pixels."
+    )
+    assert leave.endswith("all would be sound as corners x1, y1, x2, y2")
+    assert "in 1 images, but in 1,049 if its boxes are corners x1, y1, x2, y2" in found
+    recwarn.clear()
+    from_0 = rewritten(kaist, tmp_path / "from_0.txt", lambda i, *rest: (i - 1, *rest))
+    read_detections(from_0, truth)
+    (found,) = (str(warning.message) for warning in recwarn.list)
+    assert "in 171 images, but in 1,048 if its images are counted from 0" in found
+
+
+def test_one_box_beyond_its_image_is_named(annotation, tmp_path):
+    (tmp_path / "a.txt").write_text("1,100,100,40,80,0.9\n2,-3,100,40,80,0.8\n")
+    with pytest.warns(UserWarning, match=r"1 of 2 boxes .* line 2: -3, 100, 40, 80 in 640 x 512"):
+        detections = read_detections(tmp_path / "a.txt", read_truth(annotation))
+    assert detections.boxes[1].tolist() == [-3, 100, 40, 80]
 
 
 def test_annotations_that_cannot_be_used(annotation, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Labels in the layouts of published data sets become COCO files that the data sets read."""
 
 import json
+import logging
 import re
 import runpy
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 from mmspec.registry import DATASETS
@@ -194,9 +196,9 @@ def test_an_xml_with_the_size_of_the_stored_pixels_is_refused(tmp_path, run):
     store_on_its_side(tmp_path / "Ir/00003.png")
     xml(tmp_path / "Annotation/00003.xml", ("Lamp", 10, 20, 30, 50), size=(HEIGHT, WIDTH))
     assert (
-        "00003.xml: boxes for an image of 60 x 80 pixels, its image has 80 x 60"
-        in (run("m3fd", tmp_path)[0])
-    )
+        "00003.xml: its image has 80 x 60 pixels, its boxes are for an image of 60 x 80: drawn"
+        " before the image was turned upright by its orientation tag?"
+    ) in run("m3fd", tmp_path)[0]
 
 
 def test_xml_and_yolo_of_m3fd_give_the_same_boxes_and_split(tmp_path, run):
@@ -302,6 +304,94 @@ def test_infrared_alone_will_do(tmp_path, run):
     assert "visible_file_name" not in content(tmp_path / "annotations/test.json")["images"][0]
 
 
+def kaist_image(number):
+    name = f"set06/V000/I{number:05}"
+    return dict(id=number, im_name=name, width=WIDTH, height=HEIGHT)
+
+
+def kaist_json(root, images=None, **changes):
+    box = dict(id=5, image_id=0, category_id=1, bbox=[3, 2, 9, 30], ignore=0)
+    content = dict(
+        images=images or [kaist_image(0)],
+        annotations=[box | dict(height=30, occlusion=0) | changes],
+        categories=[dict(id=1, name="person")],
+    )
+    text(root / "KAIST_annotation.json", json.dumps(content))
+
+
+def test_marks_written_as_text(tmp_path, run):
+    kaist_json(tmp_path, ignore="0")
+    assert run("kaist-json", tmp_path)[0] == 0
+    (box,) = content(tmp_path / "annotations/test.json")["annotations"]
+    assert (box["iscrowd"], box["bbox"], box["occlusion"]) == (0, [3, 2, 9, 30], 0)
+
+
+def test_difficult_objects_of_voc_are_to_ignore(tmp_path, run):
+    llvip(tmp_path)
+    path = tmp_path / "Annotations/010001.xml"
+    xml(path, ("person", 10, 20, 30, 50), ("person", 40, 20, 60, 50))
+    one, two = "<difficult>1</difficult><bndbox>", "<difficult>0</difficult><bndbox>"
+    halves = path.read_text().split("<bndbox>")
+    path.write_text(halves[0] + one + halves[1] + two + halves[2])
+    status, out, _ = run("llvip", tmp_path)
+    assert status == 0 and "train.json: 2 images; 2 person, 1 to ignore" in out
+    boxes = content(tmp_path / "annotations/train.json")["annotations"]
+    assert [box["iscrowd"] for box in boxes] == [1, 0, 0]
+    dataset = DATASETS.build(dict(type="mmspec.LLVIPDataset", data_root=str(tmp_path)))
+    assert [i["ignore_flag"] for i in dataset.get_data_info(0)["instances"]] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("<annotation>", '<annotation xmlns="http://example.org/voc">'),
+        lambda text: text.replace("<width>80<", "<width> 80.0\n<"),
+        lambda text: text.replace("<width>80<", "<width><").replace("<height>60<", "<height>0<"),
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: ('<?xml version="1.0" encoding="utf-16"?>' + text).encode("utf-16"),
+    ],
+    ids=["namespace", "size as a number", "no size", "byte-order mark", "utf-16"],
+)
+def test_xml_as_programs_write_it(tmp_path, run, edit):
+    m3fd(tmp_path / "plain")
+    voc(edit)(tmp_path / "edited")
+    for root in ("plain", "edited"):
+        assert run("m3fd", tmp_path / root)[0] == 0
+    for split in ("train", "test"):
+        plain, edited = (
+            content(tmp_path / root / f"annotations/{split}.json") for root in ("plain", "edited")
+        )
+        assert edited == plain
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_text_with_a_byte_order_mark(tmp_path, run, encoding):
+    def encode(path):
+        path.write_bytes(path.read_text().encode(encoding))
+
+    m3fd_yolo(tmp_path / "yolo")
+    kaist(tmp_path / "kaist")
+    text(tmp_path / "yolo/train.txt", "00003\n00001\n")
+    for path in tmp_path.rglob("*.txt"):
+        encode(path)
+    assert run("m3fd-yolo", tmp_path / "yolo", "--list", "train=train.txt")[0] == 0
+    files = [i["file_name"] for i in content(tmp_path / "yolo/annotations/train.json")["images"]]
+    assert files == ["ir/00003.png", "ir/00001.png"]
+    status, out, _ = run("kaist", tmp_path / "kaist")
+    assert status == 0 and "test.json: 2 images; 2 person, 4 to ignore" in out
+
+
+def test_a_name_twice_in_a_list_counts_once(tmp_path, run, caplog, monkeypatch):
+    logger = logging.getLogger("lists")
+    monkeypatch.setattr(MMLogger, "get_current_instance", lambda: logger)
+    flir(tmp_path)
+    names = ["FLIR_00002_PreviewData", "FLIR_00005", "FLIR_00002", "FLIR_00005.jpeg"]
+    text(tmp_path / "align_train.txt", "\n".join(names))
+    status, out, _ = run("flir", tmp_path)
+    assert status == 0 and "train.json: 2 images; 0 person" in out
+    assert "align_train.txt: 2 of 4 entries repeat a name" in caplog.text
+
+
 def spoil(make, path, write):
     """Make a layout and spoil one of its files: new content, or gone (None)."""
 
@@ -313,7 +403,99 @@ def spoil(make, path, write):
     return call
 
 
+def voc(edit):
+    """M3FD of which one XML file is edited, from its text to its text or bytes."""
+
+    def call(root):
+        m3fd(root)
+        path = root / "Annotation/00003.xml"
+        content = edit(path.read_text())
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    return call
+
+
 FAULTS = {
+    "reversed": (
+        "m3fd",
+        lambda root: (m3fd(root), xml(root / "Annotation/00003.xml", ("Car", 30, 2, 3, 4))),
+        r"00003\.xml: object 1: a box of -27 x 2 pixels; are its corners exchanged\?",
+    ),
+    "another xml": (
+        "m3fd",
+        spoil(m3fd, "Annotation/00003.xml", "<annotations><image/></annotations>"),
+        r"00003\.xml: <annotations>, not the <annotation> of a Pascal VOC file",
+    ),
+    "size of no numbers": (
+        "m3fd",
+        voc(lambda text: text.replace("<width>80", "<width>wide")),
+        r"00003\.xml: width and height are \['wide', '60'\], not numbers",
+    ),
+    "difficult": (
+        "m3fd",
+        voc(lambda text: text.replace("<bndbox>", "<difficult>maybe</difficult><bndbox>", 1)),
+        r"00003\.xml: object 1: difficult: 'maybe' is neither 0 nor 1",
+    ),
+    "encoding of the xml": (
+        "m3fd",
+        voc(lambda text: '<?xml version="1.0" encoding="gb2312"?>' + text),
+        r"00003\.xml: not an XML file \(multi-byte encodings",
+    ),
+    "unknown encoding of the xml": (
+        "m3fd",
+        voc(lambda text: '<?xml version="1.0" encoding="nonsense"?>' + text),
+        r"00003\.xml: not an XML file \(",
+    ),
+    "bytes of the xml": (
+        "m3fd",
+        voc(lambda text: text.replace("Lamp", "L\u00e4mp").encode("latin-1")),
+        r"00003\.xml: not an XML file \(not well-formed",
+    ),
+    "share above 1": (
+        "m3fd-yolo",
+        spoil(m3fd_yolo, "labels/00003.txt", "0 .5 .5 .1 .1\n0 .5 1.01 .1 .1"),
+        r"00003\.txt: line 2: '0 \.5 1\.01 \.1 \.1' has a share outside 0 to 1",
+    ),
+    "negative share": (
+        "m3fd-yolo",
+        spoil(m3fd_yolo, "labels/00003.txt", "0 .5 .5 -.1 .1"),
+        r"00003\.txt: line 1: '0 \.5 \.5 -\.1 \.1' has a share outside 0 to 1",
+    ),
+    "yolo in another encoding": (
+        "m3fd-yolo",
+        lambda root: (
+            m3fd_yolo(root),
+            (root / "labels/00003.txt").write_bytes(b"0 .5 .5 .1 .1\n\xa0\n"),
+        ),
+        r"00003\.txt: line 2 is not utf-8 \(byte 0xa0\)",
+    ),
+    "kaist reversed": (
+        "kaist",
+        spoil(kaist, "annotations/set00/V000/I00001.txt",
+              "% bbGt version=3\nperson 30 20 -20 30 0 0 0 0 0 0 0"),
+        r"I00001\.txt: line 2: a box of -20 x 30 pixels",
+    ),
+    "kaist frame": (
+        "kaist",
+        spoil(kaist, "imageSets/train-all-02.txt", "I00001"),
+        r"split 'train': 'I00001' is not as set00/V000/I00001",
+    ),
+    "kaist json is gone": ("kaist-json", lambda root: None, r"KAIST_annotation\.json"),
+    "kaist json, image twice": (
+        "kaist-json",
+        lambda root: kaist_json(root, images=2 * [kaist_image(0)]),
+        r"not KAIST's annotation JSON \(ValueError: two images have the id 0\)",
+    ),
+    "kaist json, reversed": (
+        "kaist-json",
+        lambda root: kaist_json(root, bbox=[30, 20, -9, 30]),
+        r"KAIST_annotation\.json: annotation 5: a box of -9 x 30 pixels",
+    ),
+    "kaist json, ids as text": (
+        "kaist-json",
+        lambda root: kaist_json(root, image_id="0"),
+        r"KAIST_annotation\.json: not KAIST's annotation JSON \(KeyError: '0'\)",
+    ),
     "no image": ("m3fd", spoil(m3fd, "Ir/00003.png", None), r"1 files without image.*00003\.xml"),
     "no label": ("m3fd", spoil(m3fd, "Annotation/00003.xml", None), r"without labels.*00003\.png"),
     "no xml": ("m3fd", spoil(m3fd, "Annotation/00003.xml", "<a>"), r"00003\.xml: not an XML file"),
@@ -321,7 +503,7 @@ FAULTS = {
     "other size": (
         "m3fd",
         lambda root: (m3fd(root), xml(root / "Annotation/00003.xml", size=(640, 480))),
-        r"00003\.xml: boxes for an image of 640 x 480 pixels, its image has 80 x 60",
+        r"00003\.xml: its image has 80 x 60 pixels, its boxes are for an image of 640 x 480: they",
     ),
     "no corners": (
         "m3fd",

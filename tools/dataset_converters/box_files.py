@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmspec.datasets.sizes import size_fault
+from mmspec.text_files import as_flag, read_lines
+
+ROUNDING = 1e-6  # of shares, which are written with six decimals or more
+
 
 class LabelFileError(ValueError):
     """A label file that cannot be understood; the message names it, the entry and what is wrong."""
@@ -27,18 +32,22 @@ def read_voc(path: Path, size: tuple[int, int]) -> list[LabelledBox]:
     """Objects of a Pascal VOC XML file, of an image of ``size`` (width, height).
 
     Corners are taken as they are: labelling programs write pixel edges, not the 1-based inclusive
-    pixels of the original VOC.
+    pixels of the original VOC. Objects marked 'difficult' are to ignore, as VOC's evaluation does.
     """
     try:
         root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last: its encoding
         raise LabelFileError(f"{path}: not an XML file ({error})") from None
-    said = tuple(root.findtext(f"size/{side}", "0") for side in ("width", "height"))
-    if said != ("0", "0") and said != tuple(map(str, size)):
-        raise LabelFileError(
-            f"{path}: boxes for an image of {said[0]} x {said[1]} pixels, its image has"
-            f" {size[0]} x {size[1]}: they would be in wrong places"
-        )
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # without its namespace
+    if root.tag != "annotation":
+        raise LabelFileError(f"{path}: <{root.tag}>, not the <annotation> of a Pascal VOC file")
+    texts = [root.findtext(f"size/{side}") or "0" for side in ("width", "height")]
+    said = _numbers(texts)
+    if said is None:
+        raise LabelFileError(f"{path}: width and height are {texts}, not numbers")
+    if any(said) and (reason := size_fault(size, said)):
+        raise LabelFileError(f"{path}: its image has {reason}")
     boxes = []
     for number, item in enumerate(root.iter("object"), start=1):
         name = (item.findtext("name") or "").strip()
@@ -50,14 +59,20 @@ def read_voc(path: Path, size: tuple[int, int]) -> list[LabelledBox]:
                 " xmin, ymin, xmax, ymax"
             )
         x1, y1, x2, y2 = values
-        boxes.append(LabelledBox(name, x1, y1, x2 - x1, y2 - y1))
+        entry = f"{path}: object {number}"
+        refuse_negative(entry, x2 - x1, y2 - y1)
+        try:
+            ignored = as_flag(item.findtext("difficult"))
+        except ValueError as error:
+            raise LabelFileError(f"{entry}: difficult: {error}") from None
+        boxes.append(LabelledBox(name, x1, y1, x2 - x1, y2 - y1, ignored))
     return boxes
 
 
 def read_yolo(path: Path, size: tuple[int, int], classes: Sequence[str]) -> list[LabelledBox]:
     """Lines ``class cx cy width height`` in shares of the image's ``size`` (width, height)."""
     boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         values = _numbers(line.split())
@@ -70,6 +85,8 @@ def read_yolo(path: Path, size: tuple[int, int], classes: Sequence[str]) -> list
             raise LabelFileError(
                 f"{path}: line {number}: {line!r} is in pixels, not in shares of the image"
             )
+        if not -ROUNDING <= min(values[1:]) <= max(values[1:]) <= 1 + ROUNDING:
+            raise LabelFileError(f"{path}: line {number}: {line!r} has a share outside 0 to 1")
         width, height = values[3] * size[0], values[4] * size[1]
         x, y = values[1] * size[0] - width / 2, values[2] * size[1] - height / 2
         boxes.append(LabelledBox(classes[int(values[0])], x, y, width, height))
@@ -82,7 +99,7 @@ def read_kaist(path: Path, wanted: str, ignored: Sequence[str]) -> list[Labelled
     Boxes of the labels ``ignored``, or with the eleventh value set, are to ignore; all get the name
     ``wanted``.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(path)
     if not lines or not lines[0].startswith("% bbGt version=3"):
         raise LabelFileError(f"{path}: does not begin with '% bbGt version=3'")
     boxes = []
@@ -96,8 +113,16 @@ def read_kaist(path: Path, wanted: str, ignored: Sequence[str]) -> list[Labelled
         if label != wanted and label not in ignored:
             known = ", ".join((wanted, *ignored))
             raise LabelFileError(f"{path}: line {number}: label {label!r}; known: {known}")
+        refuse_negative(f"{path}: line {number}", *values[2:4])
         boxes.append(LabelledBox(wanted, *values[:4], label != wanted or values[9] != 0))
     return boxes
+
+
+def refuse_negative(entry: str, width: float, height: float) -> None:
+    if width < 0 or height < 0:
+        raise LabelFileError(
+            f"{entry}: a box of {width:g} x {height:g} pixels; are its corners exchanged?"
+        )
 
 
 def _numbers(texts: Sequence[str | None]) -> list[float] | None:

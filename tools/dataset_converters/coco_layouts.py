@@ -2,15 +2,24 @@
 
 import argparse
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from box_files import LabelFileError, LabelledBox, read_kaist, read_voc, read_yolo
+from box_files import (
+    LabelFileError,
+    LabelledBox,
+    read_kaist,
+    read_voc,
+    read_yolo,
+    refuse_negative,
+)
 
 from mmspec.datasets.image_io import UnreadableImageError, image_size
+from mmspec.datasets.infrared_folder import IMAGE_SUFFIXES
+from mmspec.datasets.segmentation.pairing import without_suffix
+from mmspec.text_files import as_flag, each_once, read_json, read_names
 
 M3FD = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 M3FD_YOLO = ("People", "Car", "Bus", "Lamp", "Motorcycle", "Truck")  # TarDAL's loader/m3fd.py
@@ -20,7 +29,6 @@ PERSON = ("person",)
 KAIST_IGNORED = ("people", "cyclist", "person?", "person?a")
 KAIST_LISTS = {"train": "imageSets/train-all-02.txt", "test": "imageSets/test-all-20.txt"}
 FLIR_LISTS = {"train": "align_train.txt", "val": "align_validation.txt"}
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 @dataclass
@@ -99,9 +107,7 @@ def flir(root: Path, args: argparse.Namespace) -> Converted:
     labels, folder = subfolder(root, "Annotations"), subfolder(root, "JPEGImages")
     images = by_stem(folder)
     splits = {
-        split: [
-            f"{stem.removesuffix('_PreviewData')}_PreviewData" for stem in read_list(root / path)
-        ]
+        split: read_list(root / path, ending="_PreviewData")
         for split, path in (args.list or FLIR_LISTS).items()
     }
     refuse_overlap(splits)
@@ -125,7 +131,9 @@ def kaist(root: Path, args: argparse.Namespace) -> Converted:
     for split, names in splits.items():
         scenes[split] = []
         for name in names:
-            folder, frame = name.rsplit("/", 1)
+            folder, slash, frame = name.rpartition("/")
+            if not slash:
+                raise LabelFileError(f"split {split!r}: {name!r} is not as set00/V000/I00001")
             # Original and improved labels; paired ones, a file a modality; the sanitized ones.
             places = (f"{name}.txt", f"{folder}/lwir/{frame}.txt", f"{name.replace('/', '_')}.txt")
             path = next((labels / p for p in places if (labels / p).is_file()), None)
@@ -145,12 +153,14 @@ def kaist(root: Path, args: argparse.Namespace) -> Converted:
 def kaist_json(root: Path, args: argparse.Namespace) -> Converted:
     """The only layout whose sizes are its own: the images need not be there."""
     path = root / args.json
+    raw = read_json(path)
     try:
-        raw = json.loads(path.read_bytes())
         names = {entry["id"]: entry["name"] for entry in raw["categories"]}
         scenes = {}
         for image in raw["images"]:
             folder, frame = image["im_name"].rsplit("/", 1)
+            if image["id"] in scenes:
+                raise ValueError(f"two images have the id {image['id']}")
             scenes[image["id"]] = Scene(
                 f"images/{folder}/lwir/{frame}.jpg",
                 image["width"],
@@ -160,9 +170,13 @@ def kaist_json(root: Path, args: argparse.Namespace) -> Converted:
             )
         for entry in raw["annotations"]:
             name, found = names[entry["category_id"]], scenes[entry["image_id"]]
-            ignored = name != "person" or bool(entry["ignore"])
-            found.boxes.append(LabelledBox("person", *entry["bbox"], ignored))
+            ignored = name != "person" or as_flag(entry["ignore"])
+            x, y, width, height = entry["bbox"]
+            refuse_negative(f"{path}: annotation {entry.get('id')}", width, height)
+            found.boxes.append(LabelledBox("person", x, y, width, height, ignored))
             found.extra.append({key: entry[key] for key in ("height", "occlusion")})
+    except LabelFileError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise LabelFileError(
             f"{path}: not KAIST's annotation JSON ({type(error).__name__}: {error})"
@@ -199,7 +213,7 @@ def scene(
         raise LabelFileError(f"{image}: cannot be opened as an image ({error.reason})") from None
     try:
         boxes = read(size=size)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise LabelFileError(f"no labels for {image} ({error})") from None
     name = visible.relative_to(base).as_posix() if visible else ""
     return Scene(image.relative_to(base).as_posix(), *size, boxes, name)
@@ -262,21 +276,15 @@ def same_names(images: dict, labels: dict, image_folder: Path, label_folder: Pat
             )
 
 
-def read_list(path: Path) -> list[str]:
-    """Names of a list, a line each, without image suffixes."""
+def read_list(path: Path, ending: str = "") -> list[str]:
+    """Names of a list, each once, without image suffixes and with an ``ending`` of all names."""
     try:
-        lines = [
-            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-        ]
+        names = [without_suffix(name).removesuffix(ending) + ending for name in read_names(path)]
     except OSError as error:
         raise LabelFileError(f"{path}: cannot be opened ({error})") from None
-    names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise LabelFileError(f"{path}: an empty list")
-    return [
-        name.removesuffix(suffix) if (suffix := Path(name).suffix) in IMAGE_SUFFIXES else name
-        for name in names
-    ]
+    return each_once(names, path)
 
 
 def check_names(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:

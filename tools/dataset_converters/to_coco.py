@@ -11,6 +11,8 @@ from pathlib import Path
 from box_files import LabelFileError
 from coco_layouts import LAYOUTS, M3FD_YOLO, Scene
 
+from mmspec.text_files import TextFileError
+
 DESCRIPTION = """\
 Write annotations/SPLIT.json (COCO) under the folder of a detection data set, for mmspec's classes.
 
@@ -130,7 +132,7 @@ def main() -> None:
             path: to_coco(scenes, converted.classes, converted.note, converted.left_out)
             for path, scenes in files.items()
         }
-    except LabelFileError as error:
+    except (LabelFileError, TextFileError, OSError) as error:
         sys.exit(f"error: {error}")
     args.out.mkdir(parents=True, exist_ok=True)
     for path, (content, skipped) in contents.items():

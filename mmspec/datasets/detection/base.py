@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
 from mmspec.datasets.segmentation.pairing import Fault, named
+from mmspec.datasets.sizes import add_size_checks
 from mmspec.registry import DATASETS
 
 from .coco_json import AnnotatedImage, AnnotationError, Box, Findings, load_json, read_coco
@@ -35,14 +36,15 @@ class InfraredDetDataset(BaseDetDataset):
 
     What mmdet's ``CocoDataset`` passes over in silence is an error here or is counted in the log.
     An error, by file and entry: no JSON, no COCO, a class that the file does not have, an unknown
-    category or image, a box that is none, an id or image listed twice, a listed image that is
-    absent. Counted: boxes clipped to their image; boxes dropped, since they are outside, of zero
-    area or less than a pixel wide or high; boxes of categories that are not among the classes;
+    category or image, a box that is none or of negative size, a mark such as ``iscrowd`` that is
+    neither 0 nor 1, an id or image listed twice, a listed image that is absent or, when it is
+    loaded, of another size. Counted: boxes clipped to their image; boxes dropped, since they are
+    outside, of zero area or less than a pixel wide or high; boxes of other categories;
     images without an object, which are kept unless ``filter_cfg`` leaves them out. Classes are
     found by name, whatever the file's ids and order.
 
     A sample is ``dict(img_path, infrared_path, visible_path, modality, img_id, height, width,
-    instances, seg_map_path=None)`` through ``pipeline``, with the paths that the modality has;
+    ann_file, instances, seg_map_path=None)`` through ``pipeline``, with the paths of the modality;
     ``img_path`` is the infrared image, or else the visible one. An instance is ``dict(bbox=[x1, y1,
     x2, y2], bbox_label, ignore_flag)`` with ``mask`` where there is one. A region in which any
     class is to be ignored is an instance of every class. Load the image by
@@ -76,6 +78,8 @@ class InfraredDetDataset(BaseDetDataset):
     Raises:
         FileNotFoundError: No annotation file, or images that it lists are absent.
         AnnotationError: The annotation file cannot be used.
+        UnreadableImageError: On loading, a file that cannot be read, or an image of another size
+            than the annotation file states.
         ValueError: No classes, an unknown modality or key, or a pipeline that would misread images
             or asks for masks that are not there.
     """
@@ -136,6 +140,7 @@ class InfraredDetDataset(BaseDetDataset):
         if "palette" not in (metainfo or {}):
             self._colour_classes()
         self._check_pipeline()
+        add_size_checks(self.pipeline.transforms)
         if not lazy_init:
             self.full_init()
 
@@ -206,6 +211,7 @@ class InfraredDetDataset(BaseDetDataset):
             img_id=image.id,
             height=image.height,
             width=image.width,
+            ann_file=self.ann_file,
             seg_map_path=None,
             instances=[found for box in image.boxes for found in self._instances(box)],
         )

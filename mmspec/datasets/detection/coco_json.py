@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 
 from mmspec.datasets.segmentation.pairing import Fault
-from mmspec.text_files import TextFileError, read_json
+from mmspec.text_files import TextFileError, as_flag, read_json
 
 ROUNDING = 0.01  # pixels; boxes are often written with two decimals
 LEAST_SIDE = 1.0  # pixels; thinner boxes are dropped, as by mmdet's CocoDataset
@@ -190,7 +190,7 @@ class _Reader:
         if not isinstance(raw, dict):
             return f"{raw!r} is not an object"
         file_name = self._get(raw, "file_name")
-        size = raw.get("width"), raw.get("height")
+        size = _pixels(raw.get("width")), _pixels(raw.get("height"))
         if not _is_id(raw.get("id")):
             return "no 'id'"
         if not isinstance(file_name, str) or not file_name:
@@ -198,8 +198,10 @@ class _Reader:
         visible_name = raw.get("visible_file_name", file_name)
         if not isinstance(visible_name, str) or not visible_name:
             return f"'visible_file_name' is {visible_name!r}"
-        if not all(isinstance(side, int) and side > 0 for side in size):
-            return f"width and height are {size[0]!r} and {size[1]!r}, not pixels"
+        if None in size:
+            return (
+                f"width and height are {raw.get('width')!r} and {raw.get('height')!r}, not pixels"
+            )
         if raw["id"] in images:
             return f"{file_name} has the id of {images[raw['id']].file_name}"
         if file_name in files:
@@ -217,13 +219,23 @@ class _Reader:
             return "another annotation has this id"
         seen.add(str(key))
         if not _is_id(image_id) or image_id not in images:
-            return f"image_id {image_id!r} is not among the images"
+            return f"image_id {image_id!r} is not among the images{_other_type(image_id, images)}"
         image = images[image_id]
         if not _is_id(category) or category not in names:
             listed = ", ".join(f"{key} {name}" for key, name in names.items())
-            return f"{image.file_name}: unknown category_id {category!r}; the file lists {listed}"
+            kind = _other_type(category, names)
+            return (
+                f"{image.file_name}: unknown category_id {category!r}{kind}; the file lists"
+                f" {listed}"
+            )
         if not _is_box(box):
             return f"{image.file_name}: bbox {box!r} is not [x, y, width, height]"
+        if min(box[2:]) < 0:
+            return f"{image.file_name}: bbox {box!r} is of negative width or height"
+        try:
+            marked = True in [as_flag(raw.get(mark)) for mark in ("iscrowd", "ignore")]
+        except ValueError as error:
+            return f"{image.file_name}: 'iscrowd' or 'ignore': {error}"
         if category not in labels:
             self.findings.left_out[names[category]] += 1
             return ""
@@ -235,8 +247,8 @@ class _Reader:
         if note:
             self.findings.clipped.append(where)
         label = labels[category]
-        ignored = label is None or bool(raw.get("iscrowd")) or bool(raw.get("ignore"))
-        image.boxes.append(Box(entry, inside, label, ignored, raw.get("segmentation") or None))
+        mask = raw.get("segmentation") or None
+        image.boxes.append(Box(entry, inside, label, label is None or marked, mask))
         return ""
 
     def _get(self, raw: Mapping, key: str):
@@ -254,6 +266,18 @@ def _is_id(key) -> bool:
     return isinstance(key, (int, str))
 
 
+def _other_type(key, known: Collection) -> str:
+    """Says so where an id is known, but as text instead of a number or the other way round."""
+    same = next((other for other in known if str(other) == str(key)), None)
+    return "" if same is None else f", but {same!r} is: ids of one type are needed"
+
+
+def _pixels(side) -> int | None:
+    """A side of an image; None if it is no whole number above 0."""
+    number = isinstance(side, Real) and not isinstance(side, bool) and math.isfinite(side)
+    return int(side) if number and side == int(side) > 0 else None
+
+
 def _is_box(box) -> bool:
     return (
         isinstance(box, list)
@@ -268,7 +292,7 @@ def _inside(
     """(x1, y1, x2, y2) within the image, None if nothing remains; and what is odd about it."""
     x, y, width, height = map(float, box)
     size = f"of {image.width} x {image.height} pixels"
-    if width <= 0 or height <= 0:
+    if width == 0 or height == 0:
         return None, "of zero area"
     x1, y1 = max(x, 0.0), max(y, 0.0)
     x2, y2 = min(x + width, float(image.width)), min(y + height, float(image.height))

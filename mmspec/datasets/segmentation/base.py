@@ -11,6 +11,7 @@ from mmseg.datasets import BaseSegDataset
 
 from mmspec.datasets.infrared_folder import find_images
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
+from mmspec.datasets.sizes import add_size_checks
 from mmspec.datasets.transforms.labels import LabelCodes
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
@@ -119,6 +120,7 @@ class InfraredSegDataset(BaseSegDataset):
         )
         self.label_codes = self._codes(label_values)
         self._check_pipeline()
+        add_size_checks(self.pipeline.transforms)
         if not lazy_init:
             self.full_init()
 

@@ -14,6 +14,7 @@ from mmspec.datasets.image_io import (
     decode_infrared,
     remark_kind,
 )
+from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
 
@@ -37,9 +38,10 @@ class LoadInfraredImageFromFile(BaseTransform):
         backend_args: Of mmengine's file backend.
 
     Raises:
-        UnreadableImageError: The file cannot be opened or read, or is too small. A colour image, a
-            TIFF of several frames and pixels without a measurement give a warning, once a loader
-            (and worker) and kind.
+        UnreadableImageError: The file cannot be opened or read, is too small, or of another size
+            than its annotation states (``height`` and ``width``, as mmdet's data sets have them).
+            A colour image, a TIFF of several frames and pixels without a measurement give a
+            warning, once a loader (and worker) and kind.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class LoadInfraredImageFromFile(BaseTransform):
             )
         results["img"] = img if self.channels == 1 else np.repeat(img[..., None], 3, axis=2)
         results["img_shape"] = results["ori_shape"] = (height, width)
-        return results
+        return check_loaded_size(results)
 
     def __repr__(self) -> str:
         return (

@@ -14,6 +14,7 @@ from mmspec.datasets.image_io import (
     decode_image,
     decode_visible,
 )
+from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
 from .loading import LoadInfraredImageFromFile
@@ -50,7 +51,8 @@ class LoadRGBTImageFromFile(BaseTransform):
 
     Raises:
         UnreadableImageError: A file cannot be opened or read, has no fourth channel where infrared
-            should be, or the two images of a pair differ in size.
+            should be, the two images of a pair differ in size, or they are of another size than
+            their annotation states (``height`` and ``width``).
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class LoadRGBTImageFromFile(BaseTransform):
             _check_aligned(results, gray, visible)
         results["img"], results["channels"] = stack_channels(gray, visible)
         results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
-        return results
+        return check_loaded_size(results)
 
     def _sides(self, results: dict) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(H, W) gray and (H, W, 3) visible, red first; None for what is not asked for."""
