@@ -25,6 +25,12 @@ RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
     "sync_bn",
 }
 
+# Hooks of mmspec's own configs (configs/_base_/runtime.py) that any config can have.
+RUN_HOOKS = {
+    "resume": {"type": "mmspec.ResumeHook"},
+    "schedule": {"type": "mmspec.ScheduleHook"},
+}
+
 # Hooks of mmspec that draw tested images.
 PICTURE_HOOKS = (
     "DetectionPictureHook",
@@ -87,11 +93,14 @@ def merge_options(cfg: Config, options: Sequence[str]) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config for the machine at hand, and log what that changed.
 
-    Without a GPU, several processes talk through gloo, and mixed precision becomes float32.
+    Without a GPU, several processes talk through gloo, and mixed precision becomes float32. Loaders
+    may have no workers. Configs of the frameworks get the hooks that look after resumed runs.
 
     Raises:
         LaunchError: the launcher needs a GPU and there is none.
     """
+    allow_no_workers(cfg)
+    cfg.default_hooks = {**RUN_HOOKS, **(cfg.get("default_hooks") or {})}
     notes = adapt_to_cpu(cfg) if get_device() == "cpu" else []
     if cfg.launcher == "mpi":  # mmengine reads it when it wraps the model
         os.environ.setdefault("LOCAL_RANK", os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
@@ -99,6 +108,20 @@ def build_runner(cfg: Config) -> Runner:
     for note in notes:
         runner.logger.warning(note)
     return runner
+
+
+def allow_no_workers(cfg: Config) -> None:
+    """Drop from loaders with ``num_workers=0`` the arguments that PyTorch then refuses."""
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and not loader.get("num_workers"):
+            for key in (
+                "multiprocessing_context",
+                "persistent_workers",
+                "prefetch_factor",
+                "timeout",
+            ):
+                loader.pop(key, None)
 
 
 def adapt_to_cpu(cfg: Config) -> list[str]:

@@ -24,6 +24,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmspec.checkpoints.work_dir import is_finished, saved_checkpoints
 from mmspec.launch import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,12 +58,14 @@ class Training:
 
     @property
     def command(self) -> list[str]:
-        command = ["tools/train.py", self.config, "--work-dir", str(self.folder), "--resume"]
+        command = ["tools/train.py", self.config, "--work-dir", str(self.folder)]
         return [*command, "--cfg-options", *self.options] if self.options else command
 
     def run(self) -> None:
-        if not self.weights.is_file():
-            run([sys.executable, *self.command], self.folder / "log.txt")
+        if is_finished(self.folder) and self.weights.is_file():
+            return
+        resume = ["--resume"] if saved_checkpoints(self.folder) else []
+        run([sys.executable, *self.command, *resume], self.folder / "log.txt")
 
 
 @dataclass

@@ -42,19 +42,21 @@ def dump_predictions(cfg, path: str):
 def main() -> None:
     parser, args = parse_args()
 
-    # Late, so that --help is quick.
-    from mmengine import dump
+    from mmspec.explain import explained
 
-    from mmspec.launch import (
-        LaunchError,
-        RefuseOtherModel,
-        build_runner,
-        draw_to,
-        leave_process_group,
-        read_config,
-    )
+    with explained(parser):
+        # Late, so that --help is quick.
+        from mmengine import dump
 
-    try:
+        from mmspec.launch import (
+            LaunchError,
+            RefuseOtherModel,
+            build_runner,
+            draw_to,
+            leave_process_group,
+            read_config,
+        )
+
         cfg = read_config(args.config, args.cfg_options)
         if cfg.get("test_dataloader") is None:
             raise LaunchError(f"{args.config} has no test_dataloader: there is nothing to test")
@@ -82,8 +84,6 @@ def main() -> None:
                 args.out,
             )
         leave_process_group()
-    except LaunchError as error:
-        parser.error(str(error))
 
 
 if __name__ == "__main__":

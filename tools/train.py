@@ -16,6 +16,14 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         metavar="CHECKPOINT",
         help="go on from a checkpoint; without a value from the newest in the work directory",
     )
+    length = parser.add_mutually_exclusive_group()
+    for unit in ("epochs", "iters"):
+        length.add_argument(
+            f"--{unit}",
+            type=int,
+            metavar="N",
+            help=f"train for N {unit}: warm-up and decay are scaled from the config's number",
+        )
     parser.add_argument("--amp", action="store_true", help="mixed precision (needs a GPU)")
     parser.add_argument(
         "--auto-scale-lr",
@@ -49,18 +57,19 @@ def main() -> None:
     if args.device == "cpu" or args.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before torch looks for GPUs
 
-    # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
-    from mmspec.checkpoints.safe_load import CheckpointError
-    from mmspec.datasets.image_io import UnreadableImageError
-    from mmspec.launch import (
-        LaunchError,
-        RefuseOtherModel,
-        build_runner,
-        leave_process_group,
-        read_config,
-    )
+    from mmspec.explain import INTERRUPTED, command_to_resume, explained
 
-    try:
+    with explained(parser):
+        # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
+        from mmspec.launch import (
+            LaunchError,
+            RefuseOtherModel,
+            build_runner,
+            leave_process_group,
+            read_config,
+        )
+        from mmspec.schedules import drop_short_warmups, set_length
+
         cfg = read_config(args.config, args.cfg_options)
         cfg.launcher = args.launcher
         if args.work_dir:
@@ -76,7 +85,13 @@ def main() -> None:
                     f"--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=N)"
                 )
             cfg.auto_scale_lr.enable = True
+        if args.epochs is not None:
+            set_length(cfg, epochs=args.epochs)
+        if args.iters is not None:
+            set_length(cfg, iters=args.iters)
         if args.resume:
+            if args.resume == "auto" and not Path(cfg.work_dir).is_dir():
+                raise LaunchError(f"--resume: no folder {cfg.work_dir}")
             if args.resume != "auto" and not Path(args.resume).is_file():
                 raise LaunchError(f"--resume: no checkpoint {args.resume}")
             cfg.resume = True
@@ -89,12 +104,12 @@ def main() -> None:
             )
         if len(runner.train_loop.dataloader) == 0:
             raise LaunchError("the training set has fewer images than a batch; lower batch_size")
-        runner.train()
+        drop_short_warmups(runner)
+        try:
+            runner.train()
+        except KeyboardInterrupt:
+            parser.exit(INTERRUPTED, command_to_resume(cfg.work_dir))
         leave_process_group()
-    except (LaunchError, FileNotFoundError, CheckpointError) as error:
-        parser.error(str(error))
-    except UnreadableImageError as error:
-        parser.error(str(error).splitlines()[-1])  # of a worker's traceback
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ auto_scale_lr = dict(base_batch_size=2)
 
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=26000, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=26000, max_keep_ckpts=2),
     visualization=dict(type="mmspec.DetectionPictureHook", num_images=8),
 )
 log_processor = dict(by_epoch=False)

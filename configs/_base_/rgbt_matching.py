@@ -102,7 +102,7 @@ auto_scale_lr = dict(base_batch_size=8)
 
 default_hooks = dict(
     logger=dict(interval=20, log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2),
     visualization=dict(type="mmspec.MatchingPictureHook", num_images=8),
 )
 log_processor = dict(by_epoch=False)

@@ -75,7 +75,7 @@ auto_scale_lr = dict(base_batch_size=2)
 
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=24000, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=24000, max_keep_ckpts=2),
     visualization=dict(type="mmspec.SegmentationOverlayHook", num_images=8),
 )
 log_processor = dict(by_epoch=False)

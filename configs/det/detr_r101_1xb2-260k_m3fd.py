@@ -69,7 +69,14 @@ optim_wrapper = dict(optimizer=dict(lr=lr))
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=val_interval, max_keep_ckpts=1),
+    checkpoint=dict(
+        type="mmspec.DurableCheckpointHook",
+        by_epoch=False,
+        interval=val_interval,
+        max_keep_ckpts=2,
+    ),
+    resume=dict(type="mmspec.ResumeHook"),
+    schedule=dict(type="mmspec.ScheduleHook"),
     visualization=dict(_delete_=True, type="mmspec.DetectionPictureHook", num_images=8),
 )
 log_processor = dict(by_epoch=False)

@@ -1,5 +1,6 @@
 """Hooks and what else concerns the course of a run. Importing this module fills ``HOOKS``."""
 
+from .checkpoints import DurableCheckpointHook
 from .cmss import CMSSScheduleHook
 from .cmss_pictures import CMSSVisualizationHook
 from .detection import DetectionPictureHook
@@ -7,7 +8,9 @@ from .layer_decay import LayerDecayOptimWrapperConstructor
 from .matching import MatchingPictureHook
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
 from .repeatable import RepeatableEpochsHook
+from .resume import ResumeHook
 from .saliency import SaliencyPictureHook
+from .schedule import ScheduleHook
 from .segmentation import SegmentationOverlayHook
 from .small_target import SmallTargetPictureHook
 from .visualization import ReconstructionVisualizationHook
@@ -16,12 +19,15 @@ __all__ = [
     "CMSSScheduleHook",
     "CMSSVisualizationHook",
     "DetectionPictureHook",
+    "DurableCheckpointHook",
     "LayerDecayOptimWrapperConstructor",
     "MatchingPictureHook",
     "ProgressBarHook",
     "ReconstructionVisualizationHook",
     "RepeatableEpochsHook",
+    "ResumeHook",
     "SaliencyPictureHook",
+    "ScheduleHook",
     "SegmentationOverlayHook",
     "SmallTargetPictureHook",
     "StopOnInvalidLossHook",

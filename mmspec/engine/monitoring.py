@@ -30,20 +30,37 @@ class ThroughputHook(Hook):
 class StopOnInvalidLossHook(Hook):
     """Ends a run whose loss is NaN or infinite, with what is needed to find the cause.
 
+    Where a gradient scaler leaves out such a step (mixed precision), the run goes on, unless the
+    loss is invalid several times in a row; elsewhere the step has spoilt the weights.
+
     The value is the one that mmengine has already brought to the host for its log, so that looking
     at every iteration costs nothing.
+
+    Args:
+        in_a_row: number of invalid losses that end a run with a gradient scaler.
     """
+
+    def __init__(self, in_a_row: int = 10) -> None:
+        self.in_a_row = in_a_row
+        self.count = 0
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
     ) -> None:
         loss = runner.message_hub.get_scalar("train/loss").current()
         if math.isfinite(loss):
+            self.count = 0
             return
+        self.count += 1
+        place = f"loss is {loss} in epoch {runner.epoch + 1}, iteration {runner.iter + 1}"
+        scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
+        if scaler is not None and scaler.is_enabled() and self.count < self.in_a_row:
+            runner.logger.warning(f"{place}: its step is left out and the loss scale lowered")
+            return
+        times = f" ({self.count} times in a row)" if self.count > 1 else ""
         rates = runner.optim_wrapper.get_lr()
         raise FloatingPointError(
-            f"loss is {loss} in epoch {runner.epoch + 1}, iteration {runner.iter + 1}, at learning "
-            f"rate {next(iter(rates.values()))[0]:.3g}. Images: "
+            f"{place}{times}, at learning rate {next(iter(rates.values()))[0]:.3g}. Images: "
             f"{', '.join(_names(data_batch.get('data_samples')))}. Usual causes: too high a "
             "learning rate or too short a warm-up, fp16 (try bfloat16: optim_wrapper.dtype), or "
             f"broken images. Checkpoints are in {runner.work_dir}"

@@ -1,3 +1,4 @@
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ def runner(**scalars) -> SimpleNamespace:
         iter=70,
         work_dir="work_dirs/x",
         optim_wrapper=SimpleNamespace(get_lr=lambda: {"lr": [0.5]}),
+        logger=logging.getLogger("test"),
     )
 
 
@@ -50,3 +52,26 @@ def test_an_invalid_loss_stops_and_names_the_images(value):
     for part in (f"loss is {value}", "epoch 3, iteration 71", "rate 0.5", "a/0.png", "2 more",
                  "work_dirs/x"):  # fmt: skip
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_invalid_loss_is_left_to_a_gradient_scaler_unless_they_follow_each_other(value, caplog):
+    run, hook = runner(), StopOnInvalidLossHook(in_a_row=3)
+    run.optim_wrapper.loss_scaler = SimpleNamespace(is_enabled=lambda: True)
+
+    def step(loss):
+        run.message_hub.update_scalar("train/loss", loss)
+        hook.after_train_iter(run, 0, {})
+
+    for loss in (value, value, 1.0, value, value, 0.5, value, value):
+        step(loss)
+    assert caplog.text.count(f"loss is {value} in epoch 3, iteration 71: its step is left out") == 6
+    with pytest.raises(FloatingPointError, match=r"iteration 71 \(3 times in a row\), at learning"):
+        step(value)
+
+
+def test_a_scaler_that_is_off_leaves_nothing_out():
+    run = runner(loss=float("nan"))
+    run.optim_wrapper.loss_scaler = SimpleNamespace(is_enabled=lambda: False)
+    with pytest.raises(FloatingPointError):
+        StopOnInvalidLossHook().after_train_iter(run, 0, {})

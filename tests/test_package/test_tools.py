@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +74,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("line")
     (folder / "line_task.py").write_text(MODULE)
     (folder / "line.py").write_text(CONFIG)
+    (folder / "empty").mkdir()
     return folder
 
 
@@ -146,6 +149,19 @@ def test_two_processes_without_a_gpu(run, folder):
         ("train.py", ["line.py", "--resume", "no.pth"], "--resume: no checkpoint no.pth"),
         ("train.py", ["line.py", "--gpus", "2"], "--gpus 2 needs --launcher pytorch"),
         ("train.py", ["line.py", "--auto-scale-lr"], "has no auto_scale_lr"),
+        ("train.py", ["line.py", "--resume", "--work-dir", "typo"], "--resume: no folder typo"),
+        (
+            "train.py",
+            ["line.py", "--resume", "--work-dir", "empty"],
+            "to resume: no epoch_N.pth",
+        ),
+        (
+            "train.py",
+            ["line.py", "--iters", "9"],
+            "line.py trains for max_epochs=2; give --epochs",
+        ),
+        ("train.py", ["line.py", "--epochs", "0"], "--epochs 0: train for at least 1"),
+        ("train.py", ["line.py", "--epochs", "1", "--iters", "9"], "not allowed with argument"),
         ("test.py", ["line.py", "no.pth"], "test.py: error: no checkpoint no.pth"),
         ("test.py", ["line.py", "no.pth", "--out", "x.txt"], ".json holds the metrics"),
     ],
@@ -154,6 +170,54 @@ def test_what_cannot_work_is_said_in_one_line(run, tool, arguments, message):
     output = run(sys.executable, TOOLS / tool, *arguments, fails=True)
     assert message in output.splitlines()[-1]
     assert "Traceback" not in output
+
+
+def test_a_damaged_checkpoint_is_tested_in_one_line_too(run, folder, trained):
+    file = folder / "cut.pth"
+    file.write_bytes((trained[0] / "epoch_1.pth").read_bytes()[:-50])
+    output = run(sys.executable, TOOLS / "test.py", "line.py", "cut.pth", fails=True)
+    assert output.splitlines()[-1].endswith("checkpoint cut.pth is cut short or damaged")
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("launched", [False, True])
+def test_ctrl_c_says_how_to_resume(folder, launched):
+    given = ["line.py", "--work-dir", "stopped here", "--cfg-options", "train_cfg.max_epochs=9999"]
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2"] if launched else []
+    process = subprocess.Popen(
+        [sys.executable, *launcher, TOOLS / "train.py", *given]
+        + (["--launcher", "pytorch"] if launched else []),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(REPO)])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if re.search(r"Epoch\(train\) +\[ *3\]", line):
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            break
+    output, _ = process.communicate(timeout=60)
+    if launched:
+        assert "Interrupted. To go on: the same command with --resume" in output
+        assert output.count("Interrupted.") == 1
+        return
+    assert process.returncode == 130
+    assert "Traceback" not in output
+    *_, line = output.strip().splitlines()
+    assert shlex.split(line) == ["python", str(TOOLS / "train.py"), *given, "--resume"]
+
+
+def test_loaders_without_workers(run, folder):
+    loader = (
+        "num_workers=0, persistent_workers=True, prefetch_factor=2, timeout=9, pin_memory=True,"
+    )
+    text = (folder / "line.py").read_text().replace("num_workers=0,", loader)
+    (folder / "no_workers.py").write_text(text)
+    run(sys.executable, TOOLS / "train.py", "no_workers.py", "--epochs", "1")
+    checkpoint = "work_dirs/no_workers/epoch_1.pth"
+    run(sys.executable, TOOLS / "test.py", "no_workers.py", checkpoint)
 
 
 @pytest.mark.parametrize("tool", ["train.py", "test.py"])

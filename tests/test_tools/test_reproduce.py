@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmspec.launch import read_config
@@ -73,7 +74,8 @@ def reproduce(tmp_path, monkeypatch):
             work_dir = Path(command[command.index("--work-dir") + 1])
             work_dir.mkdir(parents=True, exist_ok=True)
             name = "epoch_1.pth" if "pre.py" in command else "iter_2.pth"
-            (work_dir / name).touch()
+            torch.save({}, work_dir / name)
+            (work_dir / "finished").write_text(name)
 
     scope.update(TABLES=tmp_path / "tables", ROOT=tmp_path, run=stand_in)
     scope["read_config"] = lambda path, options: Config.fromfile(path)
@@ -99,7 +101,8 @@ def test_trains_every_cell_once_and_pretrains_once(reproduce, capsys):
     (encoder,) = (reproduce.out / "cpu").glob("encoder-*/epoch_1.pth")
     assert f"model.backbone.init_cfg.checkpoint={encoder}" in commands[3]
     assert {"a=1", "randomness.seed=0"} <= set(commands[0])
-    assert "randomness.seed=1" in commands[5] and "--resume" in commands[5]
+    assert "randomness.seed=1" in commands[5]
+    assert not any("--resume" in command for command in commands)  # there is nothing to resume
     # A test is of the configuration that was trained.
     assert set(commands[3][commands[3].index("--cfg-options") :]) <= set(commands[4])
 
@@ -178,6 +181,23 @@ def test_an_interrupted_test_is_not_trained_again(reproduce):
         reproduce("--rows", "scratch")
     del reproduce.scope["broken"]
     assert [c[0] for c in reproduce("--rows", "scratch")] == ["tools/test.py"]
+
+
+@pytest.mark.parametrize("fault", ["truncated", "not said to be finished"])
+def test_a_training_is_finished_when_it_says_so_and_its_checkpoint_is_whole(reproduce, fault):
+    reproduce.scope["broken"] = 2
+    with pytest.raises(SystemExit):
+        reproduce("--rows", "scratch")
+    del reproduce.scope["broken"]
+    (weights,) = (reproduce.out / "cpu").rglob("seed0-*/iter_2.pth")
+    if fault == "truncated":
+        weights.write_bytes(weights.read_bytes()[:100])
+    else:
+        (weights.parent / "finished").unlink()
+    commands = reproduce("--rows", "scratch")
+    assert [command[0] for command in commands] == ["tools/train.py", "tools/test.py"]
+    assert commands[0][-1] == "--resume"
+    assert "--resume" not in (weights.parent / "result.json").read_text()
 
 
 def test_an_area_under_a_curve_keeps_its_digits():
