@@ -36,7 +36,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help='settings that replace the config\'s, such as train_cfg.max_epochs=5 or key="[a,b]"',
+        help='settings that replace the config\'s, such as randomness.seed=5 or key="[a,b]"',
     )
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     # What `mim train` gives: --gpus N, or --device cpu for none.
