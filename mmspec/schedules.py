@@ -54,11 +54,11 @@ def set_length(cfg: Config, *, epochs: int | None = None, iters: int | None = No
                 scheduler[key] = [max(1, round(value * count / before)) for value in scheduler[key]]
 
 
-def drop_short_warmups(runner: Runner) -> None:
+def drop_short_phases(runner: Runner) -> None:
     """Take out warm-ups of fewer than two steps, and let what follows begin where they did.
 
     Their first value is that of the start; mmengine gives the full one only at a second step, so
-    that the rate would stay at its start.
+    that the rate would stay at its start. Other schedulers go if they have no step at all.
     """
     schedulers = runner.param_schedulers
     if not isinstance(schedulers, list):
@@ -66,11 +66,10 @@ def drop_short_warmups(runner: Runner) -> None:
     for short in list(schedulers):
         kind = short["type"]
         kind = kind if isinstance(kind, type) else PARAM_SCHEDULERS.get(kind)
-        if not issubclass(kind, LinearParamScheduler | ConstantParamScheduler):
-            continue
+        least = 2 if issubclass(kind, LinearParamScheduler | ConstantParamScheduler) else 1
         unit = len(runner.train_dataloader) if short.get("convert_to_iter_based") else 1
         begin, end = short.get("begin", 0), short.get("end")
-        if end is None or int(end * unit) - int(begin * unit) >= 2:
+        if end is None or int(end * unit) - int(begin * unit) >= least:
             continue
         schedulers.remove(short)
         by_epoch = short.get("by_epoch", True)
@@ -78,7 +77,7 @@ def drop_short_warmups(runner: Runner) -> None:
             if (follower.get("begin"), follower.get("by_epoch", True)) == (end, by_epoch):
                 follower["begin"] = begin
         runner.logger.warning(
-            f"No warm-up: {short['type']} from {begin} to {end} would have fewer than two steps"
+            f"Left out: {short['type']} from {begin} to {end} has fewer than {least} steps"
         )
 
 

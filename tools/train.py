@@ -68,7 +68,7 @@ def main() -> None:
             leave_process_group,
             read_config,
         )
-        from mmspec.schedules import drop_short_warmups, set_length
+        from mmspec.schedules import drop_short_phases, set_length
 
         cfg = read_config(args.config, args.cfg_options)
         cfg.launcher = args.launcher
@@ -104,7 +104,7 @@ def main() -> None:
             )
         if len(runner.train_loop.dataloader) == 0:
             raise LaunchError("the training set has fewer images than a batch; lower batch_size")
-        drop_short_warmups(runner)
+        drop_short_phases(runner)
         try:
             runner.train()
         except KeyboardInterrupt:

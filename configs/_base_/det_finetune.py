@@ -42,7 +42,6 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=2,
     num_workers=4,
-    persistent_workers=True,
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
         type="mmspec.M3FDDataset",
@@ -55,7 +54,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
-    persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="mmspec.M3FDDataset",

@@ -106,10 +106,10 @@ class ScheduleHook(Hook):
 def misfits(schedulers: Sequence[_ParamScheduler], runner: Runner) -> Iterator[str]:
     """What of built schedulers does not fit the length of a run."""
     by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-    for scheduler in schedulers:
+    lengths = [runner.max_epochs if s.by_epoch else runner.max_iters for s in schedulers]
+    for scheduler, last in zip(schedulers, lengths):
         name = f"{type(scheduler).__name__} of {scheduler.param_name}"
         unit = "epoch" if scheduler.by_epoch else "iteration"
-        last = runner.max_epochs if scheduler.by_epoch else runner.max_iters
         if scheduler.by_epoch and not by_epoch:
             yield f"{name} counts epochs and training iterations: it never moves; by_epoch=False"
             continue
@@ -117,13 +117,16 @@ def misfits(schedulers: Sequence[_ParamScheduler], runner: Runner) -> Iterator[s
         if constant and scheduler.end - scheduler.begin == 1:
             yield f"{name} has a single step: the value stays at its start; set a later end"
         end = _end(scheduler)
-        later = max(_end(other) for other in schedulers if other.param_name == scheduler.param_name)
+        followed = any(
+            other.param_name == scheduler.param_name and _end(other) / length > end / last
+            for other, length in zip(schedulers, lengths)
+        )
         rising = isinstance(scheduler, ConstantParamScheduler) or (
             isinstance(scheduler, LinearParamScheduler)
             and scheduler.end_factor >= scheduler.start_factor
         )
         steps = isinstance(scheduler, MultiStepParamScheduler | StepParamScheduler)
-        if end > last or (end < last and end == later and not (rising or steps)):
+        if end > last or (0 < end < last and not (followed or rising or steps)):
             yield (
                 f"The schedule does not end where training ends: {name} ends at {unit} {end}, "
                 f"training at {last}; `--epochs N` or `--iters N` of tools/train.py scale it"

@@ -151,6 +151,11 @@ def test_a_schedule_by_metrics_is_refused_with_both_ends(tmp_path):
             "CosineAnnealingLR of lr ends at epoch 1, training at 2",
         ),
         (
+            dict(epochs=2),  # 8 iterations
+            [warm_up(3, by_epoch=False), dict(type="CosineAnnealingLR", end=1)],
+            "CosineAnnealingLR of lr ends at epoch 1, training at 2",
+        ),
+        (
             dict(epochs=2),
             [dict(type="MultiStepLR", milestones=[1, 9])],
             "MultiStepLR of lr ends at epoch 9, training at 2",
@@ -189,9 +194,10 @@ def test_a_schedule_that_does_not_fit_is_warned_of(length, schedule, message, tm
         [warm_up(2, by_epoch=False), dict(type="CosineAnnealingLR", begin=0, end=2)],
         [dict(type="CosineAnnealingLR", end=1), dict(type="PolyLR", begin=1, end=2)],
         [dict(type="MultiStepLR", milestones=[1])],
+        [dict(type="ExponentialLR", gamma=0.9, end=10**9)],
         [],
     ],
-    ids=["constant after a warm-up", "cosine", "two phases", "steps", "none"],
+    ids=["constant after a warm-up", "cosine", "two phases", "steps", "without an end", "none"],
 )
 def test_a_schedule_that_fits_is_not(schedule, tmp_path):
     _, log = rates(tmp_path, schedule=schedule, epochs=2)

@@ -11,7 +11,7 @@ from toy_run import toy_run
 
 from mmspec.engine.schedule import misfits
 from mmspec.launch import LaunchError, read_config
-from mmspec.schedules import drop_short_warmups, set_length
+from mmspec.schedules import drop_short_phases, set_length
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((REPO / "configs").glob("[!_]*/*.py"))
@@ -77,7 +77,7 @@ def test_a_shorter_run_reaches_the_full_rate_and_ends_low(epochs, tmp_path):
     cfg = Config(by_epochs(2, 20))
     set_length(cfg, epochs=epochs)
     runner = toy_run(tmp_path, schedule=list(cfg.param_scheduler), epochs=epochs)
-    drop_short_warmups(runner)
+    drop_short_phases(runner)
     rates = []
     step = runner.model.train_step
 

@@ -13,27 +13,19 @@ WITHOUT_TESTS = ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]
 
 
 @pytest.mark.parametrize(
-    ("framework", "config", "options"),
+    ("framework", "config"),
     [
-        (
-            "mmdetection",
-            "det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py",
-            ["train_dataloader.persistent_workers=False"],
-        ),
-        (
-            "mmseg",
-            "irstd/scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py",
-            ["train_dataloader.persistent_workers=False"],
-        ),
+        ("mmdetection", "det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"),
+        ("mmseg", "irstd/scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py"),
     ],
 )
-def test_mim_starts_the_frameworks_own_tool(framework, config, options, data_root, tmp_path):
+def test_mim_starts_the_frameworks_own_tool(framework, config, data_root, tmp_path):
     pytest.importorskip("mim")
     done = subprocess.run(
         [
             *[sys.executable, "-m", "mim", "train", framework, str(REPO / "configs" / config)],
             *["--gpus", "0", "--work-dir", str(tmp_path)],
-            *["--cfg-options", *STEPS, *WITHOUT_TESTS, *options],
+            *["--cfg-options", *STEPS, *WITHOUT_TESTS],
         ],
         capture_output=True,
         text=True,
