@@ -1,13 +1,18 @@
 #!/usr/bin/env python
 """Train and test every cell of a table, and print it beside the paper's numbers.
 
-    python tools/reproduce.py seg --budget cpu --dry-run    # what there is to do
+    python tools/reproduce.py seg --budget cpu --dry-run    # what is to do, pre-trainings first
     python tools/reproduce.py seg --budget cpu              # minutes to hours on two cores
+    python tools/reproduce.py seg --budget paper            # with the processes of each config
+    python tools/reproduce.py seg --budget paper --gpus 1   # the same batch in more, smaller steps
+    python tools/reproduce.py seg --budget paper --start infmae=InfMAE.pth    # published weights
 
-What is done is not done again, what was cut off is resumed; a cell belongs to the configuration it
-was trained with, so that a changed one is a new cell. Results go to ``OUT/TASK-BUDGET.md`` and
-``.json``: ours with its spread over seeds, the paper's number, and the command and commit of each
-cell. A cell that was not run says so.
+A training gets as many processes as make up the images a step that its learning rate is for
+(``auto_scale_lr.base_batch_size``, else the ``4xb64`` of the config's name); what cannot be made up
+is refused. What is done is not done again, what was cut off is resumed; a cell belongs to the
+configuration it was trained with, so that a changed one is a new cell. Results go to
+``OUT/TASK-BUDGET.md`` and ``.json``: ours with its spread over seeds, the paper's number, and the
+commands and commit of each cell. A cell that was not run says so.
 """
 
 from __future__ import annotations
@@ -16,13 +21,19 @@ import argparse
 import hashlib
 import json
 import logging
+import os
+import re
 import runpy
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from mmengine.config import Config
 
 from mmspec.checkpoints.work_dir import is_finished, saved_checkpoints
 from mmspec.launch import read_config
@@ -35,22 +46,71 @@ class Failed(Exception):
     """A training or a test ended with an error."""
 
 
+class Refused(Exception):
+    """What is asked for would not be the recipe of the config; the message names the way out."""
+
+
+@dataclass
+class Given:
+    """Weights that are there, in place of a pre-training."""
+
+    name: str
+    weights: Path
+
+    def pending(self) -> list[Training]:
+        return []
+
+    def commands(self) -> list[str]:
+        return []
+
+
 @dataclass
 class Training:
-    """A config with its overrides, trained into a folder of its own."""
+    """A config with its overrides, trained into a folder of its own.
 
+    Args:
+        name: what the progress calls it.
+        config: path in the repository.
+        options: ``KEY=VALUE``; the weights to start from are added.
+        checkpoint: name of the last one.
+        folder: its name gets a fingerprint of the configuration.
+        start: what ``encoder``, a key of the config, starts from.
+        gpus: processes there may be; where the config is for more, gradients are accumulated.
+    """
+
+    name: str
     config: str
     options: list[str]
     checkpoint: str
     folder: Path
+    start: Training | Given | None = None
+    encoder: str = "model.backbone"
+    gpus: int | None = None
 
     def __post_init__(self) -> None:
+        if self.start is not None:
+            where = f"{self.encoder}.init_cfg"
+            self.options = [
+                *self.options,
+                f"{where}.type=mmspec.PretrainedEncoder",
+                f"{where}.checkpoint={self.start.weights}",
+            ]
+        cfg = self._read()
+        self.processes, self.accumulated = share(cfg, self.config, self.gpus)
+        if self.accumulated > 1:
+            count = self.accumulated * accumulation(cfg)
+            self.options = [*self.options, f"optim_wrapper.accumulative_counts={count}"]
+            cfg = self._read()
         # The fingerprint keeps results of different configurations apart.
-        logging.disable(logging.INFO)  # a line for every variable of the environment in a config
-        cfg = read_config(str(ROOT / self.config), self.options)
-        logging.disable(logging.NOTSET)
         text = json.dumps(cfg.to_dict(), sort_keys=True, default=repr)
         self.folder = marked(self.folder, text)
+
+    def _read(self) -> Config:
+        logging.disable(logging.INFO)  # a line for every variable of the environment in a config
+        try:
+            return read_config(str(ROOT / self.config), self.options)
+        finally:
+            logging.disable(logging.NOTSET)
 
     @property
     def weights(self) -> Path:
@@ -58,14 +118,25 @@ class Training:
 
     @property
     def command(self) -> list[str]:
-        command = ["tools/train.py", self.config, "--work-dir", str(self.folder)]
+        command = ["python", "tools/train.py", self.config]
+        if self.processes > 1:
+            command = ["bash", "tools/dist_train.sh", self.config, str(self.processes)]
+        command += ["--work-dir", str(self.folder)]
         return [*command, "--cfg-options", *self.options] if self.options else command
 
-    def run(self) -> None:
+    def commands(self) -> list[str]:
+        """That of the training and, before it, of all it starts from."""
+        return [*(self.start.commands() if self.start else []), " ".join(self.command)]
+
+    def pending(self) -> list[Training]:
+        """What is to be trained, in order."""
         if is_finished(self.folder) and self.weights.is_file():
-            return
+            return []
+        return [*(self.start.pending() if self.start else []), self]
+
+    def run(self) -> None:
         resume = ["--resume"] if saved_checkpoints(self.folder) else []
-        run([sys.executable, *self.command, *resume], self.folder / "log.txt")
+        run([*self.command, *resume], self.folder / "log.txt")
 
 
 @dataclass
@@ -81,7 +152,7 @@ class Cell:
     table: int
     row: str
     seed: int
-    start: Training | None
+    start: Training | Given | None
     training: Training | None
     folder: Path
     score: dict | None = None
@@ -105,8 +176,8 @@ class Cell:
         weights = str(trained.weights) if trained else ""
         if self.score is not None:
             values = dict(weights=weights, seed=self.seed, metrics=self.metrics)
-            return [part.format(**values) for part in self.score["command"]]
-        command = ["tools/test.py", self.training.config, weights]
+            return ["python", *(part.format(**values) for part in self.score["command"])]
+        command = ["python", "tools/test.py", self.training.config, weights]
         command += ["--work-dir", str(self.folder / "test"), "--out", str(self.metrics)]
         # The test is that of the configuration that was trained.
         options = self.training.options
@@ -115,19 +186,68 @@ class Cell:
     def result(self) -> dict | None:
         return json.loads(self.file.read_text()) if self.file.is_file() else None
 
+    def pending(self) -> list[Training]:
+        """The trainings that are left, in order."""
+        trained = self.training or self.start
+        return trained.pending() if trained else []
+
     def run(self) -> dict:
-        for training in (self.start, self.training):
-            if training is not None:
-                training.run()
-        run([sys.executable, *self.test], self.folder / "log.txt")
+        """Tests what was trained."""
+        run(self.test, self.folder / "log.txt")
         found = json.loads(self.metrics.read_text())
         result = dict(
             metrics=self.score["read"](found) if self.score else found,
-            command=" ".join(["python", *self.command]),
+            command=" ".join(self.command),
+            pretraining=self.start.commands() if self.start else [],
             commit=commit(),
         )
         self.file.write_text(json.dumps(result, indent=2) + "\n")
         return result
+
+
+def share(cfg: Config, config: str, gpus: int | None) -> tuple[int, int]:
+    """Processes of a training, and steps whose gradients each of them accumulates in their place.
+
+    Their product with the batch of the config is the images a step that its learning rate is for.
+
+    Raises:
+        Refused: no number of processes makes them up.
+    """
+    named = re.search(r"_(\d+)xb(\d+)-", Path(config).name)
+    scale = cfg.get("auto_scale_lr") or {}
+    asked = scale.get("base_batch_size") or (named and int(named[1]) * int(named[2]))
+    if not asked:
+        return 1, 1
+    batch = cfg.train_dataloader.batch_size
+    if scale.get("enable"):  # the rate follows the batch, which mmengine takes for unaccumulated
+        if accumulation(cfg) > 1:
+            raise Refused(
+                f"{config}: auto_scale_lr.enable leaves optim_wrapper.accumulative_counts="
+                f"{accumulation(cfg)} out of account; take one of the two"
+            )
+        planned = int(named[1]) if named else 1
+        return min(planned, gpus or planned), 1
+    own = batch * accumulation(cfg)
+    processes, rest = divmod(asked, own)
+    if rest or not processes:
+        raise Refused(
+            f"{config}: its learning rate is for {asked} images a step, which no number of"
+            f" processes of {own} makes up; set train_dataloader.batch_size or"
+            " optim_wrapper.accumulative_counts, or auto_scale_lr.enable=True for a rate that"
+            " follows the batch"
+        )
+    if gpus is None or gpus >= processes:
+        return processes, 1
+    if processes % gpus:
+        raise Refused(
+            f"--gpus {gpus}: {config} is for {processes} GPUs of {batch} images, which"
+            f" {gpus} cannot share evenly"
+        )
+    return gpus, processes // gpus
+
+
+def accumulation(cfg: Config) -> int:
+    return cfg.optim_wrapper.get("accumulative_counts", 1)
 
 
 def marked(folder: Path, content: str) -> Path:
@@ -139,10 +259,18 @@ def marked(folder: Path, content: str) -> Path:
 def run(command: list[str], log: Path) -> None:
     """Runs a command in the repository, its output into a file; the last lines on an error."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    # dist_train.sh: this Python, and no machine beside this one, which would add processes.
+    env = {**os.environ, "PYTHON": sys.executable, "NNODES": "1", "NODE_RANK": "0"}
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n")
         file.flush()
-        status = subprocess.run(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(
+            [sys.executable if command[0] == "python" else command[0], *command[1:]],
+            cwd=ROOT,
+            env=env,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        ).returncode
     if status:
         tail = "".join(log.read_text(errors="replace").splitlines(True)[-8:])
         raise Failed(f"exit status {status}; the end of {log}:\n{tail}")
@@ -165,9 +293,40 @@ def read_table(task: str) -> dict:
     return runpy.run_path(str(TABLES / f"{task}.py"))
 
 
-def plan(task: str, table: dict, budget: str, out: Path) -> list[Cell]:
-    """Every cell of a budget, seed by seed."""
-    starts: dict[str, Training] = {}
+def plan(
+    task: str,
+    table: dict,
+    budget: str,
+    out: Path,
+    gpus: int | None = None,
+    given: Mapping[str, Path] = {},
+) -> list[Cell]:
+    """Every cell of a budget, seed by seed.
+
+    Args:
+        task: name of the table's file.
+        table: what it defines.
+        budget: which of its budgets.
+        out: folder of the trainings.
+        gpus: processes a training may have.
+        given: weights that are there, by name of the pre-training in whose place they are taken.
+
+    Raises:
+        Refused: a training would not be its config's recipe, or weights are given for none.
+    """
+    starts: dict[str, Training | Given] = {}
+
+    def start(name: str | None) -> Training | Given | None:
+        """Shared by all tasks, and itself started from another where it says so."""
+        if name is not None and name not in starts:
+            if name in given:
+                starts[name] = Given(name, given[name])
+            else:
+                entry = dict(table["PRETRAIN"][name])
+                entry["start"] = start(entry.get("start"))
+                starts[name] = Training(name, **entry, folder=out / name, gpus=gpus)
+        return starts.get(name)
+
     cells = []
     chosen = table["BUDGETS"][budget]
     for seed in chosen["seeds"]:
@@ -176,26 +335,31 @@ def plan(task: str, table: dict, budget: str, out: Path) -> list[Cell]:
                 # Where nothing is random, a row has fewer.
                 if seed not in row.get("seeds", chosen["seeds"]):
                     continue
-                options = [*row["options"], f"randomness.seed={seed}"]
-                start = row["pretrain"]
-                if start is not None:
-                    if start not in starts:
-                        # Shared by all tasks.
-                        starts[start] = Training(**table["PRETRAIN"][start], folder=out / start)
-                    start = starts[start]
-                    encoder = row.get("encoder", "model.backbone")
-                    options.append(f"{encoder}.init_cfg.checkpoint={start.weights}")
-                folder = out / task / _file_name(f"{part['name']} {row['name']}") / f"seed{seed}"
-                score = row.get("score")
+                # A row may be that of another table, and then shares its training and test.
+                home, *names = row.get("cell", (task, part["name"], row["name"]))
+                folder = out / home / _file_name(" ".join(names)) / f"seed{seed}"
+                begin, score = start(row["pretrain"]), row.get("score")
                 if row["config"] is None:
                     training = None
-                    folder = marked(
-                        folder, " ".join(score["command"]) + str(start and start.folder)
-                    )
+                    content = " ".join(score["command"]) + str(begin and begin.weights.parent)
+                    folder = marked(folder, content)
                 else:
-                    training = Training(row["config"], options, row["checkpoint"], folder)
+                    training = Training(
+                        row["name"],
+                        row["config"],
+                        [*row["options"], f"randomness.seed={seed}"],
+                        row["checkpoint"],
+                        folder,
+                        begin,
+                        row.get("encoder", "model.backbone"),
+                        gpus,
+                    )
                     folder = training.folder
-                cells.append(Cell(number, row["name"], seed, start, training, folder, score))
+                cells.append(Cell(number, row["name"], seed, begin, training, folder, score))
+    for name in given:
+        if name not in starts:
+            known = ", ".join(sorted(starts)) or "nothing"
+            raise Refused(f"--start {name}: this table starts from {known}")
     return cells
 
 
@@ -223,11 +387,45 @@ def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
             lines.append(f"| {' | '.join([row['name'], seeds, *shown])} |")
             rows.append(dict(name=row["name"], paper=row["paper"], seeds=results))
         lines.append("")
-        content.append(dict(title=part["title"], rows=rows))
+        notes = [*part.get("notes", []), *_notes([c for c in cells if c.table == number])]
+        lines += [line for note in notes for line in (note, "")]
+        content.append(dict(title=part["title"], rows=rows, notes=notes))
     text = "\n".join(lines)
     path.with_suffix(".md").write_text(text)
     path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
     return text
+
+
+def _notes(cells: list[Cell]) -> list[str]:
+    """What a table has to say of the pre-trainings behind it."""
+    seeds: dict[str, set[int]] = {}
+    behind: dict[str, Training | Given] = {}
+    for cell in cells:
+        trained = cell.training or cell.start
+        while trained is not None:
+            behind[trained.name] = trained
+            trained = getattr(trained, "start", None)
+        if cell.start is not None:
+            seeds.setdefault(cell.start.name, set()).add(cell.seed)
+    notes = []
+    shared = [name for name, served in seeds.items() if len(served) > 1]
+    if shared:
+        notes.append(
+            f"One pre-training serves all seeds ({', '.join(shared)}): the spread is that of what"
+            " follows it."
+        )
+    for name, trained in behind.items():
+        if isinstance(trained, Given):
+            notes.append(f"{name}: the weights of {trained.weights}, not trained here.")
+            continue
+        if trained.start is not None and name in seeds:
+            notes.append(f"{name} starts from {trained.start.name}.")
+        if trained.accumulated > 1:
+            notes.append(
+                f"{name}: gradients of {trained.accumulated} steps accumulated, on"
+                f" {trained.processes} GPUs in place of {trained.processes * trained.accumulated}."
+            )
+    return notes
 
 
 def _cell_text(values: list[float | None], paper: float | None) -> str:
@@ -253,7 +451,29 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("work_dirs/reproduce"))
     parser.add_argument("--rows", default="", help="only those with this in 'TABLE, ROW'")
     parser.add_argument("--dry-run", action="store_true", help="say what is to do, run nothing")
-    return parser.parse_args()
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        metavar="N",
+        help="use N processes where a config is for more, and accumulate gradients instead",
+    )
+    parser.add_argument(
+        "--start",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="take these weights in place of the pre-training NAME",
+    )
+    args = parser.parse_args()
+    if args.gpus is not None and args.gpus < 1:
+        parser.error("--gpus must be at least 1")
+    for start in args.start:
+        if not Path(start.partition("=")[2]).is_file():
+            parser.error(f"--start {start}: give NAME=FILE, a checkpoint that is there")
+    args.start = {
+        name: Path(file).absolute() for name, file in (s.split("=", 1) for s in args.start)
+    }
+    return args
 
 
 def main() -> None:
@@ -261,24 +481,54 @@ def main() -> None:
     table = read_table(args.task)
     budget = table["BUDGETS"][args.budget]
     out = args.out.absolute()
+    try:
+        cells = plan(args.task, table, args.budget, out / args.budget, args.gpus, args.start)
+    except Refused as refused:
+        sys.exit(f"error: {refused}")
     out.mkdir(parents=True, exist_ok=True)
-    cells = plan(args.task, table, args.budget, out / args.budget)
-    names = [f"{budget['tables'][cell.table]['name']}, {cell.row}" for cell in cells]
-    todo = [
-        (name, cell)
-        for name, cell in zip(names, cells)
-        if args.rows in name and cell.result() is None
-    ]
+    # Tables may share a cell.
+    todo: dict[Path, tuple[str, Cell]] = {}
+    for cell in cells:
+        name = f"{budget['tables'][cell.table]['name']}, {cell.row}"
+        if args.rows in name and cell.result() is None:
+            todo.setdefault(cell.folder, (f"{name}, seed {cell.seed}", cell))
     report = out / f"{args.task}-{args.budget}"
+    if args.dry_run:
+        show(list(todo.values()))
+        failures = []
+    else:
+        failures = work(list(todo.values()), budget, cells, report)
+    print("\n" + write_tables(report, budget, cells))
+    if failures:
+        sys.exit("\n".join(failures))
+
+
+def show(todo: list[tuple[str, Cell]]) -> None:
+    """Prints the commands that are to run: pre-trainings, then fine-tunings or bare tests."""
+    first = {t.folder: t for _, cell in todo for t in cell.pending() if t is not cell.training}
+    for number, training in enumerate(first.values(), 1):
+        print(f"[pre-training {number}/{len(first)}] {training.name} ...", *training.command)
+    for number, (name, cell) in enumerate(todo, 1):
+        print(f"[{number}/{len(todo)}] {name} ...", *cell.command)
+
+
+def work(todo: list[tuple[str, Cell]], budget: dict, cells: list[Cell], report: Path) -> list[str]:
+    """Trains and tests; returns what failed."""
+    for _, cell in todo:
+        for training in cell.pending():
+            refuse_without_gpus(training)
     failures = []
     for number, (name, cell) in enumerate(todo, 1):
-        name = f"{name}, seed {cell.seed}"
-        print(f"[{number}/{len(todo)}] {name} ... ", end="", flush=True)
-        if args.dry_run:
-            print("python", *cell.command)
-            continue
         started = time.perf_counter()
         try:
+            for training in cell.pending():
+                if training is not cell.training:
+                    print(f"[pre-training] {training.name} ... ", end="", flush=True)
+                    training.run()
+                    print(f"done ({time.perf_counter() - started:.0f} s)")
+            print(f"[{number}/{len(todo)}] {name} ... ", end="", flush=True)
+            if cell.training is not None and cell.training.pending():
+                cell.training.run()
             result = cell.run()
         except Failed as error:
             failures.append(f"{name}: {error}")
@@ -288,9 +538,17 @@ def main() -> None:
         seconds = time.perf_counter() - started
         print(f"{metric} {_cell_text([result['metrics'][metric]], None)} ({seconds:.0f} s)")
         write_tables(report, budget, cells)
-    print("\n" + write_tables(report, budget, cells))
-    if failures:
-        sys.exit("\n".join(failures))
+    return failures
+
+
+def refuse_without_gpus(training: Training) -> None:
+    """Ends the program where a training is for more GPUs than there are; CPUs take any number."""
+    there = torch.cuda.device_count()
+    if 0 < there < training.processes:
+        sys.exit(
+            f"error: {training.config} is for {training.processes} GPUs and this machine has"
+            f" {there}: --gpus {there} accumulates gradients over more steps of the same batch"
+        )
 
 
 if __name__ == "__main__":

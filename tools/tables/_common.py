@@ -1,12 +1,18 @@
 """What the tables share: encoders that are pre-trained first, and schedules cut to a budget."""
 
 
-def pretraining(config: str, epochs: int, options: list[str] | None = None) -> dict:
-    """An entry of PRETRAIN: a config, its overrides and the checkpoint it leaves."""
+def pretraining(
+    config: str, epochs: int, options: list[str] | None = None, start: str | None = None
+) -> dict:
+    """An entry of PRETRAIN: a config, its overrides, the checkpoint it leaves, what it starts from.
+
+    ``start`` is the name of another entry.
+    """
     return dict(
         config=f"configs/pretrain/{config}.py",
         options=list(options or []),
         checkpoint=f"epoch_{epochs}.pth",
+        start=start,
     )
 
 
@@ -61,4 +67,9 @@ PRETRAIN = {
     "mae": pretraining(f"mae_vit{_INF30}", 400),
     "mcmae": pretraining(f"mcmae_convvit{_INF30}", 400),
     "um-mae": pretraining("um-mae_swin-tiny-p16_4xb64-amp-coslr-400e_inf30", 400),
+    # The two stages of M-SpecGene; weights of the first were never published.
+    "mae-thermal": pretraining("mae_vit-base-p16_8xb128-amp-coslr-400e_imagenet-thermal", 400),
+    "mspecgene": pretraining(
+        "mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k", 100, start="mae-thermal"
+    ),
 }

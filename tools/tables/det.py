@@ -45,12 +45,12 @@ def _paper() -> dict:
     return dict(name="m3fd", title=title, metrics=_COLUMNS, rows=rows)
 
 
-def _small(data: str, count: int, size: str, network: dict[str, list[str]], quick: list) -> dict:
+def _small(data: str, count: int, size: str, quick: list[str]) -> dict:
     rows = [
         dict(
             name=name,
             config=f"configs/det/{algorithm}_{config}-tiny_faster-rcnn_1xb4-1k_{data}.py",
-            options=[*network[config], *quick, *iterations(count)],
+            options=[*NETWORKS[size][config], *quick, *iterations(count)],
             pretrain=start,
             checkpoint=f"iter_{count}.pth",
             paper={},
@@ -66,18 +66,21 @@ def _small(data: str, count: int, size: str, network: dict[str, list[str]], quic
     return dict(name=data, title=title, metrics=metrics, rows=rows)
 
 
-_TINY: dict[str, list[str]] = dict(convvit=[], vit=[])
-_SMALL = dict(
-    convvit=["model.backbone.arch=small", "model.neck.in_channels=[128,192,384,384]"],
-    vit=[
-        "model.backbone.arch.embed_dims=384",
-        "model.backbone.arch.num_heads=6",
-        "model.backbone.arch.feedforward_channels=1536",
-        "model.neck.in_channels=384",
-    ],
+#: Overrides of the tiny configs, by size and kind of network.
+NETWORKS: dict[str, dict[str, list[str]]] = dict(
+    tiny=dict(convvit=[], vit=[]),
+    small=dict(
+        convvit=["model.backbone.arch=small", "model.neck.in_channels=[128,192,384,384]"],
+        vit=[
+            "model.backbone.arch.embed_dims=384",
+            "model.backbone.arch.num_heads=6",
+            "model.backbone.arch.feedforward_channels=1536",
+            "model.neck.in_channels=384",
+        ],
+    ),
 )
-# Small crops, and one test at the end in place of a validation beside it.
-_QUICK = [
+#: Small crops, and one test at the end in place of a validation beside it.
+QUICK = [
     "train_dataloader.dataset.pipeline.3.crop_size=(192,192)",
     "val_cfg=None",
     "val_dataloader=None",
@@ -89,15 +92,15 @@ BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small("hit-uav-512x640", 500, "tiny", _TINY, _QUICK),
-            _small("msrs-480x640", 250, "tiny", _TINY, _QUICK),
+            _small("hit-uav-512x640", 500, "tiny", QUICK),
+            _small("msrs-480x640", 250, "tiny", QUICK),
         ],
     ),
     "gpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small("hit-uav-512x640", 6000, "small", _SMALL, []),
-            _small("msrs-480x640", 2500, "small", _SMALL, []),
+            _small("hit-uav-512x640", 6000, "small", []),
+            _small("msrs-480x640", 2500, "small", []),
         ],
     ),
     "paper": dict(seeds=(0,), tables=[_paper()]),

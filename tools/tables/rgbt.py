@@ -1,7 +1,7 @@
 """RGB-thermal pairs: M-SpecGene's published numbers, and both images against each on data at hand.
 
-``paper`` fine-tunes from the checkpoint that the configs name, pre-trained or put there before: its
-pre-training has two stages, the first without published weights.
+``paper`` pre-trains in the two stages of the paper, plain MAE and from it M-SpecGene, for all rows;
+the published weights take their place by ``--start mspecgene=FILE``.
 """
 
 import os
@@ -135,7 +135,8 @@ def _published(name: str, title: str, metrics: dict[str, str], rows: list[tuple]
                 name=data,
                 config=f"configs/{config}.py",
                 options=[],
-                pretrain=None,
+                pretrain="mspecgene",
+                encoder=_INNER,
                 checkpoint=f"iter_{count}.pth",
                 paper=dict(zip(metrics, numbers)),
             )

@@ -37,6 +37,12 @@ _TABLE_1 = [
 _COLUMNS = {**{f"IoU/{name}": name for name in _CLASSES}, "mIoU": "mIoU", "mAcc": "mAcc"}
 
 
+_IMPOSSIBLE = (
+    'The paper\'s mIoU of "Scratch, UperNet", 61.1, cannot be that of its classes: the background'
+    " would need an IoU of 158.3. With the 98 of other rows it is 54.4."
+)
+
+
 def _paper() -> dict:
     rows = [
         dict(
@@ -50,16 +56,16 @@ def _paper() -> dict:
         for name, config, start, *numbers in _TABLE_1
     ]
     title = "MSRS, infrared: IoU in percent; the paper's in brackets (table 1)"
-    return dict(name="msrs", title=title, metrics=_COLUMNS, rows=rows)
+    return dict(name="msrs", title=title, metrics=_COLUMNS, rows=rows, notes=[_IMPOSSIBLE])
 
 
-def _small(data: str, metrics: dict, count: int, encoder: str, options: list[str]) -> dict:
+def _small(data: str, metrics: dict, count: int, size: str) -> dict:
     no_decay = ["optim_wrapper.paramwise_cfg.layer_decay_rate=1.0"]
     rows = [
         dict(
             name=name,
             config=f"configs/seg/{kind}_convvit-tiny_upernet_1xb4-1k_{data}.py",
-            options=[*options, *own, *iterations(count)],
+            options=[*NETWORKS[size], *own, *iterations(count)],
             pretrain=start,
             checkpoint=f"iter_{count}.pth",
             paper={},
@@ -68,7 +74,7 @@ def _small(data: str, metrics: dict, count: int, encoder: str, options: list[str
             ("from scratch", "scratch", None, []),
             # Random weights gain nothing from slow first layers.
             ("from scratch, no layer decay", "scratch", None, no_decay),
-            ("InfMAE on inf_mini", "infmae", encoder, []),
+            ("InfMAE on inf_mini", "infmae", f"infmae-{size}", []),
         )
     ]
     title = f"{data}, {count} iterations of 4 images: IoU in percent"
@@ -80,26 +86,30 @@ _EYE = (
     "eye-200x200",
     {"mIoU": "mIoU", "IoU/iris": "iris", "IoU/pupil": "pupil", "mAcc": "mAcc"},
 )
-_SMALL_NETWORK = [
-    "model.backbone.arch=small",
-    "model.decode_head.in_channels=[128,192,384,384]",
-    "model.auxiliary_head.in_channels=384",
-]
+#: Overrides of the tiny configs, by size of the network.
+NETWORKS: dict[str, list[str]] = dict(
+    tiny=[],
+    small=[
+        "model.backbone.arch=small",
+        "model.decode_head.in_channels=[128,192,384,384]",
+        "model.auxiliary_head.in_channels=384",
+    ],
+)
 
 #: A budget scales network, schedule and data; ``paper`` runs table 1 as printed.
 BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small(*_UDDER, 400, "infmae-tiny", []),
-            _small(*_EYE, 400, "infmae-tiny", []),
+            _small(*_UDDER, 400, "tiny"),
+            _small(*_EYE, 400, "tiny"),
         ],
     ),
     "gpu": dict(
         seeds=(0, 1, 2),
         tables=[
-            _small(*_UDDER, 4000, "infmae-small", _SMALL_NETWORK),
-            _small(*_EYE, 4000, "infmae-small", _SMALL_NETWORK),
+            _small(*_UDDER, 4000, "small"),
+            _small(*_EYE, 4000, "small"),
         ],
     ),
     "paper": dict(seeds=(0,), tables=[_paper()]),
