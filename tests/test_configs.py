@@ -27,7 +27,7 @@ def folder(tmp_path_factory) -> Path:
     for i in range(3):
         image = rng.integers(0, 256, (60, 80), dtype=np.uint8)
         Image.fromarray(image).save(root / f"{i}.png")
-    for name in ("inf10", "inf15"):
+    for name in ("inf10", "inf15", "in1k-30"):
         (root / f"{name}.txt").write_text("0.png\n1.png\n2.png\n")
     return root
 
@@ -72,7 +72,8 @@ def test_pretraining_config_takes_a_step(name, folder, pairs, tmp_path):
     assert torch.isfinite(loss)
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert {n for n, p in model.named_parameters() if p.requires_grad} == moved
-    channels = {"mspecgene": 4, "mae": 3 if "imagenet-thermal" in name else 1}
+    visible = "imagenet-thermal" in name or "in1k" in name
+    channels = {"mspecgene": 4, "mae": 3 if visible else 1}
     expected = channels.get(name.partition("_")[0], 1)
     assert batch["inputs"].shape == (2, expected, cfg.image_size, cfg.image_size)
     if cfg.model.type == "mmspec.InfMAE" and "masker" not in cfg.model:
@@ -90,6 +91,34 @@ def test_schedules_are_those_of_the_names():
         assert cosine.end == expected, name
         if warmup.by_epoch:
             assert warmup.end == cosine.begin, name
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("[!_]*/*.py")), ids=lambda path: path.stem)
+def test_batch_and_learning_rate_are_for_the_gpus_of_the_name(path):
+    cfg = Config.fromfile(path)
+    named = re.search(r"_(\d+)xb(\d+)-", path.name)
+    gpus, batch = map(int, named.groups())
+    assert cfg.train_dataloader.batch_size == batch
+    assert cfg.auto_scale_lr.base_batch_size == gpus * batch
+
+
+def test_the_released_masking_is_a_frozen_projection_ascending(folder, tmp_path):
+    name = PAPER.replace("p16_4xb64", "p16_released-mask_4xb64")
+    cfg = load(name, folder, tmp_path)
+    masker = cfg.model.masker
+    assert (masker.score, masker.order, masker.stride) == ("projection", "ascending", 4)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    assert not list(model.masker.parameters())
+    batch = next(iter(Runner.build_dataloader(cfg.train_dataloader)))
+    assert "ids_keep" not in batch["data_samples"][0]
+    images = model.data_preprocessor(batch, True)["inputs"]
+    patches = images.unfold(2, 16, 16).unfold(3, 16, 16).sum(1)
+    kernel = model.masker.kernel
+    assert torch.equal(images[:, 0], images[:, 1])  # three equal channels: one kernel, their sum
+    scores = (patches / 3 * kernel.sum(0)).sum((-2, -1)).flatten(1)
+    expected = scores.argsort(1)[:, ::4]
+    assert torch.equal(model.masker(images).ids_keep.sort(1)[0], expected.sort(1)[0])
 
 
 def test_no_decay_on_norms_biases_and_tokens(folder, tmp_path):

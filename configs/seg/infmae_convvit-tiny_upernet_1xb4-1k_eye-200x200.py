@@ -7,11 +7,11 @@ dataset = "mmspec.EyeDataset"
 num_classes = 3
 crop_size = (200, 200)
 
-unweighted = dict(class_weight=None, avg_non_ignore=True)
+unweighted = dict(_delete_=True, type="CrossEntropyLoss", avg_non_ignore=True)
 model = dict(
     data_preprocessor=dict(size=crop_size),
-    decode_head=dict(num_classes=num_classes, loss_decode=unweighted),
-    auxiliary_head=dict(num_classes=num_classes, loss_decode=unweighted),
+    decode_head=dict(num_classes=num_classes, loss_decode=dict(unweighted, loss_weight=1.0)),
+    auxiliary_head=dict(num_classes=num_classes, loss_decode=dict(unweighted, loss_weight=0.4)),
 )
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(scale=crop_size[::-1])

@@ -17,9 +17,9 @@ lr = 1e-3  # the paper's 1e-4 is for 240,000 iterations
 norm_cfg = dict(type="BN")
 # An udder fills 4 % of an image. With equal weights its probability ranks its pixels well but stays
 # below one half for hundreds of iterations, and nothing is predicted. (mmseg's DiceLoss sums over
-# the classes first, so the background outweighs it there too.) With weights mmseg always averages
-# over the pixels that count; avg_non_ignore would fail then.
-weighted = dict(class_weight=[1.0, 6.0], avg_non_ignore=False)
+# the classes first, so the background outweighs it there too.) Not mmseg's CrossEntropyLoss: in 1.2.2
+# it fails where class weights meet ignored pixels.
+weighted = dict(_delete_=True, type="mmspec.WeightedCrossEntropyLoss", class_weight=[1.0, 6.0])
 model = dict(
     data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
     backbone=dict(
@@ -32,14 +32,14 @@ model = dict(
         channels=64,
         num_classes=num_classes,
         norm_cfg=norm_cfg,
-        loss_decode=weighted,
+        loss_decode=dict(weighted, loss_weight=1.0),
     ),
     auxiliary_head=dict(
         in_channels=224,
         channels=32,
         num_classes=num_classes,
         norm_cfg=norm_cfg,
-        loss_decode=weighted,
+        loss_decode=dict(weighted, loss_weight=0.4),
     ),
 )
 train_pipeline = _base_.train_pipeline

@@ -1,7 +1,10 @@
 """The runner of the tables: what it trains, keeps, resumes and prints. Trainings are stood in."""
 
+import functools
 import json
+import re
 import runpy
+import socket
 import sys
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from mmspec.launch import read_config
 REPO = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(REPO / "tools" / "reproduce.py"))
 TABLES = {task: TOOL["read_table"](task) for task in TOOL["tasks"]()}
+config_of = functools.cache(lambda name: read_config(str(REPO / name)))
 
 TABLE = """
 PRETRAIN = {"encoder": dict(config="pre.py", options=[], checkpoint="epoch_1.pth")}
@@ -47,6 +51,30 @@ BUDGETS = {"cpu": dict(seeds=(0, 1), tables=[dict(
 """
 
 
+#: Two stages of pre-training, for four and for two GPUs.
+STAGES = """
+PRETRAIN = {
+    "first": dict(config="mae_4xb64-2e.py", options=[], checkpoint="epoch_1.pth"),
+    "second": dict(config="ours_2xb8-2e.py", options=[], checkpoint="epoch_1.pth", start="first"),
+}
+ROW = dict(config="fine.py", options=[], checkpoint="iter_2.pth", paper={})
+BUDGETS = {"cpu": dict(seeds=(0,), tables=[dict(
+    name="data", title="A table", notes=["What the paper says twice."], metrics={"mIoU": "mIoU"},
+    rows=[
+        dict(name="one stage", pretrain="first", encoder="model.encoder", **ROW),
+        dict(name="two stages", pretrain="second", **ROW),
+        dict(name="the same", pretrain="second", cell=("toy", "data", "two stages"), **ROW),
+    ],
+)])}
+"""
+FOR_GPUS = """
+model = dict()
+train_dataloader = dict(batch_size={batch})
+optim_wrapper = dict(optimizer=dict(lr=1.0))
+auto_scale_lr = dict(base_batch_size={images})
+"""
+
+
 @pytest.fixture
 def reproduce(tmp_path, monkeypatch):
     """The tool with a table of two rows; its commands are recorded, and leave what they should."""
@@ -73,7 +101,7 @@ def reproduce(tmp_path, monkeypatch):
         else:
             work_dir = Path(command[command.index("--work-dir") + 1])
             work_dir.mkdir(parents=True, exist_ok=True)
-            name = "epoch_1.pth" if "pre.py" in command else "iter_2.pth"
+            name = "iter_2.pth" if "fine.py" in command else "epoch_1.pth"
             torch.save({}, work_dir / name)
             (work_dir / "finished").write_text(name)
 
@@ -116,7 +144,13 @@ def test_trains_every_cell_once_and_pretrains_once(reproduce, capsys):
     cell = table["rows"][1]["seeds"]["1"]
     assert cell["metrics"] == {"mIoU": 90, "IoU/car": 91}
     assert cell["command"].startswith("python tools/train.py fine.py --work-dir")
+    (pretraining,) = cell["pretraining"]
+    assert pretraining.startswith("python tools/train.py pre.py --work-dir")
     assert cell["commit"]
+    assert table["notes"] == [
+        "One pre-training serves all seeds (encoder): the spread is that of what follows it."
+    ]
+    assert table["notes"][0] in text
 
     assert reproduce() == []  # all is done
     # A row asked for does not make the others unknown.
@@ -141,6 +175,125 @@ def test_rows_without_a_training_and_with_a_test_of_their_own(reproduce, capsys)
     assert table["rows"][0]["seeds"]["0"]["command"].startswith("python score.py  --seed 0 --out")
     assert table["rows"][2]["seeds"]["0"]["command"].startswith("python tools/train.py fine.py")
     assert reproduce() == []
+
+
+@pytest.fixture
+def stages(reproduce):
+    """The tool with a table whose pre-trainings are for several GPUs."""
+    scope = reproduce.scope
+    (scope["TABLES"] / "toy.py").write_text(STAGES)
+    root = scope["ROOT"]
+    (root / "mae_4xb64-2e.py").write_text(FOR_GPUS.format(batch=64, images=256))
+    (root / "ours_2xb8-2e.py").write_text(FOR_GPUS.format(batch=8, images=16))
+    scope["read_config"] = read_config
+    return reproduce
+
+
+def test_as_many_processes_as_the_config_is_for_stage_by_stage(stages, capsys):
+    assert stages("--dry-run") == []
+    shown = capsys.readouterr().out
+    # All starts, before what follows them.
+    assert re.findall(r"^\[(\S+ ?\S*)\] (.*) \.\.\. (\S+ \S+ \S+ \S+)", shown, re.MULTILINE) == [
+        ("pre-training 1/2", "first", "bash tools/dist_train.sh mae_4xb64-2e.py 4"),
+        ("pre-training 2/2", "second", "bash tools/dist_train.sh ours_2xb8-2e.py 2"),
+        ("1/2", "data, one stage, seed 0", "python tools/train.py fine.py --work-dir"),
+        ("2/2", "data, two stages, seed 0", "python tools/train.py fine.py --work-dir"),
+    ]
+    assert "second starts from first." in shown and "What the paper says twice." in shown
+
+    commands = stages()
+    started = [c[:3] for c in commands if "tools/test.py" not in c]
+    assert started == [
+        ["tools/dist_train.sh", "mae_4xb64-2e.py", "4"],
+        ["tools/train.py", "fine.py", "--work-dir"],
+        ["tools/dist_train.sh", "ours_2xb8-2e.py", "2"],
+        ["tools/train.py", "fine.py", "--work-dir"],
+    ]
+    (first,) = (stages.out / "cpu").glob("first-*/epoch_1.pth")
+    (second,) = (stages.out / "cpu").glob("second-*/epoch_1.pth")
+    kind = "init_cfg.type=mmspec.PretrainedEncoder"
+    assert "--cfg-options" not in commands[0]
+    assert commands[1][-2:] == [
+        f"model.encoder.{kind}",
+        f"model.encoder.init_cfg.checkpoint={first}",
+    ]
+    assert commands[3][-2:] == [
+        f"model.backbone.{kind}",
+        f"model.backbone.init_cfg.checkpoint={first}",
+    ]
+    assert commands[4][-1] == f"model.backbone.init_cfg.checkpoint={second}"
+    (table,) = json.loads((stages.out / "toy-cpu.json").read_text())
+    cells = [row["seeds"]["0"] for row in table["rows"]]
+    assert [len(cell["pretraining"]) for cell in cells] == [1, 2, 2]
+    assert cells[1] == cells[2]  # one cell, in two rows
+    assert stages() == []
+
+
+def test_fewer_gpus_accumulate_the_gradients_of_the_same_batch(stages):
+    commands = stages("--gpus", "1")
+    assert [c[:2] for c in commands if "fine.py" not in c] == [
+        ["tools/train.py", "mae_4xb64-2e.py"],
+        ["tools/train.py", "ours_2xb8-2e.py"],
+    ]
+    assert commands[0][-1] == "optim_wrapper.accumulative_counts=4"
+    assert commands[3][-1] == "optim_wrapper.accumulative_counts=2"
+    text = (stages.out / "toy-cpu.md").read_text()
+    assert "first: gradients of 4 steps accumulated, on 1 GPUs in place of 4." in text
+    # Trained otherwise, it is another cell.
+    commands = stages("--gpus", "2", "--rows", "one stage")
+    assert commands[0][:3] == ["tools/dist_train.sh", "mae_4xb64-2e.py", "2"]
+    assert commands[0][-1] == "optim_wrapper.accumulative_counts=2"
+    with pytest.raises(SystemExit, match=r"--gpus 3: mae_4xb64-2e.py is for 4 GPUs of 64 images"):
+        stages("--gpus", "3")
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        (["train_dataloader.batch_size=128"], ["tools/dist_train.sh", "mae_4xb64-2e.py", "2"]),
+        (["optim_wrapper.accumulative_counts=4"], ["tools/train.py", "mae_4xb64-2e.py"]),
+        (
+            ["auto_scale_lr.enable=True", "train_dataloader.batch_size=48"],
+            ["tools/dist_train.sh", "mae_4xb64-2e.py", "4"],
+        ),
+        (["train_dataloader.batch_size=48"], "no number of processes of 48 makes up"),
+        (["train_dataloader.batch_size=512"], "no number of processes of 512 makes up"),
+        (
+            ["auto_scale_lr.enable=True", "optim_wrapper.accumulative_counts=4"],
+            "optim_wrapper.accumulative_counts=4 out of account",
+        ),
+    ],
+)
+def test_the_images_a_step_are_those_of_the_rate_or_it_is_refused(stages, options, command):
+    table = STAGES.replace("options=[], checkpoint", f"options={options}, checkpoint", 1)
+    (stages.scope["TABLES"] / "toy.py").write_text(table)
+    if isinstance(command, list):
+        assert stages()[0][: len(command)] == command
+    else:
+        with pytest.raises(SystemExit, match=f"mae_4xb64-2e.py: .*{command}"):
+            stages()
+
+
+def test_a_machine_with_fewer_gpus_is_told_before_anything_starts(stages, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(SystemExit, match="for 4 GPUs and this machine has 2: --gpus 2"):
+        stages()
+    assert not list(stages.out.rglob("*.pth"))
+
+
+def test_weights_that_are_there_take_the_place_of_a_pretraining(stages, tmp_path, capsys):
+    weights = tmp_path / "published.pth"
+    weights.touch()
+    commands = stages("--start", f"second={weights}")
+    trained = [c[1] for c in commands if "train" in c[0]]
+    assert trained == ["mae_4xb64-2e.py", "fine.py", "fine.py"]
+    assert commands[3][-1] == f"model.backbone.init_cfg.checkpoint={weights}"
+    assert f"second: the weights of {weights}, not trained here." in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="--start third: this table starts from first, second"):
+        stages("--start", f"third={weights}")
+    with pytest.raises(SystemExit):
+        stages("--start", "second=no.pth")
+    assert "--start second=no.pth: give NAME=FILE" in capsys.readouterr().err
 
 
 def test_a_changed_config_is_another_cell(reproduce):
@@ -171,7 +324,9 @@ def test_a_dry_run_lists_what_is_to_do_and_runs_nothing(reproduce, capsys):
         checkpoint.unlink()
     capsys.readouterr()
     assert reproduce("--dry-run") == []  # nor is what was removed after a test trained again
-    assert capsys.readouterr().out.count("python tools/train.py") == 2
+    shown = capsys.readouterr().out
+    assert shown.count("python tools/train.py fine.py") == 2
+    assert shown.count("[pre-training 1/1] encoder ... python tools/train.py pre.py") == 1
     assert reproduce("--rows", "scratch") == []
 
 
@@ -232,7 +387,7 @@ def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
                     entries[f"{name}, {part['name']}: {row['name']}"] = row
             assert {row["pretrain"] for row in rows} - {None} <= set(table["PRETRAIN"])
     for name, entry in entries.items():
-        cfg = read_config(str(REPO / entry["config"]))
+        cfg = config_of(entry["config"])
         options = dict(option.split("=", 1) for option in entry["options"])
         for key, value in options.items():
             node = cfg.to_dict()
@@ -244,3 +399,91 @@ def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
         loop = {"iter": "max_iters", "epoch": "max_epochs"}[kind]
         asked = options.get(f"train_cfg.{loop}", cfg.train_cfg.get(loop))
         assert int(asked) == int(number), name
+
+
+@functools.cache
+def plan(task: str, budget: str) -> list:
+    """The cells of one seed."""
+    chosen = TABLES[task]["BUDGETS"][budget]
+    table = {**TABLES[task], "BUDGETS": {budget: {**chosen, "seeds": chosen["seeds"][:1]}}}
+    return TOOL["plan"](task, table, budget, Path("out"))
+
+
+@pytest.mark.parametrize("budget", ["cpu", "gpu", "paper"])
+@pytest.mark.parametrize("task", TABLES)
+def test_no_row_is_trained_with_another_batch_than_its_rate_is_for(task, budget):
+    checked = set()
+    for cell in plan(task, budget):
+        training = cell.training or cell.start
+        while training is not None and training.folder not in checked:
+            checked.add(training.folder)
+            cfg = read_config(str(REPO / training.config), training.options)
+            images = training.processes * cfg.train_dataloader.batch_size
+            assert images == cfg.auto_scale_lr.base_batch_size, training.command
+            if budget == "paper":
+                gpus, batch = map(int, re.search(r"_(\d+)xb(\d+)-", training.config).groups())
+                assert (training.processes, images) == (gpus, gpus * batch)
+            training = training.start
+
+
+def test_mspecgene_starts_from_its_first_stage_in_every_row_of_the_paper():
+    for cell in plan("rgbt", "paper"):
+        stages = [command.split()[2:4] for command in cell.start.commands()]
+        folder = "configs/pretrain"
+        assert stages == [
+            [f"{folder}/mae_vit-base-p16_8xb128-amp-coslr-400e_imagenet-thermal.py", "8"],
+            [f"{folder}/mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k.py", "8"],
+        ]
+        assert cell.training.options[-1].startswith("model.backbone.backbone.init_cfg.checkpoint=")
+
+
+def test_tables_4_to_8_share_the_row_of_tables_1_and_2():
+    ablations = plan("ablations", "paper")
+    tables = TABLES["ablations"]["BUDGETS"]["paper"]["tables"]
+    for task, row in (("seg", "InfMAE, UperNet"), ("det", "InfMAE, Mask R-CNN")):
+        (cell,) = (cell for cell in plan(task, "paper") if cell.row == row)
+        shared = [tables[other.table]["name"] for other in ablations if other.folder == cell.folder]
+        assert shared == [f"table {n} {task}" for n in range(4, 9)]
+
+
+@pytest.mark.parametrize("budget", ["cpu", "gpu", "paper"])
+def test_equal_cells_of_the_ablations_are_equal_trainings(budget):
+    by_folder: dict[Path, tuple] = {}
+    for cell in plan("ablations", budget):
+        training = (cell.training.config, cell.training.options)
+        assert by_folder.setdefault(cell.folder, training) == training
+
+
+#: A model of two numbers, trained by two processes and tested.
+REAL = """
+PRETRAIN = {"line": dict(config="line_2xb4-2e.py", options=[], checkpoint="epoch_2.pth")}
+TEST = ["tools/test.py", "line_2xb4-2e.py", "{weights}", "--out", "{metrics}"]
+BUDGETS = {"cpu": dict(seeds=(0,), tables=[dict(
+    name="data", title="A table", metrics={"error": "error"}, rows=[
+        dict(name="ours", config=None, options=[], pretrain="line", paper={},
+             score=dict(command=TEST, read=lambda found: found)),
+    ],
+)])}
+"""
+
+
+def test_a_real_run_with_two_processes(tmp_path, monkeypatch, capsys):
+    tools = runpy.run_path(str(REPO / "tests" / "test_package" / "test_tools.py"))
+    tool = runpy.run_path(str(REPO / "tools" / "reproduce.py"))
+    (tmp_path / "toy.py").write_text(REAL)
+    (tmp_path / "line_task.py").write_text(tools["MODULE"])
+    (tmp_path / "line_2xb4-2e.py").write_text(tools["CONFIG"])  # by its name alone
+    (tmp_path / "tools").symlink_to(REPO / "tools")
+    tool["main"].__globals__.update(ROOT=tmp_path, TABLES=tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{REPO}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    arguments = ["reproduce.py", "toy", "--budget", "cpu", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    tool["main"]()
+    (log,) = (tmp_path / "out" / "cpu").glob("line-*/log.txt")
+    # 16 samples, batches of 4: two steps for each of two processes.
+    assert "Epoch(train) [1][2/2]" in log.read_text()
+    assert re.search(r"\| ours \| 1/1 \| [\d.]+ \|", capsys.readouterr().out)

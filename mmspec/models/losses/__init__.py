@@ -2,5 +2,6 @@
 
 from .dual_softmax import DualSoftmaxLoss
 from .small_target import SLSLoss, SoftIoULoss
+from .weighted_cross_entropy import WeightedCrossEntropyLoss
 
-__all__ = ["DualSoftmaxLoss", "SLSLoss", "SoftIoULoss"]
+__all__ = ["DualSoftmaxLoss", "SLSLoss", "SoftIoULoss", "WeightedCrossEntropyLoss"]
