@@ -11,8 +11,8 @@ lr = 1.5e-4  # of 256 images a step; --auto-scale-lr adapts it to another number
 
 # Deviations from the paper, with its own value:
 # * masking score: mean gray level of the crop's patches, computed exactly. Paper: mean over the
-#   channels of a convolution; released code: of a frozen random one (masker=dict(type=
-#   'mmspec.InformationMasker', score='projection', order='ascending') in the model does that).
+#   channels of a convolution; released code: of a frozen random one, in ascending order
+#   (infmae_convvit-base-p16_released-mask_4xb64-amp-coslr-400e_inf30.py).
 # * decoder heads: 16, as released. Paper: 12, which does not divide the width of 512.
 # * seed 0 and one-channel loading (three equal channels from the data preprocessor on).
 

@@ -24,6 +24,7 @@ test_dataloader = dict(
     dataset=dict(scenes, length=64, seed=1, pipeline=test_pipeline[1:]),
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
+auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_iters, by_epoch=False, convert_to_iter_based=False)
