@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from .samples import field_of, name_of
 
 
 def foreground_probability(seg_logits: Tensor, name: str) -> np.ndarray:
@@ -45,23 +47,44 @@ def foreground_probability(seg_logits: Tensor, name: str) -> np.ndarray:
     return scores[0].numpy()
 
 
-def labelled_mask(
-    sample: dict, shape: tuple[int, int], name: str, allowed: Mapping[int, str]
+def scored_and_true(sample: Mapping, allowed: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the foreground and truth of a sample, as mmseg hands it to metrics.
+
+    Args:
+        sample: with ``seg_logits``, see :func:`foreground_probability`, and ``gt_sem_seg``.
+        allowed: values of the truth and what they mean.
+
+    Returns:
+        (H, W) float64, and (H, W) of an integer type.
+
+    Raises:
+        KeyError: one of them is not there.
+        ValueError: see :func:`foreground_probability`; truth of another size or with other values.
+    """
+    logits = field_of(sample, "seg_logits", "a model of mmseg gives it in its predict()")["data"]
+    probability = foreground_probability(logits, name_of(sample))
+    meanings = ", ".join(f"{value} {meaning}" for value, meaning in allowed.items())
+    return probability, label_of(sample, probability.shape, allowed, f"allowed: {meanings}")
+
+
+def label_of(
+    sample: Mapping, shape: tuple[int, int], allowed: Collection[int], meaning: str
 ) -> np.ndarray:
     """The truth of a sample of mmseg, ``gt_sem_seg``.
 
     Args:
         sample: as metrics get it.
-        shape: (H, W) of the scores.
-        name: what errors call the image.
-        allowed: values and what they mean.
+        shape: (H, W) of what is predicted.
+        allowed: values.
+        meaning: of them, for the message of others.
 
     Returns:
         (H, W) of an integer type.
 
     Raises:
-        ValueError: there is none, it is of another size than the scores or holds other values.
+        ValueError: there is none, it is of another size than the prediction or holds other values.
     """
+    name = name_of(sample)
     if "gt_sem_seg" not in sample:
         raise ValueError(
             f"{name}: no label came with it; put mmspec.LoadSegmentationLabels into the test"
@@ -70,12 +93,14 @@ def labelled_mask(
     truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
     if truth.shape != shape:
         raise ValueError(
-            f"{name}: its label is {truth.shape[1]} x {truth.shape[0]} pixels, its scores"
-            f" {shape[1]} x {shape[0]}; in the test pipeline load the label after any resize"
+            f"{name}: its label is {' x '.join(map(str, truth.shape[::-1]))} pixels, its scores"
+            f" {' x '.join(map(str, shape[::-1]))}; in the test pipeline load the label after any"
+            " resize"
         )
-    if wrong := set(np.unique(truth).tolist()) - set(allowed):
-        meanings = ", ".join(f"{value} {meaning}" for value, meaning in allowed.items())
+    values, counts = np.unique(truth, return_counts=True)
+    if wrong := {v: n for v, n in zip(values.tolist(), counts.tolist()) if v not in allowed}:
         raise ValueError(
-            f"{name}: its label holds {', '.join(map(str, sorted(wrong)))}; allowed: {meanings}"
+            f"{name}: its label holds {', '.join(map(str, wrong))}; {meaning}; wrong are"
+            f" {sum(wrong.values()):,} of {truth.size:,} pixels"
         )
     return truth

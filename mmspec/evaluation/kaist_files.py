@@ -37,7 +37,8 @@ class Truth:
         boxes: (N, 4) float64 x, y, width, height in pixels.
         occlusion: (N,) int64: 0 none, 1 partial, 2 heavy, ``NOT_TOLD``.
         ignored: (N,) bool, to be ignored in any setting.
-        never_found: (N,) bool, cannot count as found; see :func:`read_truth`.
+        of_id_0: (N,) bool, the box whose annotation has the id 0, of which KAIST's evaluation makes
+            a habit; see :func:`~mmspec.evaluation.miss_rate.evaluate_miss_rate`.
         ids: Of each image the id by which files of detections name it.
     """
 
@@ -47,7 +48,7 @@ class Truth:
     boxes: np.ndarray
     occlusion: np.ndarray
     ignored: np.ndarray
-    never_found: np.ndarray
+    of_id_0: np.ndarray
     ids: tuple[int, ...] = ()
 
     @classmethod
@@ -62,8 +63,8 @@ class Truth:
         """Puts the boxes of single images together."""
         image = np.repeat(np.arange(len(frames)), [len(of_image) for of_image in boxes])
         columns = [np.concatenate(column) for column in (boxes, occlusion, ignored)]
-        never_found = np.zeros(len(image), bool)
-        return cls(tuple(frames), np.array(sizes).reshape(-1, 2), image, *columns, never_found)
+        of_id_0 = np.zeros(len(image), bool)
+        return cls(tuple(frames), np.array(sizes).reshape(-1, 2), image, *columns, of_id_0)
 
     def select(self, frames: Sequence[str | None]) -> Truth:
         """The images of these names, in their order.
@@ -80,7 +81,7 @@ class Truth:
         kept = [place[frame] for frame in frames]
         rows = [np.flatnonzero(self.image == index) for index in kept]
         image = np.repeat(np.arange(len(kept)), [len(of_image) for of_image in rows])
-        columns = (self.boxes, self.occlusion, self.ignored, self.never_found)
+        columns = (self.boxes, self.occlusion, self.ignored, self.of_id_0)
         taken = np.concatenate(rows)
         return Truth(tuple(frames), self.sizes[kept], image, *(column[taken] for column in columns))
 
@@ -108,15 +109,29 @@ class Detections:
         image = np.repeat(np.arange(len(boxes)), [len(of_image) for of_image in boxes])
         return cls(image, np.concatenate(boxes), np.concatenate(scores))
 
-    def ranked(self, most: int) -> Detections:
-        """The ``most`` best of each image, over all images best first; equal scores in order."""
-        order = np.argsort(-self.scores, kind="stable")
+    def ranked(self, most: int, as_reference: bool = False) -> Detections:
+        """The ``most`` best of each image, over all images best first.
+
+        Of equal scores those of the first image come first, within an image in order.
+
+        Args:
+            most: detections of an image.
+            as_reference: as KAIST's evaluation, which sorts the overlaps of an image's detections
+                by score twice: where a file does not have them by falling score, they change
+                places among the image's scores.
+        """
+        order = np.lexsort((self.image, -self.scores))
         by_image = order[np.argsort(self.image[order], kind="stable")]
         starts = np.searchsorted(self.image[by_image], self.image[by_image])
-        rank = np.empty(len(self), np.int64)
+        rank, place = np.empty((2, len(self)), np.int64)
         rank[by_image] = np.arange(len(self)) - starts
+        place[np.argsort(self.image, kind="stable")] = np.arange(len(self)) - starts
+        boxes = self.boxes
+        if as_reference:
+            boxes = boxes.copy()
+            boxes[by_image] = self.boxes[by_image[starts + place[by_image]]]
         order = order[rank[order] < most]
-        return Detections(self.image[order], self.boxes[order], self.scores[order])
+        return Detections(self.image[order], boxes[order], self.scores[order])
 
 
 def frame_of(path: str) -> str | None:
@@ -131,17 +146,13 @@ def is_night(frame: str | None) -> bool | None:
     return None if name not in _NIGHT | _DAY else name in _NIGHT
 
 
-def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
+def read_truth(path: str | Path) -> Truth:
     """KAIST's annotation JSON, or a COCO file with 'occlusion' of its boxes.
 
     Boxes with ``ignore`` or ``iscrowd``, or of another category than 'person', are to be ignored.
 
     Args:
         path: the file.
-        find_id_0: KAIST's Python evaluation stores the annotation id of what a detection found, and
-            0 for nothing, so that it takes the box of id 0 as missed and what finds it as false.
-            By default so do we, for equal numbers; it is one box of KAIST's 4,254, and costs two
-            published detectors up to 0.13 points. True counts it as the others.
 
     Raises:
         FileFormatError: not such a file, or an entry that cannot be used.
@@ -165,7 +176,7 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
     if len({type(key) for key in place}) != 1:
         kinds = "text and numbers are among their ids" if place else "there are none"
         raise FileFormatError(f"{path}: 'images': {kinds}")
-    index_of, boxes, occlusion, ignored, never_found = [], [], [], [], []
+    index_of, boxes, occlusion, ignored, of_id_0 = [], [], [], [], []
     for index, entry in enumerate(annotations):
         name = f"{path}: annotations[{index}]"
         try:
@@ -178,7 +189,7 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
             raise FileFormatError(
                 f"{name}: not a box of a known image and category ({type(error).__name__}: {error})"
             ) from None
-        never_found.append(entry.get("id") == 0 and not find_id_0)
+        of_id_0.append(entry.get("id") == 0)
         ignored.append(any(marked) or category != PERSON)
     if PERSON not in categories.values():
         raise FileFormatError(f"{path}: no category {PERSON!r} among {sorted(categories.values())}")
@@ -189,7 +200,7 @@ def read_truth(path: str | Path, find_id_0: bool = False) -> Truth:
         np.array(boxes, float).reshape(-1, 4),
         np.array(occlusion, np.int64),
         np.array(ignored, bool),
-        np.array(never_found, bool),
+        np.array(of_id_0, bool),
         tuple(image["id"] for image in images),
     )
 

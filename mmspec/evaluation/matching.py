@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from mmspec.registry import METRICS
 
+from .samples import field_of, name_of
 from .table import markdown_row
 
 MATCH_THRESHOLDS = (1, 3, 5, 10)  # pixels
@@ -46,34 +48,36 @@ class MatchingMetric(BaseMetric):
         prefix: of the names, where several metrics run.
 
     Raises:
-        ValueError: points or a homography of another shape or not finite; the message names the
-            pair.
+        KeyError: a sample without one of them. A pair without truth cannot be scored.
+        ValueError: points, a homography or truth of another shape or not finite. The messages name
+            the pair.
     """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            name = sample.get("img_path", "a pair")
+            name = name_of(sample)
             points = [
-                _checked(sample[f"{side}_points"], (-1, 2), f"{name}: {side}_points")
+                _checked(_field(sample, f"{side}_points"), (-1, 2), f"{name}: {side}_points")
                 for side in ("thermal", "visible")
             ]
             if len(points[0]) != len(points[1]):
                 raise ValueError(f"{name}: {len(points[0])} and {len(points[1])} points")
-            estimate = sample["homography"]
+            estimate = _field(sample, "homography")
             if estimate is not None:
                 estimate = _checked(estimate, (3, 3), f"{name}: homography")
-            truth = sample["truth"]
+            shape = tuple(_field(sample, "img_shape")[:2])
+            truth = field_of(sample, "truth", "mmspec.ViewThermal makes it in the test's pipeline")
             if isinstance(truth, Tensor):
                 truth = truth.cpu().numpy()
-            self.results.append(
-                (
-                    matching_accuracy(match_errors(*points, truth), MATCH_THRESHOLDS),
-                    corner_error(estimate, truth, sample["img_shape"]),
-                    len(points[0]),
-                )
-            )
+            wanted = (*shape, 2) if np.ndim(truth) == 3 else (3, 3)
+            truth = _checked(truth, wanted, f"{name}: truth")
+            accuracy = matching_accuracy(match_errors(*points, truth), MATCH_THRESHOLDS)
+            error = corner_error(estimate, truth, shape)
+            self.results.append((tuple(accuracy.tolist()), error, len(points[0])))
 
-    def compute_metrics(self, results: list[tuple[np.ndarray, float, int]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: list[tuple[tuple[float, ...], float, int]]
+    ) -> dict[str, float]:
         accuracies, errors, counts = zip(*results)
         areas = error_auc(errors, CORNER_THRESHOLDS)
         metrics = {
@@ -165,9 +169,13 @@ def error_auc(errors: Sequence[float], thresholds: Sequence[float]) -> np.ndarra
     return np.array(areas)
 
 
+def _field(sample: Mapping, key: str) -> Any:
+    return field_of(sample, key, "PairMatcher gives it in its predict()")
+
+
 def _checked(values: np.ndarray, shape: tuple[int, int], name: str) -> np.ndarray:
     values = np.asarray(values, np.float64)
-    if values.ndim != 2 or any(n not in (-1, m) for n, m in zip(shape, values.shape)):
+    if values.ndim != len(shape) or any(n not in (-1, m) for n, m in zip(shape, values.shape)):
         raise ValueError(f"{name} are of shape {values.shape}, not {shape}")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} are not all finite")

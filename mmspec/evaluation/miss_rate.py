@@ -22,6 +22,7 @@ from .kaist_files import (
     is_night,
     read_truth,
 )
+from .samples import TRUTH_OF_BOXES, name_of, predicted_boxes, true_boxes
 from .table import markdown_row
 
 #: False positives per image at which miss rates are averaged, rounded as KAIST's evaluation has it.
@@ -77,6 +78,7 @@ class MissRateCurve:
         at_points: (9,) float64, at :data:`FPPI_POINTS`.
         objects: number of pedestrians to be found.
         images: number of images.
+        least: rate whose logarithm stands for that of no miss.
     """
 
     fppi: np.ndarray
@@ -84,11 +86,13 @@ class MissRateCurve:
     at_points: np.ndarray
     objects: int
     images: int
+    least: float = _LEAST_RATE
 
     @property
     def log_average(self) -> float:
         """The log-average miss rate in [0, 1], geometric mean of ``at_points``."""
-        return float(np.exp(np.log(self.at_points.clip(_LEAST_RATE)).mean()))
+        with np.errstate(divide="ignore"):
+            return float(np.exp(np.log(self.at_points.clip(self.least)).mean()))
 
 
 @METRICS.register_module()
@@ -99,13 +103,17 @@ class MissRateMetric(BaseMetric):
     pedestrian, or a time of day that no image has, is NaN. After an evaluation ``curves`` holds the
     :class:`MissRateCurve` of each, in the main process, for ``save_miss_rate_curves``.
 
-    The rules are those of KAIST's Python evaluation: detections match at IoU 0.5, each in the order
-    of scores the true box it overlaps most, and each true box once; what then lies by half of its
-    own area in a box to be ignored does not count, the rest are false positives. To be ignored are
-    boxes that the annotation marks, of another height or occlusion than the setting's, or less than
-    5 pixels from the edge of the image. Miss rates at nine numbers of false positives per image
-    from 0.01 to 1 are averaged geometrically, each at the laxest threshold that gives no more false
-    positives; no miss at all counts as 1e-10.
+    Detections match at IoU 0.5, each in the order of scores the true box it overlaps most, and each
+    true box once; what then lies by half of its own area in a box to be ignored does not count, the
+    rest are false positives. To be ignored are boxes that the annotation marks, of another height
+    or occlusion than the setting's, or less than 5 pixels from the edge of the image. Miss rates at
+    nine numbers of false positives per image from 0.01 to 1 are averaged geometrically, each at the
+    laxest threshold that gives no more false positives, and is 1 if there is none; no miss at all
+    counts as 1e-10. An image without a true box counts by its false positives, one without a
+    detection by its misses.
+
+    KAIST's Python evaluation has the same rules and habits besides, which ``as_reference`` turns
+    on, see :func:`evaluate_miss_rate`.
 
     Truth comes from ``ann_file``, or else from what the data set read (``instances`` among
     ``meta_keys`` of ``PackDetInputs``); an instance then needs ``occlusion`` unless the settings
@@ -116,6 +124,7 @@ class MissRateMetric(BaseMetric):
             whose boxes have ``occlusion`` (``tools/dataset_converters/to_coco.py kaist-json``).
             Images are found in it by their name, as set06/V000/I00019.
         settings: names among :data:`SETTINGS`.
+        as_reference: with the habits of KAIST's Python evaluation; needs ``ann_file``.
         collect_device: 'cpu' or 'gpu', where ranks put their results together.
         prefix: of the names, 'MR' unless given.
 
@@ -124,8 +133,9 @@ class MissRateMetric(BaseMetric):
         KeyError: ``ann_file`` or a sample without the occlusion that a setting needs, a sample
             without truth or of an image that ``ann_file`` does not have; the message names the file
             or image and the way out.
-        ValueError: an unknown setting, a predicted label other than 0, or a box or score that is
-            not finite.
+        ValueError: an unknown setting, ``as_reference`` without ``ann_file``, a predicted or true
+            label other than 0, a box or score that is not finite, a box whose corners are reversed,
+            an occlusion other than 0, 1 and 2. The messages of samples name the image.
     """
 
     default_prefix = "MR"
@@ -135,13 +145,17 @@ class MissRateMetric(BaseMetric):
         self,
         ann_file: str | None = None,
         settings: Sequence[str] = DEFAULT_SETTINGS,
+        as_reference: bool = False,
         collect_device: str = "cpu",
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if unknown := [name for name in settings if name not in SETTINGS]:
             raise ValueError(f"settings: unknown {unknown}; known: {', '.join(SETTINGS)}")
+        if as_reference and ann_file is None:
+            raise ValueError("as_reference needs ann_file: it goes by the ids of annotations")
         self.settings = tuple(settings)
+        self.as_reference = as_reference
         self.ann_file = ann_file
         self.truth = None if ann_file is None else read_truth(ann_file)
         if self.truth is not None and (without := self.truth.frames.count(None)):
@@ -155,24 +169,20 @@ class MissRateMetric(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            path = sample.get("img_path", "an image")
-            predicted = sample["pred_instances"]
-            boxes = predicted["bboxes"].double().cpu().numpy()
-            scores = predicted["scores"].double().cpu().numpy()
-            if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-                raise ValueError(f"{path}: a predicted box or score is not finite")
-            if predicted["labels"].any():
-                raise ValueError(
-                    f"{path}: a predicted label is not 0; the miss rate is of one class, give the"
-                    " data set metainfo=dict(classes=('person',))"
-                )
-            true = self._truth_of(sample, path) if self.truth is None else ()
-            self.results.append((frame_of(path), to_xywh(boxes), scores, *true))
+            true = self._truth_of(sample) if self.truth is None else ()
+            found = predicted_boxes(sample, num_classes=1)[:, [0, 1, 2, 3, 5]]
+            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
+            self.results.append((frame_of(name_of(sample)), found.tobytes(), *true))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        frames, found, scores, *true = zip(*results)
+        frames, found, *true = zip(*results)
         if self.truth is None:
-            truth = Truth.of_images(frames, *true)
+            sizes, boxes = true
+            boxes = [np.frombuffer(rows).reshape(-1, 6) for rows in boxes]
+            columns = zip(
+                *((to_xywh(b[:, :4]), b[:, 4].astype(np.int64), b[:, 5] > 0) for b in boxes)
+            )
+            truth = Truth.of_images(frames, sizes, *columns)
         else:
             truth = self.truth.select(frames)
             if len(frames) < (listed := len(self.truth.frames)):
@@ -181,8 +191,11 @@ class MissRateMetric(BaseMetric):
                     logger="current",
                     level=logging.WARNING,
                 )
-        detections = Detections.of_images(found, scores)
-        self.curves = evaluate_miss_rate(truth, detections, self.settings)
+        found = [np.frombuffer(rows).reshape(-1, 5) for rows in found]
+        detections = Detections.of_images(
+            [to_xywh(rows[:, :4]) for rows in found], [rows[:, 4] for rows in found]
+        )
+        self.curves = evaluate_miss_rate(truth, detections, self.settings, self.as_reference)
         metrics = {
             f"{setting}/{time}": 100 * self.curves[setting, time].log_average
             if (setting, time) in self.curves
@@ -193,20 +206,18 @@ class MissRateMetric(BaseMetric):
         print_log("\n" + markdown_row(metrics), logger="current")
         return metrics
 
-    def _truth_of(self, sample: dict, path: str) -> tuple:
-        if "instances" not in sample:
-            raise KeyError(
-                f"{path}: its truth is not there. Give the metric ann_file=..., or name it in the"
-                " pipeline of the test: dict(type='PackDetInputs', meta_keys=('img_id', 'img_path',"
-                " 'ori_shape', 'img_shape', 'scale_factor', 'instances'))"
+    def _truth_of(self, sample: dict) -> tuple[tuple[int, int], bytes]:
+        """Width and height of the image; x1, y1, x2, y2, occlusion, ignored of its true boxes."""
+        true = true_boxes(sample, 1, f"Give the metric ann_file=..., or else: {TRUTH_OF_BOXES}")
+        occlusion = np.array([one.get("occlusion", NOT_TOLD) for one in sample["instances"]])
+        if (wrong := ~np.isin(occlusion, (NOT_TOLD, 0, 1, 2))).any():
+            raise ValueError(
+                f"{name_of(sample)}: an occlusion is {occlusion[wrong][0]}; it is 0 (none), 1"
+                " (partial) or 2 (heavy)"
             )
-        instances = sample["instances"]
-        boxes = np.array([instance["bbox"] for instance in instances], np.float64).reshape(-1, 4)
-        occlusion = np.array([one.get("occlusion", NOT_TOLD) for one in instances], np.int64)
-        ignored = np.array([one.get("ignore_flag", 0) for one in instances], bool)
-        _check_occlusion(self.settings, occlusion, ignored, path)
+        _check_occlusion(self.settings, occlusion, true[:, 5] > 0, name_of(sample))
         height, width = sample["ori_shape"][:2]
-        return (width, height), to_xywh(boxes), occlusion, ignored
+        return (width, height), np.column_stack([true[:, :4], occlusion, true[:, 5]]).tobytes()
 
 
 def _check_occlusion(
@@ -226,9 +237,32 @@ def to_xywh(boxes: np.ndarray) -> np.ndarray:
 
 
 def evaluate_miss_rate(
-    truth: Truth, detections: Detections, settings: Sequence[str] = DEFAULT_SETTINGS
+    truth: Truth,
+    detections: Detections,
+    settings: Sequence[str] = DEFAULT_SETTINGS,
+    as_reference: bool = False,
 ) -> dict[tuple[str, str], MissRateCurve]:
     """Curves by (setting, time), without those that have no pedestrian to be found.
+
+    Args:
+        truth: of :func:`~mmspec.evaluation.kaist_files.read_truth`, say.
+        detections: of its images.
+        settings: names among :data:`SETTINGS`.
+        as_reference: with the habits of KAIST's Python evaluation (``evaluation_script.py`` of
+            sejong-rcv/MLPD-Multi-Label-Pedestrian-Detection):
+
+            * pedestrians in images without a detection are not counted, although the images are;
+            * the pedestrian whose annotation has the id 0 is never found, and what finds it is
+              false: the id also stands for "nothing found";
+            * where an image's detections do not come by falling score, their boxes change places,
+              see :meth:`Detections.ranked`;
+            * a point that even the strictest threshold exceeds, as in fewer than 100 images may be,
+              takes the miss rate of the laxest one, not 1;
+            * without a miss at one of the points the average is 0.
+
+            One habit more is left out: it changes the truth's flags in place, so that of several
+            settings run on one copy each inherits what those before it ignored. Here, as in its
+            own program, each setting starts from the truth as it was read.
 
     Raises:
         KeyError: a setting chooses by occlusion, which a true box does not tell.
@@ -240,17 +274,21 @@ def evaluate_miss_rate(
         "Day": np.array([is_it is False for is_it in night]),
         "Night": np.array([is_it is True for is_it in night]),
     }
-    detections = detections.ranked(MOST_DETECTIONS)
+    detections = detections.ranked(MOST_DETECTIONS, as_reference)
     pairs = find_pairs(truth, detections)
+    counted = np.isin(truth.image, detections.image) if as_reference else True
+    never_found = truth.of_id_0 & as_reference
     curves = {}
     for name in settings:
         ignored = ignored_truth(truth, SETTINGS[name])
-        outcome = match_detections(detections, pairs, ignored, truth.never_found)
+        outcome = match_detections(detections, pairs, ignored, never_found)
         for time, images in chosen.items():
-            objects = int((~ignored & images[truth.image]).sum())
+            objects = int((~ignored & images[truth.image] & counted).sum())
             if objects:
                 of_time = outcome[images[detections.image]]
-                curves[name, time] = miss_rate_curve(of_time, objects, int(images.sum()))
+                curves[name, time] = miss_rate_curve(
+                    of_time, objects, int(images.sum()), as_reference
+                )
     return curves
 
 
@@ -340,18 +378,23 @@ def match_detections(
     return outcome
 
 
-def miss_rate_curve(outcome: np.ndarray, objects: int, images: int) -> MissRateCurve:
+def miss_rate_curve(
+    outcome: np.ndarray, objects: int, images: int, as_reference: bool = False
+) -> MissRateCurve:
     """The curve of detections.
 
     Args:
         outcome: (D,) of :func:`match_detections`, best scores first.
         objects: pedestrians to be found, at least one.
         images: number of images, at least one.
+        as_reference: see :func:`evaluate_miss_rate`.
     """
     hit = outcome[outcome >= 0] == 1
     fppi = (~hit).cumsum() / images
     miss_rate = 1 - hit.cumsum() / objects
     # Index 0 stands for the threshold that no detection passes.
     last = np.searchsorted(fppi, FPPI_POINTS, side="right")
-    at_points = np.concatenate([[1.0], miss_rate])[last]
-    return MissRateCurve(fppi, miss_rate, at_points, objects, images)
+    of_none = miss_rate[-1:] if as_reference and len(hit) else [1.0]
+    at_points = np.concatenate([of_none, miss_rate])[last]
+    least = 0.0 if as_reference else _LEAST_RATE
+    return MissRateCurve(fppi, miss_rate, at_points, objects, images, least)

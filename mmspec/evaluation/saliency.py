@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from mmspec.registry import METRICS
 
-from .foreground import foreground_probability, labelled_mask
+from .foreground import scored_and_true
 from .table import markdown_table
 
 BETA_SQUARED = 0.3
@@ -34,6 +34,15 @@ class ImageScores:
     single: np.ndarray
     curves: np.ndarray
     salient: bool
+
+    def packed(self) -> tuple[bytes, bytes, bool]:
+        """As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds."""
+        return self.single.tobytes(), self.curves.tobytes(), self.salient
+
+    @classmethod
+    def unpacked(cls, single: bytes, curves: bytes, salient: bool) -> ImageScores:
+        """What :meth:`packed` made of it."""
+        return cls(np.frombuffer(single), np.frombuffer(curves).reshape(4, -1), salient)
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,9 @@ class SaliencyMetric(BaseMetric):
 
     Raises:
         ImportError: pysodmetrics is not installed.
+        KeyError: a sample without scores.
         ValueError: scores that are not finite, no probabilities or of another size than the truth;
-            truth other than 0 and 1. The message names the image.
+            no truth, or one with values other than 0 and 1. The messages name the image.
     """
 
     curves: dict[str, SaliencyCurves]
@@ -106,16 +116,16 @@ class SaliencyMetric(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            name = sample["img_path"]
-            probability = foreground_probability(sample["seg_logits"]["data"], name)
-            truth = labelled_mask(sample, probability.shape, name, MEANINGS)
+            probability, truth = scored_and_true(sample, MEANINGS)
             scores = score_image(probability, truth == 1)
-            self.results.append((sample.get("dataset_name", ""), scores))
+            self.results.append((sample.get("dataset_name", ""), scores.packed()))
 
-    def compute_metrics(self, results: list[tuple[str, ImageScores]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: list[tuple[str, tuple[bytes, bytes, bool]]]
+    ) -> dict[str, float]:
         by_dataset: dict[str, list[ImageScores]] = {}
         for dataset, scores in results:
-            by_dataset.setdefault(dataset, []).append(scores)
+            by_dataset.setdefault(dataset, []).append(ImageScores.unpacked(*scores))
         rows = []
         self.curves = {}
         for dataset, images in by_dataset.items():

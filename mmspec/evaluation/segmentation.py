@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import torch
+import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from torch import Tensor
 
 from mmspec.registry import METRICS
 
+from .foreground import label_of
+from .samples import class_names, field_of, name_of
 from .table import markdown_row
 
 BACKGROUND = ("background", "unlabeled")
@@ -25,7 +26,8 @@ class SegmentationMetric(BaseMetric):
     Returns ``IoU/NAME`` for each class, ``mIoU``, ``mAcc`` (mean over classes of the share of
     pixels that were found) and ``aAcc`` (share of all pixels). A class that occurs neither in truth
     nor in predictions has no IoU (NaN) and is left out of the means; the log says so. It also shows
-    a row in the order of table 1: the data set's classes, then background, mIoU, mAcc.
+    a row in the order of table 1: the data set's classes, then background, mIoU, mAcc. An image
+    whose pixels are all to ignore adds nothing.
 
     Args:
         ignore_index: label of pixels that do not count.
@@ -33,7 +35,10 @@ class SegmentationMetric(BaseMetric):
         prefix: of the names, where several metrics run.
 
     Raises:
-        ValueError: a label outside the data set's classes; the message names the image.
+        KeyError: a sample without a prediction.
+        ValueError: a predicted or true class that is not the data set's, a prediction that is no
+            class at all, truth that is absent or of another size; the data set names no classes.
+            The messages name the image.
     """
 
     def __init__(
@@ -43,31 +48,32 @@ class SegmentationMetric(BaseMetric):
         self.ignore_index = ignore_index
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        num_classes = len(self.dataset_meta["classes"])
+        num_classes = len(class_names(self.dataset_meta))
+        allowed = {*range(num_classes), self.ignore_index}
+        meaning = (
+            f"the data set has classes 0 to {num_classes - 1} and {self.ignore_index} to ignore"
+        )
         for sample in data_samples:
-            # A head with one channel (sigmoid) gives its classes as floats.
-            predicted = sample["pred_sem_seg"]["data"].squeeze(0).long()
-            truth = sample["gt_sem_seg"]["data"].squeeze(0).to(predicted)
+            predicted = _predicted_classes(sample, num_classes)
+            truth = label_of(sample, predicted.shape, allowed, meaning)
             counted = truth != self.ignore_index
-            truth, predicted = truth[counted], predicted[counted]
-            if truth.numel() and not 0 <= truth.min() <= truth.max() < num_classes:
-                raise ValueError(
-                    f"{sample['img_path']}: its label holds {int(truth.max())}, the data set has "
-                    f"classes 0 to {num_classes - 1} and {self.ignore_index} to ignore"
-                )
-            confusion = torch.bincount(truth * num_classes + predicted, minlength=num_classes**2)
-            self.results.append(confusion.view(num_classes, num_classes).cpu())
+            index = truth[counted].astype(np.int64) * num_classes + predicted[counted]
+            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
+            self.results.append(np.bincount(index, minlength=num_classes**2).tobytes())
 
-    def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
+    def compute_metrics(self, results: list[bytes]) -> dict[str, float]:
+        classes = class_names(self.dataset_meta)
         # Rows are true classes, columns predicted ones.
-        confusion = torch.stack(results).sum(0).double()
-        hits, true, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
-        iou = 100 * hits / (true + predicted - hits)
-        classes = self.dataset_meta["classes"]
+        confusion = sum(np.frombuffer(counts, np.int64) for counts in results)
+        confusion = confusion.reshape(len(classes), len(classes)).astype(np.float64)
+        hits, true, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+        with np.errstate(invalid="ignore"):  # of a class that does not occur
+            iou = 100 * hits / (true + predicted - hits)
+            accuracy = 100 * hits / true
         metrics = {f"IoU/{name}": value for name, value in zip(classes, iou.tolist())}
-        metrics["mIoU"] = iou.nanmean().item()
-        metrics["mAcc"] = (100 * hits / true).nanmean().item()
-        metrics["aAcc"] = (100 * hits.sum() / true.sum()).item()
+        metrics["mIoU"] = _mean_of_known(iou)
+        metrics["mAcc"] = _mean_of_known(accuracy)
+        metrics["aAcc"] = float(100 * hits.sum() / true.sum()) if true.any() else math.nan
         print_log("\n" + markdown_row(table_row(metrics, classes)), logger="current")
         absent = [name for name, value in zip(classes, iou.tolist()) if math.isnan(value)]
         if absent:
@@ -89,3 +95,27 @@ def table_row(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, fl
     columns = [name for name in classes if name not in background] + background
     row = {name: metrics[f"IoU/{name}"] for name in columns}
     return row | {name: metrics[name] for name in ("mIoU", "mAcc")}
+
+
+def _predicted_classes(sample: Mapping, num_classes: int) -> np.ndarray:
+    """``pred_sem_seg`` of a sample, (H, W) int64, of the data set's classes alone."""
+    found = field_of(sample, "pred_sem_seg", "a model of mmseg gives it in its predict()")["data"]
+    # A head with one channel (sigmoid) gives its classes as floats.
+    predicted = found.squeeze(0).cpu().numpy()
+    values, counts = np.unique(predicted, return_counts=True)
+    wrong = ~np.isin(values, np.arange(num_classes))
+    if wrong.any():
+        logits = sample.get("seg_logits")
+        head = "" if logits is None else f", the head has {len(logits['data'])} channels"
+        raise ValueError(
+            f"{name_of(sample)}: {counts[wrong].sum():,} of {predicted.size:,} pixels are predicted"
+            f" as class {', '.join(f'{value:g}' for value in values[wrong])}; the data set has"
+            f" {num_classes} classes, 0 to {num_classes - 1}{head}. Set num_classes of the heads to"
+            f" {num_classes}, and take a checkpoint that was trained so"
+        )
+    return predicted.astype(np.int64)
+
+
+def _mean_of_known(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan

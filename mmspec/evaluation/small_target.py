@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from mmspec.registry import METRICS
 
-from .foreground import foreground_probability, labelled_mask
+from .foreground import scored_and_true
 from .roc import BINS, RocCurve, roc_curve, score_histogram
 from .table import markdown_table
 from .target_matching import find_components, match_targets
@@ -45,7 +45,8 @@ class SmallTargetMetric(BaseMetric):
     An image costs 8 KB, whatever its size: counts, and a histogram of its scores for the ROC (see
     :mod:`mmspec.evaluation.roc` for the bins). The log says how far AUC can be from that of exact
     scores. What is undefined (Pd without targets, AUC and IoU likewise) is NaN, and the log says
-    so. After an evaluation ``roc`` holds the curve, in the main process.
+    so; an image without a target counts in Fa, F1 and AUC, and in nIoU by ``empty_score``. After an
+    evaluation ``roc`` holds the curve, in the main process.
 
     Samples are those of mmseg: ``seg_logits`` of one channel, which mmseg hands over as
     probabilities (after its sigmoid), or of two (background and target, before softmax), and
@@ -59,8 +60,9 @@ class SmallTargetMetric(BaseMetric):
         prefix: of the names, where several metrics run.
 
     Raises:
+        KeyError: a sample without scores.
         ValueError: scores that are not finite, no probabilities or of another size than the labels;
-            labels other than 0, 1 and 255. The message names the image.
+            no label, or one with values other than 0, 1 and 255. The messages name the image.
     """
 
     roc: RocCurve | None = None
@@ -73,24 +75,22 @@ class SmallTargetMetric(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            name = sample["img_path"]
-            probability = foreground_probability(sample["seg_logits"]["data"], name)
-            truth = labelled_mask(sample, probability.shape, name, MEANINGS)
+            probability, truth = scored_and_true(sample, MEANINGS)
             counted = truth != IGNORED
-            self.results.append(
-                (
-                    _counts((probability > THRESHOLD) & counted, truth == 1, counted),
-                    score_histogram(probability[counted], truth[counted] == 1),
-                )
-            )
+            counts = _counts((probability > THRESHOLD) & counted, truth == 1, counted)
+            histogram = score_histogram(probability[counted], truth[counted] == 1)
+            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
+            self.results.append((counts.tobytes(), histogram.tobytes()))
 
-    def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-        counts = np.stack([counts for counts, _ in results])
+    def compute_metrics(self, results: list[tuple[bytes, bytes]]) -> dict[str, float]:
+        counts = np.stack([np.frombuffer(counts, np.int64) for counts, _ in results])
         both, predicted, true, pixels, targets, detected, false_alarms = counts.sum(axis=0)
         union = counts[:, 1] + counts[:, 2] - counts[:, 0]
         image_iou = np.where(union, counts[:, 0] / np.maximum(union, 1), self.empty_score)
         self.roc = roc_curve(
-            sum((histogram for _, histogram in results), np.zeros((2, BINS), np.int64))
+            sum(np.frombuffer(counts, np.int32).astype(np.int64) for _, counts in results).reshape(
+                2, BINS
+            )
         )
         metrics = {
             "IoU": 100 * _ratio(both, union.sum()),
@@ -137,7 +137,8 @@ def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.
             len(targets),
             len(found),
             alarms.areas.sum() - alarms.areas[found].sum(),
-        ]
+        ],
+        np.int64,
     )
 
 

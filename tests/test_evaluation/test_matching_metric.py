@@ -136,3 +136,19 @@ def test_what_cannot_be_scored_is_named():
         evaluate(sample([(math.nan, 1)]))
     with pytest.raises(ValueError, match=r"FLIR_1: homography are of shape \(2, 3\)"):
         evaluate(sample([(1, 1)], homography=np.zeros((2, 3))))
+    bent = field((100, 200), lambda x, y: (x, y))
+    evaluate(sample([(1, 1)], truth=bent))
+    with pytest.raises(ValueError, match=r"FLIR_1: truth are of shape \(50, 200, 2\), not \(100"):
+        evaluate(sample([(1, 1)], truth=bent[:50]))
+    with pytest.raises(ValueError, match=r"FLIR_1: truth are of shape \(2, 2\), not \(3, 3\)"):
+        evaluate(sample([(1, 1)], truth=np.eye(2)))
+    with pytest.raises(ValueError, match="FLIR_1: truth are not all finite"):
+        evaluate(sample([(1, 1)], truth=IDENTITY * math.nan))
+
+
+@pytest.mark.parametrize("key", ["truth", "homography", "visible_points", "img_shape"])
+def test_what_is_absent_is_named(key):
+    without = sample([(1, 1)])
+    del without[key]
+    with pytest.raises(KeyError, match=f"FLIR_1: it came without '{key}'"):
+        evaluate(without)

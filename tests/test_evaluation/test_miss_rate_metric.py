@@ -247,6 +247,32 @@ def test_what_is_missing_is_named():
         evaluate([other])
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("bbox", [140.0, 100, 100, 180], "true boxes have x2 < x1 or y2 < y1: 1 of 1"),
+        ("bbox", [140.0, 100, math.nan, 180], "true boxes are not finite"),
+        ("bbox_label", 1, "true label is not 0"),  # another class is no pedestrian
+        ("occlusion", 3, "an occlusion is 3; it is 0 .none., 1"),
+    ],
+)
+def test_truth_that_cannot_be_used_is_named(key, value, message):
+    wrong = sample([(BOX, 0, 0)], [])
+    wrong["instances"][0][key] = value
+    with pytest.raises(ValueError, match=f"I00019.jpg: {message}"):
+        evaluate([wrong])
+
+
+def test_predictions_that_cannot_be_used_are_named():
+    reversed_ = sample([], [([100, 100, -5, 80], 0.5)])
+    with pytest.raises(ValueError, match=r"I00019.jpg: predicted boxes have x2 < x1"):
+        evaluate([reversed_])
+    short = sample([], [(BOX, 0.5)])
+    short["pred_instances"]["scores"] = torch.zeros(0)
+    with pytest.raises(ValueError, match=r"I00019.jpg: predicted 1 boxes with 0 scores"):
+        evaluate([short])
+
+
 def test_a_file_of_images_of_other_names(tmp_path):
     raw = annotation()
     raw["images"][1]["im_name"] = "00001D"

@@ -100,3 +100,47 @@ def test_row_as_markdown_and_json():
 def test_label_outside_the_classes_is_named():
     with pytest.raises(ValueError, match=r"a/00001D.png: its label holds 7.*classes 0 to 2"):
         evaluate([sample([[0, 7]], [[0, 0]])])
+
+
+def with_head(channels, predicted):
+    return sample([[0, 1], [1, 0]], predicted) | dict(
+        seg_logits=dict(data=torch.zeros(channels, 2, 2))
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (with_head(5, [[0, 1], [4, 3]]),
+         "2 of 4 pixels are predicted as class 3, 4; the data set has 3 classes, 0 to 2, the head"
+         " has 5 channels. Set num_classes"),
+        # Under an ignored label too: the head is wrong wherever it says so.
+        (sample([[255, 1]], [[3, 1]]), "1 of 2 pixels are predicted as class 3"),
+        (sample([[0, 1]], [[-1, 1]]), "1 of 2 pixels are predicted as class -1"),
+        (sample([[0, 1]], [[np.nan, 1.0]]), "1 of 2 pixels are predicted as class nan"),
+        (sample([[0, 1]], [[0.5, 1.0]]), "1 of 2 pixels are predicted as class 0.5"),
+        (sample([[0, 9], [9, 7]], [[0, 1], [1, 1]]),
+         "its label holds 7, 9; the data set has classes 0 to 2 and 255 to ignore; wrong are 3 of"),
+        (sample([[0, 1]], [[0], [1]]), "its label is 2 x 1 pixels, its scores 1 x 2"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_scored_is_named(fault, message):
+    with pytest.raises(ValueError, match=f"a/00001D.png: {message}"):
+        evaluate([fault])
+
+
+def test_what_is_absent_is_named():
+    unlabelled, unpredicted = sample([[0]], [[0]]), sample([[0]], [[0]])
+    del unlabelled["gt_sem_seg"], unpredicted["pred_sem_seg"]
+    with pytest.raises(ValueError, match="a/00001D.png: no label.*LoadSegmentationLabels"):
+        evaluate([unlabelled])
+    with pytest.raises(KeyError, match="a/00001D.png: it came without 'pred_sem_seg'"):
+        evaluate([unpredicted])
+    with pytest.raises(ValueError, match="names no classes"):
+        SegmentationMetric().process({}, [sample([[0]], [[0]])])
+
+
+def test_a_sigmoid_head_and_an_image_to_ignore():
+    nothing = sample([[255, 255]], [[0.0, 1.0]])
+    assert evaluate([sample([[0, 1]], [[0.0, 1.0]]), nothing])["mIoU"] == 100
+    assert all(np.isnan(value) for value in evaluate([nothing]).values())

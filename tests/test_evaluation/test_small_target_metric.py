@@ -417,3 +417,19 @@ def test_two_processes_find_what_one_does(tmp_path):
     alone = evaluate(*five_samples())
     for rank in (0, 1):
         assert torch.load(tmp_path / f"{rank}.pt", weights_only=False) == alone
+
+
+@pytest.mark.parametrize("label", [0.5, math.nan])
+def test_labels_between_classes_are_refused(label):
+    odd = sample(mask(), mask(), "b/7.png")
+    odd["gt_sem_seg"]["data"] = odd["gt_sem_seg"]["data"].float()
+    odd["gt_sem_seg"]["data"][0, 3, 3] = label
+    with pytest.raises(ValueError, match=rf"b/7\.png: its label holds {label};.*wrong are 1 of"):
+        evaluate(odd)
+
+
+def test_a_sample_without_scores_is_named():
+    without = sample(mask(), mask(), "b/7.png")
+    del without["seg_logits"]
+    with pytest.raises(KeyError, match=r"b/7\.png: it came without 'seg_logits'"):
+        evaluate(without)

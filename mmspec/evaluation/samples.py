@@ -1,0 +1,121 @@
+"""What metrics are handed, checked: each fault names its image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+TRUTH_OF_BOXES = (
+    "Name it in the pipeline of the test: dict(type='PackDetInputs', meta_keys=('img_id',"
+    " 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'))"
+)
+
+
+def name_of(sample: Mapping) -> str:
+    """What errors call a sample: the path of its image."""
+    return str(sample.get("img_path", "an image"))
+
+
+def field_of(sample: Mapping, key: str, way_out: str) -> Any:
+    """A field of a sample.
+
+    Raises:
+        KeyError: it is not there; the message names the image and says what to do.
+    """
+    if key not in sample:
+        raise KeyError(f"{name_of(sample)}: it came without {key!r}; {way_out}")
+    return sample[key]
+
+
+def class_names(dataset_meta: Mapping | None) -> Sequence[str]:
+    """The data set's classes.
+
+    Raises:
+        ValueError: it names none.
+    """
+    if not (classes := (dataset_meta or {}).get("classes")):
+        raise ValueError(
+            "the data set names no classes to evaluate; give it metainfo=dict(classes=(...))"
+        )
+    return classes
+
+
+def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
+    """The predictions of a sample of mmdet, ``pred_instances``.
+
+    Returns:
+        (N, 6) float64 x1, y1, x2, y2, label, score.
+
+    Raises:
+        KeyError: there are none.
+        ValueError: a box or score that is not finite, a box whose corners are reversed, a label
+            outside the classes, or columns of different length.
+    """
+    found = field_of(sample, "pred_instances", "a detector's predict() gives it")
+    boxes, scores, labels = (
+        found[key].detach().double().cpu().numpy() for key in ("bboxes", "scores", "labels")
+    )
+    name = f"{name_of(sample)}: predicted"
+    if not len(boxes) == len(scores) == len(labels):
+        raise ValueError(
+            f"{name} {len(boxes)} boxes with {len(scores)} scores and {len(labels)} labels"
+        )
+    boxes = boxes.reshape(-1, 4)
+    _check_boxes(boxes, name)
+    _refuse(~np.isfinite(scores), scores, name, "scores are not finite")
+    _check_labels(labels, num_classes, name)
+    return np.column_stack([boxes, labels, scores])
+
+
+def true_boxes(sample: Mapping, num_classes: int, way_out: str = TRUTH_OF_BOXES) -> np.ndarray:
+    """The truth of a sample of mmdet, ``instances``; an empty list is an image without objects.
+
+    Returns:
+        (N, 6) float64 x1, y1, x2, y2, label, 1 where it is to be ignored.
+
+    Raises:
+        KeyError: there is none.
+        ValueError: an instance without ``bbox`` and ``bbox_label``, a box that is not finite or
+            whose corners are reversed, a label outside the classes.
+    """
+    if "instances" not in sample:
+        raise KeyError(f"{name_of(sample)}: its truth is not there ('instances'). {way_out}")
+    instances, name = sample["instances"], f"{name_of(sample)}: true"
+    try:
+        table = np.array(
+            [
+                (*one["bbox"], one["bbox_label"], bool(one.get("ignore_flag", 0)))
+                for one in instances
+            ],
+            np.float64,
+        ).reshape(len(instances), 6)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} instances are dicts with bbox [x1, y1, x2, y2] and bbox_label, here not all"
+            f" are ({type(error).__name__}: {error})"
+        ) from None
+    _check_boxes(table[:, :4], name)
+    _check_labels(table[:, 4], num_classes, name)
+    return table
+
+
+def _check_boxes(boxes: np.ndarray, name: str) -> None:
+    _refuse(~np.isfinite(boxes).all(1), boxes, name, "boxes are not finite")
+    reversed_ = (boxes[:, 2:] < boxes[:, :2]).any(1)
+    _refuse(reversed_, boxes, name, "boxes have x2 < x1 or y2 < y1")
+
+
+def _check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:
+    outside = ~np.isin(labels, np.arange(num_classes))
+    what = f"labels are none of the data set's {num_classes} classes, 0 to {num_classes - 1}"
+    if num_classes == 1:
+        what = "label is not 0, that of the one class; give the data set metainfo=dict(classes=...)"
+    _refuse(outside, labels, name, what)
+
+
+def _refuse(wrong: np.ndarray, values: np.ndarray, name: str, what: str) -> None:
+    if wrong.any():
+        first = values[wrong][0].tolist()
+        raise ValueError(f"{name} {what}: {wrong.sum():,} of {len(wrong):,}, the first {first}")
