@@ -27,7 +27,8 @@ def foreground_probability(seg_logits: Tensor, name: str) -> np.ndarray:
             within 0 and 1.
     """
     scores = seg_logits.detach().cpu().double()
-    if invalid := int((~scores.isfinite()).sum()):
+    # A sum is finite where all are, and takes no array of its own.
+    if not scores.sum().isfinite() and (invalid := int((~scores.isfinite()).sum())):
         raise ValueError(
             f"{name}: {invalid:,} of {scores.numel():,} scores are NaN or infinite; the model has"
             " diverged or overflowed in half precision"

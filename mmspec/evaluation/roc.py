@@ -11,6 +11,7 @@ import numpy as np
 #: every missed target, would lie in the first one.
 BINS = 1024
 LOGIT_LIMIT = 32
+_BLOCK = 2**13  # pixels
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,29 @@ class RocCurve:
     area_error: float
 
 
-def score_histogram(probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+def score_histogram(
+    probability: np.ndarray, target: np.ndarray, counted: np.ndarray | None = None
+) -> np.ndarray:
     """Background pixels (row 0) and target pixels (row 1) in each bin.
 
     Args:
-        probability: (N,) float64 in [0, 1].
-        target: (N,) bool.
+        probability: float64 in [0, 1], of any shape.
+        target: bool, of that shape.
+        counted: bool, of that shape: which pixels count; None: all.
 
     Returns:
         (2, BINS) int32.
     """
-    with np.errstate(divide="ignore"):
-        logit = np.log(probability) - np.log1p(-probability)
-    place = np.floor(logit * (BINS / (2 * LOGIT_LIMIT))) + BINS // 2
-    place = place.clip(0, BINS - 1).astype(np.int64) + BINS * target
-    return np.bincount(place, minlength=2 * BINS).reshape(2, BINS).astype(np.int32)
+    counts = np.zeros(2 * BINS, np.int64)
+    flat = [values.ravel() for values in (probability, target, counted) if values is not None]
+    for start in range(0, probability.size, _BLOCK):  # a large image needs no large arrays
+        part, of_target, *kept = (values[start : start + _BLOCK] for values in flat)
+        with np.errstate(divide="ignore"):
+            logit = np.log(part) - np.log1p(-part)
+        place = np.floor(logit * (BINS / (2 * LOGIT_LIMIT))) + BINS // 2
+        place = place.clip(0, BINS - 1).astype(np.int64) + BINS * of_target
+        counts += np.bincount(place[kept[0]] if kept else place, minlength=2 * BINS)
+    return counts.reshape(2, BINS).astype(np.int32)
 
 
 def roc_curve(histogram: np.ndarray) -> RocCurve | None:

@@ -77,8 +77,10 @@ class SmallTargetMetric(BaseMetric):
         for sample in data_samples:
             probability, truth = scored_and_true(sample, MEANINGS)
             counted = truth != IGNORED
-            counts = _counts((probability > THRESHOLD) & counted, truth == 1, counted)
-            histogram = score_histogram(probability[counted], truth[counted] == 1)
+            histogram = score_histogram(probability, truth == 1, counted)
+            predicted = (probability > THRESHOLD) & counted
+            del probability  # before components need as much again
+            counts = _counts(predicted, truth == 1, counted)
             # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
             self.results.append((counts.tobytes(), histogram.tobytes()))
 
