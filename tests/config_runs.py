@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
+
+from mmspec.engine import HeadClassesHook
 
 REPO = Path(__file__).resolve().parent.parent
 #: Settings that make a backbone small, and what becomes of the widths of its maps.
@@ -36,7 +39,10 @@ def train(cfg: Config, model: torch.nn.Module) -> tuple[dict, dict]:
     """Two steps of training: the last losses by name and the last batch that the model saw."""
     model.train()
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    batches = iter(Runner.build_dataloader(cfg.train_dataloader))
+    loader = Runner.build_dataloader(cfg.train_dataloader)
+    run = SimpleNamespace(model=model, train_dataloader=loader, val_loop=None)
+    HeadClassesHook().before_train(run)
+    batches = iter(loader)
     learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
     for _ in range(2):
         batch = model.data_preprocessor(next(batches), True)

@@ -100,7 +100,10 @@ def main() -> None:
         runner = build_runner(cfg)
         if cfg.get("resume") or cfg.get("load_from"):
             runner.register_hook(
-                RefuseOtherModel(cfg.load_from or f"the newest checkpoint in {cfg.work_dir}")
+                RefuseOtherModel(
+                    cfg.load_from or f"the newest checkpoint in {cfg.work_dir}",
+                    whole=bool(cfg.get("resume")),
+                )
             )
         if len(runner.train_loop.dataloader) == 0:
             raise LaunchError("the training set has fewer images than a batch; lower batch_size")

@@ -10,6 +10,7 @@ default_hooks = dict(
     resume=dict(type="mmspec.ResumeHook"),
     schedule=dict(type="mmspec.ScheduleHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
+    head_classes=dict(type="mmspec.HeadClassesHook"),
 )
 log_processor = dict(window_size=50)
 

@@ -4,6 +4,7 @@ from .checkpoints import DurableCheckpointHook
 from .cmss import CMSSScheduleHook
 from .cmss_pictures import CMSSVisualizationHook
 from .detection import DetectionPictureHook
+from .head_classes import HeadClassesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .matching import MatchingPictureHook
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
@@ -20,6 +21,7 @@ __all__ = [
     "CMSSVisualizationHook",
     "DetectionPictureHook",
     "DurableCheckpointHook",
+    "HeadClassesHook",
     "LayerDecayOptimWrapperConstructor",
     "MatchingPictureHook",
     "ProgressBarHook",
