@@ -29,6 +29,7 @@ RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
 RUN_HOOKS = {
     "resume": {"type": "mmspec.ResumeHook"},
     "schedule": {"type": "mmspec.ScheduleHook"},
+    "head_classes": {"type": "mmspec.HeadClassesHook"},
 }
 
 # Hooks of mmspec that draw tested images.
