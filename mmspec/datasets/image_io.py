@@ -4,7 +4,9 @@ One decoder does not suit all files. OpenCV is fast and right for JPEG and PNG, 
 with separate planes scrambled, "white is zero" 16-bit TIFF inverted and RGBA TIFF multiplied by its
 alpha, all without a word; Pillow cuts 48-bit PNG and TIFF to 8 bits; tifffile has no LZW itself.
 So JPEG and PNG go to OpenCV, BMP and 8-bit TIFF to Pillow, deeper TIFF to tifffile. What some
-decoders let pass in silence, a file cut short, is checked from the file's own structure first.
+decoders let pass in silence, a file cut short, is checked from the file's own structure first. What
+is damaged inside shows by checksums in PNG and deflated TIFF, and mostly by the decoder's warnings
+in JPEG; BMP and uncompressed TIFF have nothing to know it by.
 """
 
 import io
@@ -12,6 +14,7 @@ import math
 import re
 import struct
 import warnings
+import zlib
 from os import PathLike
 from pathlib import Path
 
@@ -20,6 +23,8 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from .jpeg_warnings import heard_from_libjpeg
+
 DEFAULT_PERCENTILES = (0.5, 99.5)
 
 COLOURED = (
@@ -27,6 +32,9 @@ COLOURED = (
     " a palette laid over temperatures, luma is not monotonic in temperature: use the gray original"
 )
 SEQUENCE = "a TIFF of several frames, only the first is read; split it into one file a frame"
+SURPLUS = (
+    "a JPEG with bytes left over behind its pixels: damaged, or padded by what wrote it; look at it"
+)
 NODATA = "pixels that hold no measurement are left out of the scaling and filled"
 BAD_NODATA = "a GDAL_NODATA tag that is no number is left aside"
 
@@ -41,6 +49,10 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _TRANSPARENCY = 4  # bit of NewSubfileType
 _GDAL_NODATA = 42113  # TIFF tag; text
 _BEYOND_MEASURE = 1e30  # of floats: GIS programs mark NoData by the lowest float32, about -3.4e38
+_JPEG = b"\xff\xd8"
+_JPEG_END = b"\xff\xd9"
+_MOST_PADDING = 16  # bytes of any content; some cameras leave a few behind the pixels
+_PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Undo each value of the orientation tag (TIFF 6.0, section "Orientation"); others mean nothing.
@@ -184,16 +196,28 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         UnreadableImageError: it cannot be read.
     """
     try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-        if image.format == "TIFF" or (orientation := _orientation(data)) not in _UPRIGHT_IN_PILLOW:
-            return image  # TIFF is turned by Pillow itself
-        return image.transpose(_UPRIGHT_IN_PILLOW[orientation])
+        image, remarks = _decode_to_pillow(data)
     except Exception as error:  # on damaged bytes decoders raise whatever they trip over
         reason = f"cannot be read as an image ({error or type(error).__name__})"
         if isinstance(error, UnidentifiedImageError):
             reason = f"not an image (it begins with {data[:24]!r})"
         raise UnreadableImageError(f"{name}: {reason}", reason) from None
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=2)
+    return image
+
+
+def _decode_to_pillow(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    if data.startswith(_JPEG) and (components := _check_jpeg(data)) in (1, 3):
+        pixels, remarks = _decode_jpeg(data, components)
+        return Image.fromarray(pixels if components == 1 else pixels[..., ::-1]), remarks
+    if data.startswith(_PNG):
+        _check_png(data)
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    if image.format == "TIFF" or (orientation := _orientation(data)) not in _UPRIGHT_IN_PILLOW:
+        return image, ()  # TIFF is turned by Pillow itself
+    return image.transpose(_UPRIGHT_IN_PILLOW[orientation]), ()
 
 
 def image_size(path: str | PathLike) -> tuple[int, int]:
@@ -304,11 +328,10 @@ def _decode(data: bytes) -> tuple[np.ndarray | None, np.ndarray | None, tuple[st
     """
     if not data:
         raise UnreadableImageError("empty file (0 bytes)")
-    if data.startswith(b"\xff\xd8"):
-        components = _check_jpeg(data)
-        flag = cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR
-        return _upright_by_opencv(data, flag), None, ()
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(_JPEG):
+        pixels, remarks = _decode_jpeg(data, _check_jpeg(data))
+        return pixels, None, remarks
+    if data.startswith(_PNG):
         _check_png(data)
         return _upright_by_opencv(data, _KEEP_DEPTH), None, ()
     if data.startswith(b"BM"):
@@ -316,6 +339,32 @@ def _decode(data: bytes) -> tuple[np.ndarray | None, np.ndarray | None, tuple[st
     if data.startswith(_TIFF):
         return _decode_tiff(data)
     raise UnreadableImageError(f"not a JPEG, PNG, TIFF or BMP file (it begins with {data[:24]!r})")
+
+
+def _decode_jpeg(data: bytes, components: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(H, W) or (H, W, 3) uint8, blue first, upright; and remarks.
+
+    Raises:
+        UnreadableImageError: libjpeg warns that the coded pixels are damaged. It notices what does
+            not fit its codes, which holds for most damage of more than a few bits, not for all.
+    """
+    with heard_from_libjpeg() as said:
+        flag = cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR
+        pixels = _upright_by_opencv(data, flag)
+    surplus = [warning for warning in said if _is_padding(warning, data)]
+    if pixels is None or len(said) > len(surplus):
+        reason = next((x for x in said if x not in surplus), "its pixels cannot be decoded")
+        raise UnreadableImageError(f"damaged: {reason}")
+    return pixels, (SURPLUS,) if surplus else ()
+
+
+def _is_padding(warning: str, data: bytes) -> bool:
+    """Whether all pixels were there and what libjpeg skipped may be padding: little, or uniform."""
+    found = re.search(r"(\d+) extraneous bytes", warning)
+    if not found:
+        return False
+    end = data.rfind(_JPEG_END)
+    return int(found[1]) <= _MOST_PADDING or len(set(data[end - int(found[1]) : end])) <= 2
 
 
 def _upright_by_opencv(data: bytes, flag: int) -> np.ndarray | None:
@@ -340,7 +389,7 @@ def _check_jpeg(data: bytes) -> int:
             continue
         if marker == 0xDA:
             # Within coded pixels 0xFF is followed by 0 or a restart marker, so this is the end.
-            if data.find(b"\xff\xd9", position) < 0:
+            if data.find(_JPEG_END, position) < 0:
                 break
             return components
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
@@ -354,7 +403,7 @@ def _check_jpeg(data: bytes) -> int:
 
 
 def _check_png(data: bytes) -> None:
-    """Walk the chunks to the end chunk."""
+    """Walk the chunks to the end chunk; compare the checksums of the coded pixels."""
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -364,6 +413,13 @@ def _check_png(data: bytes) -> None:
                 raise UnreadableImageError(f"PNG of {width} x {height} pixels")
         if kind == b"IEND":
             return
+        end = position + 8 + length
+        if kind == b"IDAT" and data[end : end + 4] != struct.pack(
+            ">I", zlib.crc32(memoryview(data)[position + 4 : end])
+        ):
+            if len(data) < end + 4:
+                break
+            raise UnreadableImageError("damaged: its pixels do not fit their checksum")
         position += 12 + length
     raise UnreadableImageError(f"PNG cut short after {len(data)} bytes: no end chunk")
 

@@ -1,6 +1,10 @@
 import io
+import os
 import pickle
 import struct
+import subprocess
+import sys
+import tempfile
 import warnings
 import zlib
 
@@ -19,6 +23,7 @@ from mmspec.datasets.image_io import (
     image_size,
     read_infrared,
 )
+from mmspec.datasets.jpeg_warnings import heard_from_libjpeg
 from mmspec.datasets.transforms.labels import read_label_values
 
 
@@ -358,6 +363,77 @@ def test_jpeg_cut_short_behind_a_thumbnail_with_its_own_end_marker():
 def test_bytes_behind_the_end_do_not_matter(kind):
     data = WHOLE[kind]
     np.testing.assert_array_equal(read_infrared(data + b"\0" * 100), read_infrared(data))
+
+
+def scan_of(data):
+    """First and last position of the coded pixels of a JPEG."""
+    start = data.rindex(b"\xff\xda")
+    return start + 2 + int.from_bytes(data[start + 2 : start + 4], "big"), len(data) - 2
+
+
+DAMAGE = {
+    "a hole": lambda data, place: data[:place] + data[place + 300 :],
+    "zeros": lambda data, place: data[:place] + bytes(64) + data[place + 64 :],
+    "other bytes": lambda data, place: (
+        data[:place] + np.random.default_rng(0).bytes(512) + data[place + 512 :]
+    ),
+}
+READERS = {
+    "infrared": lambda data: read_infrared(data, name="hit"),
+    "visible": lambda data: decode_visible(data, "hit"),
+    "mask": lambda data: read_label_values(data, "hit", jpeg=True),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_jpeg_damaged_in_its_scan_is_named(capfd, reader, damage):
+    data = pillow_bytes(Image.fromarray(NOISE), "JPEG", quality=90)
+    first, last = scan_of(data)
+    READERS[reader](data)
+    damaged = DAMAGE[damage](data, (2 * first + last) // 3)
+    with pytest.raises(ValueError, match="^hit: .*damaged: Corrupt JPEG data: "):
+        READERS[reader](damaged)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("padding", [bytes(7), bytes(range(1, 13)), bytes(500)])
+def test_a_jpeg_padded_behind_its_pixels_is_read_with_a_warning(reader, padding):
+    data = pillow_bytes(Image.fromarray(NOISE), "JPEG")
+    with pytest.warns(UserWarning, match="^hit: a JPEG with bytes left over behind its pixels"):
+        padded = READERS[reader](data[:-2] + padding + data[-2:])
+    np.testing.assert_array_equal(padded, READERS[reader](data))
+
+
+def test_what_others_print_while_a_decoder_is_heard_is_not_lost(capfd):
+    with heard_from_libjpeg() as said:
+        os.write(2, b"one\nCorrupt JPEG data: bad Huffman code\ntwo\n")
+    assert said == ["Corrupt JPEG data: bad Huffman code"]
+    assert capfd.readouterr().err == "one\ntwo\n"
+
+
+def test_a_decoder_is_not_heard_without_a_standard_error():
+    code = (
+        "import os, sys; from mmspec.datasets.image_io import read_infrared; os.close(2);"
+        " print(read_infrared(sys.argv[1]).shape)"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+        file.write(pillow_bytes(L, "JPEG"))
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, "-c", code, file.name], capture_output=True, text=True, check=True
+        )
+    assert done.stdout.splitlines()[-1] == "(24, 40)"
+
+
+@pytest.mark.parametrize("reader", ["infrared", "visible"])
+def test_a_png_whose_pixels_do_not_fit_their_checksum(reader):
+    data = bytearray(png_bytes(NOISE))
+    end = data.rindex(b"IEND") - 8  # the checksum of the last pixels, which decoders may skip
+    data[end] ^= 1
+    with pytest.raises(UnreadableImageError, match="^hit: .*damaged: its pixels do not fit their"):
+        READERS[reader](bytes(data))
 
 
 def test_empty_file(tmp_path):

@@ -60,6 +60,38 @@ def test_links_are_followed_once(folder, tmp_path):
     assert found == sorted([*SORTED, "link/x.png", "single.png", "gone.png"])
 
 
+def test_an_image_that_is_a_link_to_itself_is_named_and_can_be_skipped(folder, log):
+    (folder / "loop.png").symlink_to("loop.png")
+    assert "loop.png" in find_images(str(folder))
+    index = find_images(str(folder)).index("loop.png")
+    pipeline = [dict(type="mmspec.LoadInfraredImageFromFile", min_size=0)]
+    with pytest.raises(UnreadableImageError, match=r"loop\.png: cannot be opened"):
+        InfraredFolder(str(folder), pipeline=pipeline)[index]
+    assert InfraredFolder(str(folder), pipeline=pipeline, skip_broken=True)[index]
+
+
+@pytest.mark.parametrize("target", ["night.2", "/nowhere"])
+def test_a_link_to_no_folder_is_named(folder, target):
+    (folder / "night.2").symlink_to(target)
+    with pytest.warns(UserWarning, match=r"night\.2 is a link that leads nowhere or to itself"):
+        assert find_images(str(folder)) == SORTED
+
+
+def test_a_subfolder_that_cannot_be_read_is_named(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(
+        FileNotFoundError, match=r"folder '.*/b' cannot be read \(Permission denied"
+    ):
+        find_images(str(folder))
+
+
 def test_empty_folder_says_what_was_found(tmp_path):
     for name in ("a.npy", "b.npy", "c.txt", "README"):
         (tmp_path / name).touch()
