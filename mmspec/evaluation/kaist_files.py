@@ -280,6 +280,8 @@ def _json_rows(path: str | Path):
         name = f"{path}: entry {index}"
         try:
             row = (entry["image_id"], *map(float, entry["bbox"]), float(entry["score"]))
+            if not isinstance(row[0], (int, float, str)):
+                raise TypeError(f"image_id {row[0]!r}")
             categories.add(entry.get("category_id"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(

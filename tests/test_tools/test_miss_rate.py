@@ -165,6 +165,14 @@ def test_own_coco_file(annotation, tmp_path, monkeypatch, capsys):
             '[{"image_id": "4", "bbox": [1, 1, 9, 9], "score": 1}]',
             r"a.json: entry 0: image '4' is not among the annotation's ids 4 to 7",
         ),
+        *(
+            (
+                "a.json",
+                f'[{{"image_id": {key}, "bbox": [1, 1, 9, 9], "score": 1}}]',
+                r"a.json: entry 0: no image_id, .*image_id (None|\[4\])",
+            )
+            for key in ("null", "[4]")
+        ),
         ("a.txt", "1,1,1,9,9,0.5 \u00b0\n".encode("latin-1"), r"a.txt: line 1 is not utf-8"),
         ("a.csv", "", r"a.csv: detections are read from .txt and .json files"),
     ],
