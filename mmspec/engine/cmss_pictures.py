@@ -24,6 +24,7 @@ from mmspec.visualization.cmss import (
 )
 
 from .cmss import find_masking
+from .pictures import without_ending_the_run
 from .runner import bare_model, fixed_batch
 
 _IN_CHECKPOINT = "cmss_pictures"
@@ -78,10 +79,11 @@ class CMSSVisualizationHook(Hook):
         due = epoch == 1 or self.every_n_epochs(runner, self.interval)
         if due or self.is_last_train_epoch(runner):
             folder = Path(runner.work_dir) / "masking"
-            folder.mkdir(exist_ok=True)
-            Image.fromarray(cmss_sheet(pictures)).save(folder / f"epoch_{epoch:04d}.png")
-            self._write_histories(folder, pictures[0])
-            runner.logger.info(f"pictures of the masking: {folder}")
+            with without_ending_the_run("the masking"):
+                folder.mkdir(exist_ok=True)
+                Image.fromarray(cmss_sheet(pictures)).save(folder / f"epoch_{epoch:04d}.png")
+                self._write_histories(folder, pictures[0])
+                runner.logger.info(f"pictures of the masking: {folder}")
 
     def _write_histories(self, folder: Path, first: CMSSPicture) -> None:
         masks = [

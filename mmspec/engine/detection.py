@@ -42,7 +42,7 @@ class DetectionPictureHook(PictureHook):
         super().__init__(num_images, out_dir)
         self.score_threshold = score_threshold
 
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def draw_curves(self, runner: Runner) -> None:
         for metric in self.test_metrics(runner, MissRateMetric):
             if metric.curves:  # in the main process, and of settings with a pedestrian
                 setting = next(iter(metric.curves))[0]

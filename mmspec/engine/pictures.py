@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ import numpy as np
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from PIL import Image
@@ -19,13 +22,26 @@ from torch import Tensor
 from mmspec.datasets.transforms.rgbt import VISIBLE
 
 
+@contextmanager
+def without_ending_the_run(what: str) -> Iterator[None]:
+    """Warns in the log of a picture that cannot be made: days of training are worth more."""
+    try:
+        yield
+    except Exception as error:
+        print_log(
+            f"no picture of {what}: {type(error).__name__}: {error}",
+            logger="current",
+            level=logging.WARNING,
+        )
+
+
 class PictureHook(Hook):
     """Writes a picture of the first images of every validation and of a test.
 
     They go to ``WORK_DIR/FOLDER/iter_N`` and ``WORK_DIR/FOLDER/test``, one an image, named by its
     number and file. The hooks of mmseg and mmdet read the file again and show it as it is; infrared
     needs a display gain, may be deeper than 8 bits, or sit in a channel of another image, so that
-    these show what the pipeline loaded.
+    these show what the pipeline loaded. A picture that cannot be made is warned of, by its image.
 
     Args:
         num_images: how many; None: all.
@@ -67,6 +83,13 @@ class PictureHook(Hook):
         inputs, dataset = data_batch["inputs"], runner.test_dataloader.dataset
         self._write(self.test_folder(runner), inputs, outputs, dataset)
 
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        with without_ending_the_run("the curves of the test"):
+            self.draw_curves(runner)
+
+    def draw_curves(self, runner: Runner) -> None:
+        """Draws what the metrics of a test left; nothing here."""
+
     def test_folder(self, runner: Runner) -> Path:
         return Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
 
@@ -86,10 +109,11 @@ class PictureHook(Hook):
             wanted = len(dataset) if self.num_images is None else self.num_images
             if number >= min(wanted, len(dataset)):
                 return
-            picture = self.picture(image, sample, dataset.metainfo.get("classes", ()))
-            folder.mkdir(parents=True, exist_ok=True)
-            name = f"{number:04d}_{Path(sample.img_path).stem}.png"
-            Image.fromarray(picture).save(folder / name)
+            with without_ending_the_run(sample.get("img_path", f"image {number}")):
+                picture = self.picture(image, sample, dataset.metainfo.get("classes", ()))
+                folder.mkdir(parents=True, exist_ok=True)
+                name = f"{number:04d}_{Path(sample.img_path).stem}.png"
+                Image.fromarray(picture).save(folder / name)
 
 
 def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:

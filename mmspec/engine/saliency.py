@@ -30,7 +30,7 @@ class SaliencyPictureHook(PictureHook):
 
     folder = "saliency"
 
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def draw_curves(self, runner: Runner) -> None:
         folder = self.test_folder(runner)
         for metric in self.test_metrics(runner, SaliencyMetric):
             if metric.curves:  # in the main process

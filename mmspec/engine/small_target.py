@@ -38,7 +38,7 @@ class SmallTargetPictureHook(PictureHook):
     def after_val_iter(self, *args, **kwargs) -> None:
         """Draws nothing."""
 
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def draw_curves(self, runner: Runner) -> None:
         for metric in self.test_metrics(runner, SmallTargetMetric):
             if metric.roc is not None:
                 save_roc_curve(metric.roc, self.test_folder(runner) / "roc.png")

@@ -13,6 +13,7 @@ from mmspec.models import PairReconstruction
 from mmspec.registry import HOOKS
 from mmspec.visualization.reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 
+from .pictures import without_ending_the_run
 from .runner import bare_model, fixed_batch
 
 
@@ -41,7 +42,8 @@ class ReconstructionVisualizationHook(Hook):
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
         if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
-            self._write(runner)
+            with without_ending_the_run("reconstructions"):
+                self._write(runner)
 
     def _write(self, runner: Runner) -> None:
         model = bare_model(runner)

@@ -170,16 +170,22 @@ def save_mixture_history(records: Sequence[MixtureRecord], path: str | Path) -> 
     for axis, record in zip(axes, chosen):
         _draw_mixture(axis, record)
     axes[0].set_ylabel("density")
-    axes[0].legend(fontsize="x-small")
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(fontsize="x-small")
     _draw_course(below.subplots(), records)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
 def _draw_mixture(axis: plt.Axes, record: MixtureRecord) -> None:
-    values = np.ravel(record.scores)
+    values = record.scores[np.isfinite(record.scores)]
+    centres = record.centres[np.isfinite(record.centres)]
+    axis.set_title(f"epoch {record.epoch}", fontsize="medium")
+    if not values.size:
+        axis.set_xlabel("no finite CMSS")
+        return
     # The few values far above the rest would leave them a single bar.
-    top = max(np.quantile(values, 0.98), record.centres.max(), 1e-6) * 1.1
+    top = max(np.quantile(values, 0.98), centres.max(initial=0), 1e-6) * 1.1
     counts, edges = np.histogram(values, bins=60, range=(0, top))
     axis.stairs(counts / (len(values) * np.diff(edges)), edges, fill=True, color="0.8")
     grid = np.linspace(0, top, 400)
@@ -190,10 +196,9 @@ def _draw_mixture(axis: plt.Axes, record: MixtureRecord) -> None:
         density *= record.weights[k] / np.sqrt(2 * np.pi * record.variances[k])
         label = f"weight {record.weights[k]:.2f}, mean {record.means[k]:.3g}"
         axis.plot(grid, density, color=f"C{rank}", label=label)
-    for centre in record.centres:
+    for centre in centres:
         axis.axvline(centre, color="black", linestyle=":", linewidth=1)
     axis.set(xlim=(0, top), ylim=(0, 1.15 * peak), xlabel="CMSS", yticks=[])
-    axis.set_title(f"epoch {record.epoch}", fontsize="medium")
 
 
 def _draw_course(axis: plt.Axes, records: Sequence[MixtureRecord]) -> None:

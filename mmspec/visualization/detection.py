@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .legend import legend
-from .reconstruction import display_gain, titled_grid, to_display
-from .segmentation import infrared_palette
+from .reconstruction import display_gain, titled_grid, to_display, whole_scale
+from .segmentation import UNKNOWN, class_entries, infrared_palette
 
 LEAST_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
 TO_IGNORE = (150, 150, 150)
@@ -31,44 +31,58 @@ def detection_picture(
             gain, or (H, W, 3) uint8 colours as they are.
         boxes: (N, 4) predicted x1, y1, x2, y2 in pixels of the images.
         scores: (N,); the rounded score is written at each box.
-        labels: (N,) class indices.
+        labels: (N,) class indices; those that the data set does not have are white.
         truth: (box, label, to be ignored) of each object; boxes to ignore are gray. None: the
             column is left out.
         classes: names of all classes.
         score_threshold: predictions below are not drawn.
 
+    Boxes and scores that are not finite are not drawn; their number is written below.
+
     Returns:
         (H', W', 3) uint8.
     """
     palette = [tuple(c) for c in infrared_palette(len(classes), background=None).tolist()]
-    kept = np.flatnonzero(scores >= score_threshold)
+
+    def colour(label: int) -> tuple[int, ...]:
+        return palette[label] if 0 <= label < len(palette) else UNKNOWN
+
+    drawable = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+    kept = np.flatnonzero(drawable & (scores >= score_threshold))
     predicted = [
-        (boxes[i], palette[labels[i]], f"{scores[i]:.2f}") for i in kept[np.argsort(scores[kept])]
+        (boxes[i], colour(labels[i]), f"{scores[i]:.2f}") for i in kept[np.argsort(scores[kept])]
     ]
     present = {int(labels[i]) for i in kept}
+    undrawn = int((~drawable).sum())
     columns = {f"prediction, score {score_threshold:g} and more": predicted}
     if truth is not None:
+        finite = [entry for entry in truth if np.isfinite(entry[0]).all()]
+        undrawn, truth = undrawn + len(truth) - len(finite), finite
         columns["truth"] = [
-            (box, TO_IGNORE if ignored else palette[label], "") for box, label, ignored in truth
+            (box, TO_IGNORE if ignored else colour(label), "") for box, label, ignored in truth
         ]
         present |= {int(label) for _, label, ignored in truth if not ignored}
     shown = [to_display(x, display_gain(x)) if x.ndim == 2 else x for x in images]
     rows = [[_draw(image, boxes) for boxes in columns.values()] for image in shown]
     sheet = titled_grid(rows, tuple(columns))
-    entries = [(classes[label], palette[label]) for label in sorted(present)]
+    entries = class_entries(present, classes, palette)
     if truth is not None and any(ignored for *_, ignored in truth):
         entries.append(("to ignore", TO_IGNORE))
+    if undrawn:
+        entries.append((f"not finite, not drawn: {undrawn}", (0, 0, 0)))
     return np.concatenate([sheet, legend(entries, sheet.shape[1])])
 
 
 def _draw(shown: np.ndarray, boxes: Sequence[tuple]) -> np.ndarray:
-    scale = max(1, -(-LEAST_WIDTH // shown.shape[1]))
+    scale = whole_scale(shown.shape[:2], LEAST_WIDTH)
     picture = Image.fromarray(shown)
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.BILINEAR)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default()
     for box, colour, text in boxes:
-        x1, y1, x2, y2 = (round(float(v) * scale) for v in box)
+        # Far outside, Pillow would draw for minutes, or refuse the number.
+        corners = np.clip(np.multiply(box, scale), -1, np.tile(picture.size, 2) + 1)
+        x1, y1, x2, y2 = corners.round().astype(int).tolist()
         # Pillow refuses a rectangle whose second corner is not behind the first.
         draw.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=colour)
         if text:

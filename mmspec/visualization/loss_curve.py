@@ -40,7 +40,8 @@ def save_loss_curve(work_dir: str | Path, path: str | Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
     axes.plot(steps, losses, color="tab:red", linewidth=1.5)
     axes.set(xlabel="iteration", ylabel="reconstruction loss", ylim=(0, None))
-    axes.set_title(f"last logged loss {losses[-1]:.3f}", fontsize="medium")
+    last = f"last logged loss {losses[-1]:.3f}" if len(losses) else "no loss logged"
+    axes.set_title(last, fontsize="medium")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .reconstruction import display_gain, to_display
+from .reconstruction import MOST_SIDE, display_gain, to_display, whole_scale
 
 RIGHT, WRONG = (40, 220, 70), (235, 50, 40)
 _LEAST_WIDTH, _GAP, _HEAD = 480, 8, 20
@@ -22,6 +22,8 @@ def match_picture(
 ) -> np.ndarray:
     """Both images side by side, with a line a match: green if right, red if wrong.
 
+    Matches whose points are not finite count as wrong and are not drawn.
+
     Args:
         thermal: (H, W) uint8, shown under a display gain.
         visible: (H', W', 3) uint8 RGB.
@@ -33,7 +35,8 @@ def match_picture(
     Returns:
         (h, w, 3) uint8.
     """
-    scale = max(1, -(-_LEAST_WIDTH // thermal.shape[1]))
+    scale = whole_scale(thermal.shape, _LEAST_WIDTH)
+    scale = min(scale, whole_scale(visible.shape[:2], MOST_SIDE))
     shown = [
         Image.fromarray(image) for image in (to_display(thermal, display_gain(thermal)), visible)
     ]
@@ -48,9 +51,12 @@ def match_picture(
     right = errors <= threshold
     lines = np.arange(min(len(errors), most_lines))
     for index in lines[np.argsort(right[lines], kind="stable")]:  # right ones on top
+        if not np.isfinite([thermal_points[index], visible_points[index]]).all():
+            continue
         colour = RIGHT if right[index] else WRONG
+        # Far outside, Pillow would draw for minutes, or refuse the number.
         (x1, y1), (x2, y2) = (
-            (points[index] + 0.5) * scale + (x, _HEAD)
+            np.clip((points[index] + 0.5) * scale + (x, _HEAD), -9, np.add(sheet.size, 9))
             for points, x in ((thermal_points, 0), (visible_points, left))
         )
         draw.line((x1, y1, x2, y2), fill=colour)

@@ -25,6 +25,7 @@ def save_miss_rate_curves(
         path: the file.
         title: of the picture, the setting say.
     """
+    panels = panels or {"no curve": {}}
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4 * len(panels), 3.9), layout="constrained", sharey=True,
         squeeze=False,

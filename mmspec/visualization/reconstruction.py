@@ -9,6 +9,8 @@ from torch import Tensor
 from mmspec.models import PairReconstruction, Reconstruction
 
 MASKED = np.array([38, 50, 72], dtype=np.uint8)
+#: Pixels of an enlarged picture's longer side: one of 3 x 20,000 would fill the memory.
+MOST_SIDE = 4096
 COLUMNS = ("input", "visible", "prediction", "visible + prediction")
 PAIR_COLUMNS = (*COLUMNS, "from the other image alone")
 
@@ -17,18 +19,35 @@ def display_gain(image: np.ndarray) -> tuple[float, float]:
     """Gray levels (low, high) to show as black and white: the 0.5 and 99.5 percentiles.
 
     Raw infrared frames are often so dark that a screen shows nothing; at least 16 levels are kept
-    apart, so that the noise of an empty frame is not blown up.
+    apart, so that the noise of an empty frame is not blown up. Values that are not finite count
+    nowhere.
     """
-    low, high = np.percentile(image, (0.5, 99.5))
+    known = image[np.isfinite(image)]
+    low, high = np.percentile(known, (0.5, 99.5)) if known.size else (0, 0)
     return float(low), float(max(high, low + 16))
 
 
 def to_display(image: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
-    """(H, W) or (H, W, 3) gray levels as (H, W, 3) uint8 under a display gain."""
+    """(H, W) or (H, W, 3) gray levels as (H, W, 3) uint8 under a display gain; NaN is black."""
     low, high = gain
-    shown = ((image.astype(np.float32) - low) / (high - low)).clip(0, 1) * 255
-    shown = shown.round().astype(np.uint8)
+    shown = to_levels((image.astype(np.float32) - low) / (high - low))
     return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=-1)
+
+
+def to_levels(shares: np.ndarray) -> np.ndarray:
+    """Shares from 0 to 1 as uint8 levels; what is beyond is cut, NaN is 0."""
+    return np.rint(255 * np.nan_to_num(shares).clip(0, 1)).astype(np.uint8)
+
+
+def panel_size(shape: tuple[int, int], width: int) -> tuple[int, int]:
+    """Width and height of an image (H, W) drawn so wide, at most ``MOST_SIDE`` high."""
+    scale = min(width / shape[1], MOST_SIDE / shape[0])
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+
+
+def whole_scale(shape: tuple[int, int], width: int) -> int:
+    """By what an image (H, W) is enlarged to be so wide, as long as ``MOST_SIDE`` holds it."""
+    return max(1, min(-(-width // shape[1]), MOST_SIDE // max(shape)))
 
 
 def mask_overlay(image: np.ndarray, mask: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
@@ -52,8 +71,10 @@ def hidden(shown: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """One value a patch (rows, columns, ...) as one a pixel of a picture (H, W, 3)."""
-    height, width = (shown.shape[i] // patches.shape[i] for i in (0, 1))
-    return patches.repeat(height, axis=0).repeat(width, axis=1)
+    rows, columns = (
+        np.arange(size) * count // size for size, count in zip(shown.shape, patches.shape[:2])
+    )
+    return patches[rows][:, columns]
 
 
 def titled_grid(rows: list[list[np.ndarray]], titles: tuple[str, ...]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmspec.evaluation.saliency import THRESHOLDS, SaliencyCurves
 
-from .reconstruction import display_gain, titled_grid, to_display
+from .reconstruction import display_gain, panel_size, titled_grid, to_display, to_levels
 
 PANEL = 280  # width of a column in pixels
 
@@ -37,15 +37,15 @@ def saliency_picture(
         panels["infrared"] = to_display(infrared, display_gain(infrared))
     panels["truth"] = _gray(truth)
     panels["probability"] = _gray(score)
-    size = PANEL, max(1, round(PANEL * truth.shape[0] / truth.shape[1]))
-    smaller = truth.shape[1] > PANEL
+    size = panel_size(truth.shape, PANEL)
+    smaller = truth.shape[1] > size[0]
     way = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
     row = [cv2.resize(np.ascontiguousarray(p), size, interpolation=way) for p in panels.values()]
     return titled_grid([row], tuple(panels))
 
 
 def _gray(levels: np.ndarray) -> np.ndarray:
-    return np.repeat(np.rint(255 * levels).astype(np.uint8)[..., None], 3, axis=2)
+    return np.repeat(to_levels(levels)[..., None], 3, axis=2)
 
 
 def save_pr_curves(curves: Mapping[str, SaliencyCurves], path: str | Path) -> None:

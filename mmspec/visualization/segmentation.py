@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .legend import legend
 from .reconstruction import display_gain, titled_grid, to_display
 
 IGNORED = 255
+UNKNOWN = (255, 255, 255)  # a class that the data set does not have
 #: Hues far from each other and from gray, all as light as a warm object is in infrared.
 COLOURS = (
     (255, 70, 60),
@@ -62,7 +63,8 @@ def label_overlay(
 
     Args:
         shown: (H, W, 3) uint8.
-        labels: (H, W) class indices; 255, ignored pixels, are darkened.
+        labels: (H, W) class indices; 255, ignored pixels, are darkened, classes that the palette
+            does not have are white.
         palette: (classes, 3) uint8.
         background: index of the class that is not tinted, or None.
 
@@ -70,7 +72,9 @@ def label_overlay(
         (H, W, 3) uint8.
     """
     ignored = labels == IGNORED
-    colours = palette[np.where(ignored, 0, labels)].astype(np.float32)
+    known = (labels >= 0) & (labels < len(palette))
+    colours = np.where(known[..., None], palette[np.where(known, labels, 0)], UNKNOWN)
+    colours = colours.astype(np.float32)
     tinted = ~ignored & (labels != (-1 if background is None else background))
     edge = np.zeros(labels.shape, dtype=bool)
     below, right = labels[:-1] != labels[1:], labels[:, :-1] != labels[:, 1:]
@@ -82,6 +86,18 @@ def label_overlay(
     picture = shown * (1 - opacity) + colours * opacity
     picture[ignored] *= 0.35
     return picture.round().astype(np.uint8)
+
+
+def class_entries(
+    present: Iterable[int], classes: Sequence[str], palette: Sequence[Sequence[int]]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Names and colours for a legend; a class that the data set does not have is called unknown."""
+    return [
+        (classes[i], tuple(palette[i]))
+        if 0 <= i < len(classes)
+        else (f"class {i}, unknown", UNKNOWN)
+        for i in sorted(present)
+    ]
 
 
 def segmentation_picture(
@@ -115,11 +131,7 @@ def segmentation_picture(
         columns["truth"] = label_overlay(shown, truth, palette, background)
         present |= set(np.unique(truth))
     sheet = titled_grid([list(columns.values())], tuple(columns))
-    entries = [
-        (classes[i], tuple(palette[i].tolist()))
-        for i in sorted(present - {IGNORED})
-        if i != background
-    ]
+    entries = class_entries(present - {IGNORED, background}, classes, palette.tolist())
     if IGNORED in present:
         entries.append(("ignored", (60, 60, 60)))
     return np.concatenate([sheet, legend(entries, sheet.shape[1])])

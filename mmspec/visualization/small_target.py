@@ -12,7 +12,7 @@ from mmspec.evaluation.small_target import IGNORED, THRESHOLD
 from mmspec.evaluation.target_matching import Components, find_components, match_targets
 
 from .legend import legend
-from .reconstruction import display_gain, titled_grid, to_display
+from .reconstruction import display_gain, panel_size, titled_grid, to_display, to_levels
 
 HIT, MISS, FALSE_ALARM, BOTH = (60, 220, 90), (255, 60, 50), (255, 220, 0), (255, 140, 25)
 FRAME = (0, 190, 255)
@@ -66,8 +66,8 @@ def small_target_picture(
         _painted(shown, [missed, hits, false]),
     ]
     windows = _windows([missed, hit, false], truth.shape)
-    size = PANEL, max(1, round(PANEL * truth.shape[0] / truth.shape[1]))
-    scale = PANEL / truth.shape[1]
+    size = panel_size(truth.shape, PANEL)
+    scale = size[0] / truth.shape[1]
     wholes = [_scaled(panel, size) for panel in panels]
     wholes[0] = _framed(wholes[0], windows, scale)
     wholes[1] = _marked(wholes[1], [missed, hit], scale)
@@ -94,7 +94,7 @@ def _inside(group: Group) -> np.ndarray:
 
 
 def _heat(probability: np.ndarray) -> np.ndarray:
-    levels = np.rint(255 * probability).astype(np.uint8)
+    levels = to_levels(probability)
     return np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1])
 
 
@@ -143,7 +143,8 @@ def _framed(panel: np.ndarray, windows: list[Window], scale: float) -> np.ndarra
     draw = ImageDraw.Draw(picture)
     for number, (top, left, height, width) in enumerate(windows, 1):
         x, y = left * scale, top * scale
-        draw.rectangle((x, y, x + width * scale - 1, y + height * scale - 1), outline=FRAME)
+        right, below = x + max(width * scale - 1, 0), y + max(height * scale - 1, 0)
+        draw.rectangle((x, y, right, below), outline=FRAME)
         _write_number(draw, number, x + 2, y + 1)
     return np.asarray(picture)
 
