@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class DurableBackend(LocalBackend):
                 f"checkpoint {path} was not written ({error}); those before it are whole"
             ) from error
         beside.replace(path)
-        _flush(path.parent)  # the directory holds the new name
+        with suppress(OSError):  # not every file system can
+            _flush(path.parent)  # the directory holds the new name
 
     def remove(self, filepath: str | Path) -> None:
         self.outdated.append(Path(filepath))

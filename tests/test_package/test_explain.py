@@ -1,0 +1,72 @@
+"""How a tool ends: faults in one line, Ctrl-C with the way to go on."""
+
+import argparse
+import shlex
+
+import pytest
+
+from mmspec.datasets import UnreadableImageError
+from mmspec.explain import command_to_resume, explained
+from mmspec.launch import LaunchError
+
+WORKER = """Caught {kind} in DataLoader worker process 0.
+Original Traceback (most recent call last):
+  File "worker.py", line 3, in _worker_loop
+    raise error
+{kind}: a.png: cut short"""
+
+
+def end(error: BaseException, capsys) -> tuple[int, str]:
+    """Exit status and last line of a tool that meets an error."""
+    with pytest.raises(SystemExit) as ended, explained(argparse.ArgumentParser(prog="tool")):
+        raise error
+    return ended.value.code, capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (LaunchError("no config x.py"), "no config x.py"),
+        (FileNotFoundError(2, "No such file", "a.json"), "[Errno 2] No such file: 'a.json'"),
+        (FloatingPointError("loss is nan"), "loss is nan"),
+        (
+            UnreadableImageError(WORKER.format(kind="mmspec.image_io.UnreadableImageError")),
+            "a.png: cut short",
+        ),
+        (FileNotFoundError(WORKER.format(kind="FileNotFoundError")), "a.png: cut short"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(error, line, capsys):
+    assert end(error, capsys) == (2, f"tool: error: {line}")
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(ValueError, match="a bug"), explained(argparse.ArgumentParser()):
+        raise ValueError("a bug")
+
+
+def test_ctrl_c_ends_with_its_status(capsys, monkeypatch):
+    assert end(KeyboardInterrupt(), capsys) == (130, "Interrupted")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit) as ended, explained(argparse.ArgumentParser()):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130 and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("c.py", "c.py --resume"),
+        ("c.py --resume", "c.py --resume"),
+        ("c.py --resume --amp", "c.py --amp --resume"),
+        ("c.py --resume old/iter_2.pth --amp", "c.py --amp --resume"),
+        ("c.py --resume=old/iter_2.pth", "c.py --resume"),
+        ("c.py --cfg-options 'a=[1, 2]' b=3", "c.py --cfg-options 'a=[1, 2]' b=3 --resume"),
+    ],
+)
+def test_the_command_that_goes_on(given, told, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", *shlex.split(given)])
+    (tmp_path / "best_acc_iter_4.pth").touch()
+    assert "before the first checkpoint" in command_to_resume(str(tmp_path))
+    (tmp_path / "iter_4.pth").touch()
+    assert command_to_resume(str(tmp_path)).splitlines()[-1] == f"  python train.py {told}"
