@@ -22,7 +22,7 @@ from .kaist_files import (
     is_night,
     read_truth,
 )
-from .samples import TRUTH_OF_BOXES, name_of, predicted_boxes, true_boxes
+from .samples import TRUTH_OF_BOXES, field_of, name_of, predicted_boxes, true_boxes
 from .table import markdown_row
 
 #: False positives per image at which miss rates are averaged, rounded as KAIST's evaluation has it.
@@ -216,7 +216,7 @@ class MissRateMetric(BaseMetric):
                 " (partial) or 2 (heavy)"
             )
         _check_occlusion(self.settings, occlusion, true[:, 5] > 0, name_of(sample))
-        height, width = sample["ori_shape"][:2]
+        height, width = field_of(sample, "ori_shape", "name it in meta_keys of PackDetInputs")[:2]
         return (width, height), np.column_stack([true[:, :4], occlusion, true[:, 5]]).tobytes()
 
 

@@ -49,19 +49,23 @@ def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
         (N, 6) float64 x1, y1, x2, y2, label, score.
 
     Raises:
-        KeyError: there are none.
+        KeyError: there are none, or a column is not there.
         ValueError: a box or score that is not finite, a box whose corners are reversed, a label
             outside the classes, or columns of different length.
     """
     found = field_of(sample, "pred_instances", "a detector's predict() gives it")
+    name = f"{name_of(sample)}: predicted"
+    if absent := {"bboxes", "scores", "labels"} - set(found.keys()):
+        raise KeyError(f"{name} instances have no {', '.join(sorted(absent))}")
     boxes, scores, labels = (
         found[key].detach().double().cpu().numpy() for key in ("bboxes", "scores", "labels")
     )
-    name = f"{name_of(sample)}: predicted"
     if not len(boxes) == len(scores) == len(labels):
         raise ValueError(
             f"{name} {len(boxes)} boxes with {len(scores)} scores and {len(labels)} labels"
         )
+    if boxes.size != 4 * len(boxes):
+        raise ValueError(f"{name} boxes are of shape {boxes.shape}, not {(len(boxes), 4)}")
     boxes = boxes.reshape(-1, 4)
     _check_boxes(boxes, name)
     _refuse(~np.isfinite(scores), scores, name, "scores are not finite")

@@ -225,6 +225,7 @@ BOX = [10.0, 10, 50, 90]
         (changed("true", bbox=[10, 90, math.inf, 100]), "true boxes are not finite"),
         (changed("predicted", scores=[0.5, math.nan]), "predicted scores are not finite: 1 of 2"),
         (changed("predicted", scores=[0.5]), "predicted 2 boxes with 1 scores and 2 labels"),
+        (changed("predicted", bboxes=[[*BOX, 0.5]] * 2), r"predicted boxes are of shape \(2, 5\)"),
         (changed("true", bbox=[1, 2, 3]), "true instances are dicts with bbox"),
         (changed("true", bbox=None), "true instances are dicts with bbox"),
     ],
@@ -233,6 +234,16 @@ def test_what_cannot_be_scored_is_named(fault, message):
     assert evaluate([changed("true")])["AP50/Person"] == 100
     with pytest.raises(ValueError, match=f"ir/00007.png: .*{message}"):
         evaluate([fault])
+
+
+def test_predictions_without_a_column_are_named():
+    without = changed("true")
+    del without["pred_instances"]["scores"]
+    with pytest.raises(KeyError, match="ir/00007.png: predicted instances have no scores"):
+        evaluate([without])
+    del without["pred_instances"]
+    with pytest.raises(KeyError, match="ir/00007.png: it came without 'pred_instances'"):
+        evaluate([without])
 
 
 def test_boxes_without_area_are_scored():
