@@ -68,6 +68,10 @@ class CMSSVisualizationHook(Hook):
 
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
+        with without_ending_the_run("the masking"):
+            self._write(runner)
+
+    def _write(self, runner: Runner) -> None:
         model = bare_model(runner)
         model.eval()
         pairs = model.data_preprocessor(self.batch, False)["inputs"]
@@ -79,11 +83,10 @@ class CMSSVisualizationHook(Hook):
         due = epoch == 1 or self.every_n_epochs(runner, self.interval)
         if due or self.is_last_train_epoch(runner):
             folder = Path(runner.work_dir) / "masking"
-            with without_ending_the_run("the masking"):
-                folder.mkdir(exist_ok=True)
-                Image.fromarray(cmss_sheet(pictures)).save(folder / f"epoch_{epoch:04d}.png")
-                self._write_histories(folder, pictures[0])
-                runner.logger.info(f"pictures of the masking: {folder}")
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(cmss_sheet(pictures)).save(folder / f"epoch_{epoch:04d}.png")
+            self._write_histories(folder, pictures[0])
+            runner.logger.info(f"pictures of the masking: {folder}")
 
     def _write_histories(self, folder: Path, first: CMSSPicture) -> None:
         masks = [
