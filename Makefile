@@ -5,6 +5,7 @@ STACK ?= onedl
 PYTHON ?= python3
 DATA ?=
 OUT ?= demo_out
+MARK ?= not slow
 
 ifeq ($(STACK),onedl)
 VENV := .venv
@@ -42,6 +43,7 @@ help:
 	@echo "make clean     remove caches and what builds leave (not the environments)"
 	@echo
 	@echo "STACK=onedl|openmmlab  which mm packages, now $(STACK)"
+	@echo "MARK=EXPRESSION        which tests, now '$(MARK)'; stack: those for both stacks"
 	@echo "PYTHON=PROGRAM         the Python to start from, one of: $(sort $(PYTHON_VERSIONS))"
 
 install: $(STAMP)
@@ -63,7 +65,7 @@ demo: install
 	@$(BIN)/python tools/demo.py --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "$(MARK)"
 	@$(MAKE) --no-print-directory lint
 
 lint: install

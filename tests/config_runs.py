@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
@@ -33,6 +34,12 @@ SMALL_ENCODERS = {
     ),
 }
 SMALL_ENCODERS["MAEViT"] = SMALL_ENCODERS["mmspec.MaskedViT"]
+
+
+def marked(names: list[str], *both: str) -> list:
+    """Parameters of a test, of which the named ones run on both stacks of mm packages."""
+    assert set(both) <= set(names)
+    return [pytest.param(n, marks=pytest.mark.stack) if n in both else n for n in names]
 
 
 def train(cfg: Config, model: torch.nn.Module) -> tuple[dict, dict]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from config_runs import marked
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
@@ -17,6 +18,9 @@ from mmspec.models.backbones.conv_vit import resolve_arch
 ROOT = Path(__file__).resolve().parent.parent / "configs"
 PRETRAIN = sorted(p.name for p in (ROOT / "pretrain").glob("*.py"))
 PAPER = "infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
+TINY = "infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py"
+MAE = TINY.replace("infmae_convvit", "mae_vit")
+MSPECGENE = "mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene.py"
 VISIBLE = {"stride2": 98, "stride7": 28, "stride14": 14, "demo": 16}
 
 
@@ -60,7 +64,7 @@ def load(name: str, folder: Path, work_dir: Path, pairs: Path | None = None) -> 
     return cfg
 
 
-@pytest.mark.parametrize("name", PRETRAIN)
+@pytest.mark.parametrize("name", marked(PRETRAIN, TINY, MAE, MSPECGENE))
 def test_pretraining_config_takes_a_step(name, folder, pairs, tmp_path):
     cfg = load(name, folder, tmp_path, pairs)
     init_default_scope(cfg.default_scope)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from config_runs import evaluate, run_tool, train
+from config_runs import evaluate, marked, run_tool, train
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
@@ -135,7 +135,7 @@ def _steps(pipeline):
         yield step
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", marked(CONFIGS, INFMAE, TINY))
 def test_trains_and_predicts(name, data):
     cfg = load(name, data)
     init_default_scope(cfg.default_scope)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from config_runs import SMALL_ENCODERS, evaluate, run_tool, train
+from config_runs import SMALL_ENCODERS, evaluate, marked, run_tool, train
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -97,7 +97,7 @@ def load(name: str, data: dict[str, Path]) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", marked(CONFIGS, INFMAE))
 def test_takes_two_steps_and_predicts(name, data):
     cfg = load(name, data)
     init_default_scope(cfg.default_scope)

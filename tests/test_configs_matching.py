@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from config_runs import marked
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
@@ -61,7 +62,7 @@ class StateAtTheStart(Hook):
         self.state = {k: v.clone() for k, v in runner.model.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", marked(CONFIGS, TINY))
 def test_trains_predicts_scores_and_draws(name, data, tmp_path):
     cfg = load(name, data, tmp_path / "run")
     runner = Runner.from_cfg(cfg)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from config_runs import evaluate, train
+from config_runs import evaluate, marked, train
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner, set_random_seed
@@ -173,7 +173,7 @@ def train_a_model(cfg: Config) -> tuple[torch.nn.Module, dict]:
     return model, train(cfg, model)[0]
 
 
-@pytest.mark.parametrize("name", DET)
+@pytest.mark.parametrize("name", marked(DET, FLIR))
 def test_detector_trains_and_predicts(name, data):
     cfg = load(name, data)
     model, logs = train_a_model(cfg)
@@ -187,7 +187,7 @@ def test_detector_trains_and_predicts(name, data):
         assert 0 <= metrics["MR/Reasonable/All"] <= 100
 
 
-@pytest.mark.parametrize("name", SEG)
+@pytest.mark.parametrize("name", marked(SEG, TINY_SEG))
 def test_segmentor_trains_and_predicts(name, data):
     cfg = load(name, data)
     model, _ = train_a_model(cfg)

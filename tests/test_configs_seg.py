@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from config_runs import SMALL_ENCODERS, evaluate, run_tool, train
+from config_runs import SMALL_ENCODERS, evaluate, marked, run_tool, train
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -20,6 +20,7 @@ CONFIGS = [name for name in CONFIGS if not name.startswith("mspecgene")]  # test
 PRETRAINED = sorted(name for name in CONFIGS if re.match("infmae|mae|mcmae|um-mae", name))
 INFMAE = "infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py"
 TINY = "scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200.py"
+UDDER = "infmae_convvit-tiny_upernet_1xb4-1k_udder-240x320.py"
 CROP = (64, 96)
 SMALL = {
     **SMALL_ENCODERS,
@@ -83,7 +84,7 @@ def load(name: str, data: dict[str, Path]) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", marked(CONFIGS, INFMAE, UDDER))
 def test_trains_and_predicts(name, data):
     cfg = load(name, data)
     init_default_scope(cfg.default_scope)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from config_runs import evaluate, run_tool
+from config_runs import evaluate, marked, run_tool
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
@@ -78,7 +78,7 @@ def load(name: str, data: Path) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", marked(CONFIGS, TINY))
 def test_trains_and_predicts(name, data):
     cfg = load(name, data)
     model, logs = train_a_model(cfg)

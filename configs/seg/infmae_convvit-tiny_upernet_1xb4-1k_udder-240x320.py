@@ -17,8 +17,8 @@ lr = 1e-3  # the paper's 1e-4 is for 240,000 iterations
 norm_cfg = dict(type="BN")
 # An udder fills 4 % of an image. With equal weights its probability ranks its pixels well but stays
 # below one half for hundreds of iterations, and nothing is predicted. (mmseg's DiceLoss sums over
-# the classes first, so the background outweighs it there too.) Not mmseg's CrossEntropyLoss: in 1.2.2
-# it fails where class weights meet ignored pixels.
+# the classes first, so the background outweighs it there too.) Not mmseg's CrossEntropyLoss: that
+# of 1.2.2 fails where class weights meet ignored pixels.
 weighted = dict(_delete_=True, type="mmspec.WeightedCrossEntropyLoss", class_weight=[1.0, 6.0])
 model = dict(
     data_preprocessor={**_base_.data_preprocessor, "size": crop_size},

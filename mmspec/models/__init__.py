@@ -4,7 +4,7 @@ from .assigner import IgnoringAssigner
 from .backbones import ConvViT, MaskedSwin, MaskedViT, RGBTBackbone
 from .cmss_masking import CMSSMasking
 from .heads import MatchingHead, ReconstructionHead, SmallTargetHead
-from .losses import DualSoftmaxLoss, SLSLoss, SoftIoULoss
+from .losses import DualSoftmaxLoss, SLSLoss, SoftIoULoss, WeightedCrossEntropyLoss
 from .maskers import InformationMasker, RandomMasker, UniformMasker
 from .matcher import PairMatcher
 from .necks import DualModalityDecoder, InfMAEDecoder, SimpleFPN
@@ -41,4 +41,5 @@ __all__ = [
     "SmallTargetHead",
     "SoftIoULoss",
     "UniformMasker",
+    "WeightedCrossEntropyLoss",
 ]

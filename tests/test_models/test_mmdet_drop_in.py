@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from mmspec.models import ConvViT
 
 pytest.importorskip("mmdet")
+pytestmark = pytest.mark.stack
 
 LINES = """
 _base_ = 'mmdet::{base}'

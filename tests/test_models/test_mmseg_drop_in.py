@@ -14,6 +14,8 @@ from mmseg.structures import SegDataSample
 
 from mmspec.models import ConvViT
 
+pytestmark = pytest.mark.stack
+
 MMSEG_CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
 ARCH = dict(embed_dims=(8, 16, 32), depths=(1, 1, 2), num_heads=2, mlp_ratios=(2, 2, 2))
 SIZE = (64, 96)

@@ -12,6 +12,7 @@ import mmspec.ops
 
 mmspec.ops.install()
 mmcv_ops = pytest.importorskip("mmcv.ops")
+pytestmark = pytest.mark.stack
 
 stand_in_only = pytest.mark.skipif(
     mmspec.ops.backend() == "mmcv", reason="this mmcv has compiled operators"

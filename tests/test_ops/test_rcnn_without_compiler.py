@@ -14,6 +14,7 @@ import mmspec.ops
 
 mmspec.ops.install()
 mmdet = pytest.importorskip("mmdet")
+pytestmark = pytest.mark.stack
 
 from mmdet.registry import MODELS  # noqa: E402
 from mmdet.structures import DetDataSample  # noqa: E402

@@ -10,6 +10,7 @@ import pytest
 import mmspec.ops
 
 pytest.importorskip("mmcv")
+pytestmark = pytest.mark.stack
 mmspec.ops.install()
 
 REPO = Path(mmspec.ops.__file__).parents[2]

@@ -9,6 +9,8 @@ import pytest
 
 from mmspec import stack
 
+pytestmark = pytest.mark.stack
+
 ONEDL = {
     "onedl-mmengine": "0.10.12",
     "onedl-mmcv": "2.3.6",

@@ -3,24 +3,32 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.stack
 REPO = Path(__file__).resolve().parents[2]
 STEPS = ["train_cfg.max_iters=2", "train_dataloader.num_workers=0"]
 WITHOUT_TESTS = ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]
+# onedl-mim knows the detector package by this name, openmim by the name of its module.
+OPENMIM = any(distribution.name == "openmim" for distribution in metadata.distributions())
+DETECTION = "mmdet" if OPENMIM else "mmdetection"
 
 
 @pytest.mark.parametrize(
     ("framework", "config"),
     [
-        ("mmdetection", "det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"),
+        (DETECTION, "det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"),
         ("mmseg", "irstd/scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py"),
     ],
 )
 def test_mim_starts_the_frameworks_own_tool(framework, config, data_root, tmp_path):
     pytest.importorskip("mim")
+    task = config.partition("/")[0]
+    readme = (REPO / "configs" / task / "README.md").read_text()
+    assert f"\nmim train {framework} configs/{task}/CONFIG.py" in readme
     done = subprocess.run(
         [
             *[sys.executable, "-m", "mim", "train", framework, str(REPO / "configs" / config)],
