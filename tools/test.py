@@ -50,7 +50,6 @@ def main() -> None:
 
         from mmspec.launch import (
             LaunchError,
-            RefuseOtherModel,
             build_runner,
             draw_to,
             leave_process_group,
@@ -73,7 +72,6 @@ def main() -> None:
             draw_to(cfg, args.show_dir)
 
         runner = build_runner(cfg)
-        runner.register_hook(RefuseOtherModel(args.checkpoint))
         if args.out and args.out.endswith(".pkl"):
             runner.test_evaluator.metrics.append(dump_predictions(cfg, args.out))
         metrics = runner.test()

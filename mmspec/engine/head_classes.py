@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
-from mmspec.launch import LaunchError
+from mmspec.launch import LaunchError, RefuseOtherModel
 from mmspec.registry import HOOKS
 
 from .runner import bare_model
@@ -36,7 +36,8 @@ class HeadClassesHook(Hook):
     of every head is compared with that of each training, validation and test set. Where names are
     known on both sides, the order is compared too: of training and validation set, and of what a
     checkpoint learned and the set on which it is tested or goes on. Names that differ without
-    being in another order are warned of.
+    being in another order are warned of. What is tested must hold every tensor of the model, see
+    :class:`~mmspec.launch.RefuseOtherModel`.
 
     Raises:
         LaunchError: they differ; it names heads, data set and classes.
@@ -44,12 +45,16 @@ class HeadClassesHook(Hook):
 
     def __init__(self) -> None:
         self.learned: tuple[str, ...] | None = None
+        self.shapes: dict[str, Tensor] | None = None
         self.training = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get("meta") or {}
         learned = (meta.get("dataset_meta") or {}).get("classes") or meta.get("CLASSES")
         self.learned = None if learned is None else tuple(learned)
+        # Without their values, which nobody keeps once they are in the model.
+        state = checkpoint.get("state_dict", checkpoint)
+        self.shapes = {k: v.to("meta") for k, v in state.items() if isinstance(v, Tensor)}
 
     def before_train(self, runner: Runner) -> None:
         self.training = True
@@ -62,11 +67,19 @@ class HeadClassesHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         if not self.training:
+            self._check_whole(runner)
             _check(runner, runner.val_dataloader.dataset, "validation", self.learned)
 
     def before_test(self, runner: Runner) -> None:
         learned = None if self.training else self.learned
+        if not self.training:
+            self._check_whole(runner)
         _check(runner, runner.test_dataloader.dataset, "test", learned)
+
+    def _check_whole(self, runner: Runner) -> None:
+        if self.shapes is not None:
+            source = getattr(runner, "_load_from", None) or "the checkpoint"
+            RefuseOtherModel(source).after_load_checkpoint(runner, dict(state_dict=self.shapes))
 
 
 def class_heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -155,7 +155,7 @@ def test_a_checkpoint_of_other_classes(role, caplog):
         run = runner(model, **{role: data(*VEHICLES)})
         run._resume = resume
         meta = dict(dataset_meta=dict(classes=learned)) if learned else {}
-        hook.after_load_checkpoint(run, dict(meta=meta))
+        hook.after_load_checkpoint(run, dict(meta=meta, state_dict=model.state_dict()))
         getattr(hook, f"before_{role}")(run)
 
     tested()
@@ -171,6 +171,24 @@ def test_a_checkpoint_of_other_classes(role, caplog):
     tested("car", "bicycle", "person", role="train")
     with pytest.raises(LaunchError, match="'person' is class 2 of the one and 0"):
         tested("car", "bicycle", "person", role="train", resume=True)
+
+
+@pytest.mark.parametrize("role", ["val", "test"])
+def test_a_test_takes_a_whole_checkpoint(role):
+    model = nn.ModuleDict({"backbone": nn.Linear(64, 64), "head": det(3, **BOXES)})
+    state = model.state_dict()
+    for name, value in (
+        ("backbone.bias", None),
+        ("head.fc_cls.bias", state["head.fc_cls.bias"][:3]),
+    ):
+        part = {k: v for k, v in state.items() if k != name}
+        hook, run = HeadClassesHook(), runner(model, **{role: data(*VEHICLES)})
+        run._load_from = "theirs.pth"
+        hook.after_load_checkpoint(run, part if value is None else part | {name: value})
+        with pytest.raises(LaunchError, match=f"theirs.pth is of another model .* such as {name}"):
+            getattr(hook, f"before_{role}")(run)
+        hook.before_train(runner(model, train=data(*VEHICLES)))
+        getattr(hook, f"before_{role}")(run)  # what was trained since is another matter
 
 
 class Segmentor(BaseModel):
