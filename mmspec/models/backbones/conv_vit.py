@@ -146,10 +146,7 @@ class ConvViT(BaseModule):
         ratios, heads = self.arch["mlp_ratios"], self.arch["num_heads"]
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.embeds = nn.ModuleList(
-            PatchEmbed(in_dims, out_dims, stride)
-            for in_dims, out_dims, stride in list(zip((in_channels, *dims), dims, (4, 2, 2)))[
-                :num_stages
-            ]
+            PatchEmbed((in_channels, *dims)[i], dims[i], (4, 2, 2)[i]) for i in range(num_stages)
         )
         self.stages = nn.ModuleList(
             nn.ModuleList(
