@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import inspect
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,21 +14,14 @@ from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-# Keys of a config that act after the file was read: the runner's arguments and what it looks up.
-RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
-    "activation_checkpointing",
-    "compile",
-    "efficient_conv_bn_eval",
-    "find_unused_parameters",
-    "model_wrapper_cfg",
-    "sync_bn",
-}
+from mmspec.inheritance import RUNNER_KEYS, InheritedValueError, check_inherited_values
 
 # Hooks of mmspec's own configs (configs/_base_/runtime.py) that any config can have.
 RUN_HOOKS = {
     "resume": {"type": "mmspec.ResumeHook"},
     "schedule": {"type": "mmspec.ScheduleHook"},
     "head_classes": {"type": "mmspec.HeadClassesHook"},
+    "draws": {"type": "mmspec.RepeatableDrawsHook"},
 }
 
 # Hooks of mmspec that draw tested images.
@@ -50,11 +42,16 @@ def read_config(path: str, options: Sequence[str] = ()) -> Config:
     """Read a config file and apply ``KEY=VALUE`` options, strictly.
 
     Raises:
-        LaunchError: no such file, an option without ``=``, or one that would change nothing.
+        LaunchError: no such file, a value in it or an option that would change nothing, or an
+            option without ``=``.
     """
     if not Path(path).is_file():
         raise LaunchError(f"no config file {path}{_similar_configs(path)}")
     cfg = Config.fromfile(path)
+    try:
+        check_inherited_values(path)
+    except InheritedValueError as error:
+        raise LaunchError(str(error)) from error
     merge_options(cfg, options)
     return cfg
 

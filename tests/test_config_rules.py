@@ -10,6 +10,9 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import mmspec  # noqa: F401  (stands in for mmcv's operators before mmdet asks for them)
+from mmspec.datasets.repeatable import RepeatableSamplesMixin
+from mmspec.inheritance import check_file
+from mmspec.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent / "configs"
 CONFIGS = sorted(
@@ -102,3 +105,25 @@ def test_no_crop_is_drawn_for_a_share_that_two_classes_cannot_keep_to(name):
     ratios = [step.get("cat_max_ratio", 1.0) for step in steps(cfg)]
     if set(find(cfg.model, "num_classes")) in ({2}, {1}) and not name.startswith("det/"):
         assert set(ratios) <= {1.0}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_values_at_the_top_act(path):
+    check_file(path)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_draws_repeat_and_differ_by_rank(name):
+    cfg = Config.fromfile(ROOT / name)
+    hooks = [*cfg.default_hooks.values(), *cfg.get("custom_hooks", [])]
+    kinds = [hook["type"] for hook in hooks if hook]
+    assert kinds.count("mmspec.RepeatableDrawsHook") == 1
+    assert kinds.count("mmspec.InheritedValuesHook") == 1
+    assert cfg.randomness.seed is not None and not cfg.randomness.get("diff_rank_seed")
+    # What mmengine can skip to without loading what was seen.
+    assert cfg.train_dataloader.get("batch_sampler") is None
+    sets = cfg.train_dataloader.dataset
+    for dataset in sets.get("datasets", [sets]):
+        assert issubclass(DATASETS.get(dataset.type), RepeatableSamplesMixin)

@@ -90,7 +90,6 @@ param_scheduler = [
 auto_scale_lr = dict(base_batch_size=256)
 
 custom_hooks = [
-    dict(type="mmspec.RepeatableEpochsHook"),
     dict(type="mmspec.ThroughputHook"),
     dict(type="mmspec.StopOnInvalidLossHook"),
     dict(type="mmspec.ReconstructionVisualizationHook", interval=20),

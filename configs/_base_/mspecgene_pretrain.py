@@ -120,7 +120,6 @@ param_scheduler = [
 auto_scale_lr = dict(base_batch_size=1024)
 
 custom_hooks = [
-    dict(type="mmspec.RepeatableEpochsHook"),
     dict(type="mmspec.CMSSScheduleHook"),
     dict(type="mmspec.ThroughputHook"),
     dict(type="mmspec.StopOnInvalidLossHook"),

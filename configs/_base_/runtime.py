@@ -11,6 +11,8 @@ default_hooks = dict(
     schedule=dict(type="mmspec.ScheduleHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     head_classes=dict(type="mmspec.HeadClassesHook"),
+    draws=dict(type="mmspec.RepeatableDrawsHook"),
+    inherited=dict(type="mmspec.InheritedValuesHook"),
 )
 log_processor = dict(window_size=50)
 

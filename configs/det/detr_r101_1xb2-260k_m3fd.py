@@ -34,6 +34,7 @@ train_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
     sampler=dict(_delete_=True, type="InfiniteSampler", shuffle=True),
+    batch_sampler=None,  # mmdet's groups by aspect ratio; all images here have one
     dataset=dict(
         _delete_=True,
         type="mmspec.M3FDDataset",
@@ -77,6 +78,8 @@ default_hooks = dict(
     ),
     resume=dict(type="mmspec.ResumeHook"),
     schedule=dict(type="mmspec.ScheduleHook"),
+    draws=dict(type="mmspec.RepeatableDrawsHook"),
+    inherited=dict(type="mmspec.InheritedValuesHook"),
     visualization=dict(_delete_=True, type="mmspec.DetectionPictureHook", num_images=8),
 )
 log_processor = dict(by_epoch=False)

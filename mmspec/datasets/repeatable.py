@@ -1,4 +1,4 @@
-"""Random numbers of the data pipeline as a function of seed, epoch and sample."""
+"""Random numbers of a run as a function of its seed and of the place where they are drawn."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch.utils.data import Sampler
+
+
+def seed_generators(*entropy: int) -> None:
+    """Seed Python's, NumPy's and torch's generators, those of all devices, by some integers."""
+    seed = _seed(entropy)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 @contextlib.contextmanager
 def isolated_random(*entropy: int) -> Iterator[None]:
     """Seeds Python's, NumPy's and torch's CPU generators inside, and puts them back afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    seed = _seed(entropy)
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
@@ -26,28 +35,84 @@ def isolated_random(*entropy: int) -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-class RepeatableSamplesMixin:
-    """Makes each sample of a :class:`mmengine.dataset.BaseDataset` a function of (seed, epoch,
-    index).
+def _seed(entropy: tuple[int, ...]) -> int:
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
-    A worker's generators otherwise go on from epoch to epoch, so that a resumed run, whose workers
-    start anew, sees other crops than the run that was not stopped. The epoch lies in shared memory,
-    where workers that persist over epochs see it change; ``RepeatableEpochsHook`` sets it. Until
-    then samples are drawn from the process's generators, as with any other data set.
+
+class SampleIndex(int):
+    """Index of a sample that says by which integers the sample's random numbers are seeded.
+
+    It travels to the workers, which persist over epochs and load ahead, so that nothing else tells
+    them where in the run a sample belongs.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
-        self._seed_and_epoch = torch.full((2,), -1, dtype=torch.int64).share_memory_()
-        super().__init__(*args, **kwargs)
+    entropy: tuple[int, ...]
 
-    def set_epoch(self, seed: int, epoch: int) -> None:
-        """Draws the samples of an epoch (from 0) of the run with this seed from now on."""
-        self._seed_and_epoch[0] = seed
-        self._seed_and_epoch[1] = epoch
+    def __new__(cls, index: int, entropy: tuple[int, ...]) -> SampleIndex:
+        self = super().__new__(cls, index)
+        self.entropy = entropy
+        return self
+
+    def __getnewargs__(self) -> tuple[int, tuple[int, ...]]:
+        return int(self), self.entropy
+
+    def __sub__(self, other: int) -> SampleIndex:
+        """Keeps the seed in a ``ConcatDataset``."""
+        return SampleIndex(int(self) - other, self.entropy)
+
+    def __mod__(self, other: int) -> SampleIndex:
+        """Keeps the seed in a ``RepeatDataset``."""
+        return SampleIndex(int(self) % other, self.entropy)
+
+
+class RepeatableSampler(Sampler):
+    """What a sampler yields as :class:`SampleIndex`, seeded by the run's seed and by the place.
+
+    The place is the epoch and the index, where the sampler counts epochs as ``DefaultSampler``
+    does, or else, as with ``InfiniteSampler``, the position among the draws of all ranks. Several
+    ranks thus load the samples that one process with the whole batch would load.
+
+    Args:
+        sampler: Of mmengine or mmdet; its other attributes are there as well.
+        seed: Of the run.
+        drawn: Indices that this rank took from the sampler before, in the run that is resumed.
+        rank, world_size: Of this process.
+    """
+
+    def __init__(
+        self, sampler: Sampler, seed: int, drawn: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.sampler = sampler
+        self.seed, self.drawn = seed, drawn
+        self.rank, self.world_size = rank, world_size
+
+    def __iter__(self) -> Iterator[SampleIndex]:
+        for number, index in enumerate(self.sampler, self.drawn):
+            place = (number * self.world_size + self.rank,)
+            if hasattr(self.sampler, "epoch"):
+                place = (self.sampler.epoch, index)
+            yield SampleIndex(index, (self.seed, *place))
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __getattr__(self, name: str):
+        if name == "sampler":
+            raise AttributeError(name)
+        return getattr(self.sampler, name)
+
+
+class RepeatableSamplesMixin:
+    """Makes each sample of a :class:`mmengine.dataset.BaseDataset` a function of its index and of
+    the seed that a :class:`SampleIndex` brings.
+
+    A worker's generators otherwise go on from sample to sample, so that a resumed run, whose
+    workers start anew, sees other crops than the run that was not stopped. Samples asked for by a
+    plain integer are drawn from the process's generators, as with any other data set.
+    """
 
     def __getitem__(self, idx: int) -> dict:
-        seed, epoch = self._seed_and_epoch.tolist()
-        if seed < 0:
+        if not isinstance(idx, SampleIndex):
             return super().__getitem__(idx)
-        with isolated_random(seed, epoch, int(idx)):
-            return super().__getitem__(idx)
+        with isolated_random(*idx.entropy):
+            return super().__getitem__(int(idx))

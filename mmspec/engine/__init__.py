@@ -5,10 +5,11 @@ from .cmss import CMSSScheduleHook
 from .cmss_pictures import CMSSVisualizationHook
 from .detection import DetectionPictureHook
 from .head_classes import HeadClassesHook
+from .inherited import InheritedValuesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .matching import MatchingPictureHook
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
-from .repeatable import RepeatableEpochsHook
+from .repeatable import RepeatableDrawsHook, RepeatableEpochsHook
 from .resume import ResumeHook
 from .saliency import SaliencyPictureHook
 from .schedule import ScheduleHook
@@ -22,10 +23,12 @@ __all__ = [
     "DetectionPictureHook",
     "DurableCheckpointHook",
     "HeadClassesHook",
+    "InheritedValuesHook",
     "LayerDecayOptimWrapperConstructor",
     "MatchingPictureHook",
     "ProgressBarHook",
     "ReconstructionVisualizationHook",
+    "RepeatableDrawsHook",
     "RepeatableEpochsHook",
     "ResumeHook",
     "SaliencyPictureHook",

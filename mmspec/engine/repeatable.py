@@ -2,63 +2,90 @@
 
 from __future__ import annotations
 
-import random
+import itertools
+import logging
 
-import numpy as np
-import torch
-from mmengine.dataset import RepeatDataset
-from mmengine.dist import get_rank
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch.utils.data import BatchSampler, DataLoader
 
+from mmspec.datasets.repeatable import (
+    RepeatableSampler,
+    RepeatableSamplesMixin,
+    seed_generators,
+)
 from mmspec.registry import HOOKS
 
 
-@HOOKS.register_module()
-class RepeatableEpochsHook(Hook):
-    """Seeds every epoch by (seed of the run, epoch, rank), and its samples by (seed, epoch, index).
+@HOOKS.register_module(name=["RepeatableDrawsHook", "RepeatableEpochsHook"])
+class RepeatableDrawsHook(Hook):
+    """Makes every draw of a training a function of the run's seed, the iteration and the rank.
 
-    What is random in a step (drop path, masks made in the model) and in the data pipeline (crops,
-    flips, phases of masks) then no longer depends on how a run came to this epoch. The order of the
-    samples is already so, by mmengine's ``DefaultSampler``. Samples follow where the data set
-    derives from ``RepeatableSamplesMixin``.
+    What is random in a step (drop path, dropout, sampled proposals, masks made in the model) is
+    seeded by (seed, iteration, rank) before the step: ranks differ, although one seed orders their
+    samples, and a resumed run does not repeat its first draws. What is random in a sample (crops,
+    flips, noise) is seeded by (seed, epoch, index) or, where the sampler knows no epochs, by
+    (seed, position among all draws); see ``RepeatableSampler``. Samples follow where the data set
+    derives from ``RepeatableSamplesMixin``; a warning names those that do not.
+
+    A resumed run by iterations also starts at the right sample: mmengine 0.10.7 and earlier would
+    load all that was seen before; here its sampler skips there.
     """
 
     priority = "VERY_HIGH"
 
     def before_train(self, runner: Runner) -> None:
-        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            raise TypeError(
-                "RepeatableEpochsHook seeds epochs and needs an EpochBasedTrainLoop, got "
-                f"{type(runner.train_loop).__name__}; take it out of custom_hooks"
+        loop, loader = runner.train_loop, runner.train_loop.dataloader
+        if not isinstance(loader.batch_sampler, BatchSampler):
+            self._warn(f"a loader with {type(loader.batch_sampler).__name__} for a batch sampler")
+            return
+        sampler = loader.batch_sampler.sampler
+        drawn = runner.iter * loader.batch_sampler.batch_size
+        loader.batch_sampler.sampler = RepeatableSampler(
+            sampler, runner.seed, drawn, get_rank(), get_world_size()
+        )
+        for name in sorted(_not_repeatable(loader.dataset)):
+            self._warn(
+                f"{name}: derive it from mmspec.datasets.repeatable.RepeatableSamplesMixin first"
             )
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        _set_epoch(runner.train_dataloader.dataset, runner.seed, runner.epoch)
+        iterator = getattr(loop, "dataloader_iterator", None)
+        if iterator is not None and not hasattr(iterator, "skip_iter"):
+            loop.dataloader_iterator = _from_iteration(runner.iter, sampler, type(iterator), loader)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        # Not before the epoch: a loader draws a number when its workers start, in the first epoch
-        # of a process but not in later ones.
-        if batch_idx != 0:
-            return
-        entropy = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
-        seed = int(entropy.generate_state(1)[0])
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        # The last number keeps the seeds apart from those of samples.
+        seed_generators(runner.seed, runner.iter, get_rank(), 1)
 
-
-def _set_epoch(dataset, seed: int, epoch: int) -> None:
-    """Tells a data set, or those inside a wrapper (``ConcatDataset``)."""
-    if isinstance(dataset, RepeatDataset):
-        raise TypeError(
-            "RepeatableEpochsHook: RepeatDataset would show each crop several times an epoch; "
-            "train more epochs instead"
+    def _warn(self, what: str) -> None:
+        print_log(
+            "RepeatableDrawsHook: crops, flips and noise depend on the workers, not on seed and"
+            f" iteration, and a resumed run sees others: {what}",
+            logger="current",
+            level=logging.WARNING,
         )
-    if hasattr(dataset, "set_epoch"):
-        dataset.set_epoch(seed, epoch)
-    for inner in getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]:
-        if inner is not None:
-            _set_epoch(inner, seed, epoch)
+
+
+#: The name while it served epochs alone.
+RepeatableEpochsHook = RepeatableDrawsHook
+
+
+def _from_iteration(iteration: int, sampler, kind: type, loader: DataLoader):
+    """Batches for the loop of mmengine 0.10.7, which throws away so many, and has begun to load."""
+    if not isinstance(sampler, InfiniteSampler):
+        return kind(loader)
+    indices = InfiniteSampler(sampler.dataset, sampler.shuffle, sampler.seed).indices
+    sampler.indices = itertools.islice(indices, iteration * loader.batch_sampler.batch_size, None)
+    return itertools.chain(itertools.repeat(None, iteration), kind(loader))
+
+
+def _not_repeatable(dataset) -> set[str]:
+    """Names of the classes of data sets, inside wrappers too, whose samples do not follow."""
+    inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    if inner != [None]:
+        return set().union(*map(_not_repeatable, inner))
+    return set() if isinstance(dataset, RepeatableSamplesMixin) else {type(dataset).__name__}

@@ -1,17 +1,30 @@
+import pickle
 import random
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
-from mmengine.runner import IterBasedTrainLoop
+from mmengine.dataset import (
+    BaseDataset,
+    ConcatDataset,
+    DefaultSampler,
+    InfiniteSampler,
+    RepeatDataset,
+)
+from torch.utils.data import DataLoader
 
-from mmspec.datasets.repeatable import RepeatableSamplesMixin, isolated_random
-from mmspec.engine import RepeatableEpochsHook
+from mmspec.datasets.repeatable import (
+    RepeatableSampler,
+    RepeatableSamplesMixin,
+    SampleIndex,
+    isolated_random,
+)
+from mmspec.engine import RepeatableDrawsHook
+from mmspec.registry import HOOKS
 
 
-class Draws(RepeatableSamplesMixin, BaseDataset):
+class PlainDraws(BaseDataset):
     """Each sample is three random numbers, one of each generator."""
 
     def load_data_list(self):
@@ -21,13 +34,16 @@ class Draws(RepeatableSamplesMixin, BaseDataset):
         return random.random(), np.random.rand(), torch.rand(()).item()
 
 
-def draws(seed, epoch, order=(0, 1, 2, 3)) -> dict:
-    dataset = Draws()
-    dataset.set_epoch(seed, epoch)
-    return {i: dataset[i] for i in order}
+class Draws(RepeatableSamplesMixin, PlainDraws):
+    pass
 
 
-def test_a_sample_depends_on_seed_epoch_and_index_alone():
+def draws(*place, order=(0, 1, 2, 3), dataset=None) -> dict:
+    dataset = dataset or Draws()
+    return {i: tuple(dataset[SampleIndex(i, (*place, i))]) for i in order}
+
+
+def test_a_sample_depends_on_its_seed_alone():
     first = draws(0, 5)
     assert first == draws(0, 5, order=(3, 1, 0, 2))
     assert len({*first.values()}) == 4
@@ -43,7 +59,7 @@ def test_the_generators_of_the_process_are_put_back():
     assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected
 
 
-def test_without_an_epoch_samples_follow_the_process():
+def test_a_plain_index_follows_the_process():
     torch.manual_seed(0)
     dataset = Draws()
     assert dataset[0] != dataset[0]
@@ -56,41 +72,102 @@ def test_isolated_random_survives_an_error():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_persistent_workers_see_the_epoch_change():
-    dataset = Draws()
-    loader = torch.utils.data.DataLoader(
-        dataset, batch_size=None, num_workers=1, persistent_workers=True
-    )
-    dataset.set_epoch(0, 0)
-    epochs = [[tuple(sample) for sample in loader]]
-    dataset.set_epoch(0, 1)
-    epochs.append([tuple(sample) for sample in loader])
-    assert epochs == [list(draws(0, 0).values()), list(draws(0, 1).values())]
+def test_an_index_stays_one():
+    index = SampleIndex(5, (7, 8))
+    assert index == 5 and [*range(9)][index] == 5
+    copy = pickle.loads(pickle.dumps(index))
+    assert (copy, copy.entropy) == (5, (7, 8))
 
 
-def test_hook_seeds_rank_epoch_and_wrapped_data_sets():
-    inner = Draws()
-    run = SimpleNamespace(
-        seed=7, epoch=3, train_dataloader=SimpleNamespace(dataset=ConcatDataset([inner]))
-    )
+def test_samples_inside_wrappers_follow():
+    both = ConcatDataset([Draws(), Draws()])
+    first, second = draws(0, 3, dataset=both), draws(0, 3, order=(4, 5, 6, 7), dataset=both)
+    assert first == draws(0, 3)
+    assert second == draws(0, 3, order=(4, 5, 6, 7), dataset=both)
+    assert not {*first.values()} & {*second.values()}
+    twice = draws(0, 3, order=range(8), dataset=RepeatDataset(Draws(), 2))
+    assert len({*twice.values()}) == 8
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_of_an_epoch_do_not_depend_on_workers_or_earlier_epochs(workers):
+    def epochs(*numbers):
+        dataset = Draws()
+        sampler = DefaultSampler(dataset, shuffle=True, seed=0)
+        loader = DataLoader(
+            dataset,
+            sampler=RepeatableSampler(sampler, seed=3),
+            batch_size=2,
+            num_workers=workers,
+            persistent_workers=bool(workers),
+            collate_fn=list,
+        )
+        found = []
+        for number in numbers:
+            sampler.set_epoch(number)
+            found.append([tuple(sample) for batch in loader for sample in batch])
+        return found
+
+    first, second = epochs(0, 1)
+    assert [second] == epochs(1)
+    assert not {*first} & {*second}
+
+
+def stream(sampler, seed, count, **place):
+    iterator = iter(RepeatableSampler(sampler, seed, **place))
+    return [(int(i), i.entropy) for i in (next(iterator) for _ in range(count))]
+
+
+def test_ranks_share_the_stream_of_one_process():
+    def sampler(rank=0, world_size=1):
+        made = InfiniteSampler(Draws(), seed=1)
+        made.rank, made.world_size = rank, world_size
+        made.indices = made._indices_of_rank()
+        return made
+
+    one = stream(sampler(), 9, 12)
+    two = [stream(sampler(r, 2), 9, 6, rank=r, world_size=2) for r in (0, 1)]
+    assert one == [entry for pair in zip(*two) for entry in pair]
+    assert len({entropy for _, entropy in one}) == 12
+
+
+def runner(dataset, iteration=0, seed=7, batch_size=2):
+    sampler = InfiniteSampler(dataset, seed=0)
+    loader = DataLoader(dataset, sampler=sampler, batch_size=batch_size, collate_fn=list)
+    loop = SimpleNamespace(dataloader=loader)
+    return SimpleNamespace(seed=seed, iter=iteration, train_loop=loop)
+
+
+def test_hook_seeds_model_and_samples_by_iteration():
     values = []
-    for run.epoch in (3, 4, 3):
-        hook = RepeatableEpochsHook()
-        hook.before_train_epoch(run)
-        hook.before_train_iter(run, 0)
-        values.append((torch.rand(()).item(), random.random(), np.random.rand(), inner[0]))
+    for iteration in (3, 4, 3):
+        run = runner(ConcatDataset([Draws()]), iteration)
+        hook = RepeatableDrawsHook()
+        hook.before_train(run)
+        batch = next(iter(run.train_loop.dataloader))
+        hook.before_train_iter(run, iteration)
+        values.append((torch.rand(()).item(), random.random(), np.random.rand(), *batch))
     assert values[0] == values[2]
     assert all(a != b for a, b in zip(values[0], values[1]))
 
 
-def test_iteration_based_runs_are_refused():
-    run = SimpleNamespace(train_loop=object.__new__(IterBasedTrainLoop))
-    with pytest.raises(TypeError, match="EpochBasedTrainLoop"):
-        RepeatableEpochsHook().before_train(run)
+def test_ranks_draw_differently(monkeypatch):
+    values = []
+    for rank in (0, 1):
+        monkeypatch.setattr("mmspec.engine.repeatable.get_rank", lambda rank=rank: rank)
+        RepeatableDrawsHook().before_train_iter(runner(Draws()), 0)
+        values.append((torch.rand(()).item(), random.random(), np.random.rand()))
+    assert all(a != b for a, b in zip(*values))
 
 
-def test_repeated_data_sets_are_refused():
-    dataset = RepeatDataset(Draws(), 2)
-    run = SimpleNamespace(seed=0, epoch=0, train_dataloader=SimpleNamespace(dataset=dataset))
-    with pytest.raises(TypeError, match="RepeatDataset"):
-        RepeatableEpochsHook().before_train_epoch(run)
+def test_a_data_set_that_does_not_follow_is_named(monkeypatch):
+    said = []
+    monkeypatch.setattr("mmspec.engine.repeatable.print_log", lambda text, **_: said.append(text))
+    RepeatableDrawsHook().before_train(runner(ConcatDataset([Draws(), PlainDraws()])))
+    assert len(said) == 1 and "depend on the workers" in said[0] and "PlainDraws" in said[0]
+    RepeatableDrawsHook().before_train(runner(Draws()))
+    assert len(said) == 1
+
+
+def test_the_name_of_before_still_serves():
+    assert HOOKS.get("RepeatableEpochsHook") is HOOKS.get("mmspec.RepeatableDrawsHook")

@@ -1,5 +1,7 @@
 """A run of seconds: a very small InfMAE on a few random images."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +61,79 @@ def train():
         )
 
     return start
+
+
+ITERATIONS = """
+_base_ = '{repo}/configs/seg/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-256x256.py'
+custom_imports = dict(imports=['mmspec', 'recorder'], allow_failed_imports=False)
+size = (64, 64)
+norm_cfg = dict(type='BN')
+model = dict(
+    data_preprocessor=dict(size=size),
+    backbone=dict(backbone=dict(
+        arch=dict(
+            _delete_=True, embed_dims=32, num_layers=4, num_heads=2, feedforward_channels=32),
+        out_indices=(0, 1, 2, 3),
+        drop_path_rate=0.3,
+        init_cfg=None)),
+    neck=dict(embed_dim=64),
+    decode_head=dict(in_channels=[64] * 4, channels=8, dropout_ratio=0.5),
+    auxiliary_head=dict(in_channels=64, channels=8, dropout_ratio=0.5))
+train_pipeline = _base_.train_pipeline
+train_pipeline[0].update(scale=size)
+train_pipeline[1].update(crop_size=size)
+train_dataloader = dict(
+    batch_size=2, num_workers=2, dataset=dict(length=7, size=size, pipeline=train_pipeline))
+val_cfg = val_dataloader = val_evaluator = None
+test_cfg = test_dataloader = test_evaluator = None
+train_cfg = dict(max_iters=9, val_interval=100)
+default_hooks = dict(checkpoint=dict(interval=3))
+custom_hooks = [*_base_.custom_hooks, dict(type='RecorderHook')]
+"""
+RECORDER = """
+import json, os
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class RecorderHook(Hook):
+    # Last of all before the step: what a model would draw.
+    priority = 'LOWEST'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        state = torch.get_rng_state()
+        self.draw = torch.rand(()).item()
+        torch.set_rng_state(state)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        entry = dict(
+            iter=runner.iter, rank=get_rank(), draw=self.draw, loss=outputs['loss'].item(),
+            samples=[[s.img_path, x.double().mean().item()] for x, s in zip(
+                data_batch['inputs'], data_batch['data_samples'])])
+        with open(os.path.join(runner.work_dir, f'rank{get_rank()}.jsonl'), 'a') as file:
+            file.write(json.dumps(entry) + chr(10))
+"""
+
+
+@pytest.fixture
+def iteration_config(tmp_path, monkeypatch) -> Path:
+    """A run of nine iterations with drop path, dropout, crops and flips, all of it recorded."""
+    (tmp_path / "recorder.py").write_text(RECORDER)
+    path = os.pathsep.join([str(tmp_path), str(REPO), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    config = tmp_path / "iterations.py"
+    config.write_text(ITERATIONS.format(repo=REPO))
+    return config
+
+
+@pytest.fixture(scope="session")
+def recorded():
+    """What was recorded in a work directory, later runs over earlier ones."""
+
+    def read(work_dir: Path, rank: int = 0) -> dict[int, dict]:
+        lines = (work_dir / f"rank{rank}.jsonl").read_text().splitlines()
+        return {entry["iter"]: entry for entry in map(json.loads, lines)}
+
+    return read

@@ -36,3 +36,34 @@ def test_two_processes_train_and_agree(tiny_config, train, tmp_path):
         for line in path.read_text().splitlines()
     ]
     assert len(entries) == 12 and all(torch.tensor(e["loss"]).isfinite() for e in entries)
+
+
+def test_ranks_draw_apart_and_resume_alike(iteration_config, train, recorded, tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+
+    def run(work_dir, *arguments, prefix=torchrun, options=()):
+        options = ("model_wrapper_cfg.find_unused_parameters=True", *options)
+        process = train(
+            iteration_config, work_dir, *arguments, "--cfg-options", *options, prefix=prefix
+        )
+        output, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, output
+        return [recorded(work_dir, rank) for rank in range(2 if prefix else 1)]
+
+    both = ("--launcher", "pytorch")
+    two = run(tmp_path / "two", *both)
+    draws = {entry["draw"] for entries in two for entry in entries.values()}
+    assert len(draws) == 18
+    # Together the ranks see what one process sees.
+    (one,) = run(tmp_path / "one", prefix=(), options=["train_dataloader.batch_size=4"])
+    for step, entry in one.items():
+        samples = [sample for entries in two for sample in entries[step]["samples"]]
+        assert sorted(samples) == sorted(entry["samples"])
+
+    (tmp_path / "two" / "iter_9.pth").unlink()
+    (tmp_path / "two" / "last_checkpoint").write_text(str(tmp_path / "two" / "iter_6.pth"))
+    for rank in range(2):
+        (tmp_path / "two" / f"rank{rank}.jsonl").unlink()
+    resumed = run(tmp_path / "two", *both, "--resume")
+    for entries, expected in zip(resumed, two):
+        assert entries == {step: expected[step] for step in range(6, 9)}

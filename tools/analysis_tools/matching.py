@@ -34,7 +34,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -44,6 +43,7 @@ import mmspec
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.evaluation import MatchingMetric
 from mmspec.evaluation.matching import match_errors
+from mmspec.launch import read_config
 from mmspec.matching import (
     Matches,
     MatchingEncoder,
@@ -121,7 +121,7 @@ def by_encoder(encoder: MatchingEncoder, pair: MatchingPair) -> Matches:
 def load_matcher(name: str, state: dict[str, Tensor], args: argparse.Namespace) -> PairMatcher:
     if args.config is None:
         raise ValueError(f"{name} holds a matching head: give --config, that it was trained by")
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     model = MODELS.build(cfg.model)
     try:
         model.load_state_dict(state)

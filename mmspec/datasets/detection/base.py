@@ -11,6 +11,7 @@ from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
+from mmspec.datasets.repeatable import RepeatableSamplesMixin
 from mmspec.datasets.segmentation.pairing import Fault, named
 from mmspec.datasets.sizes import add_size_checks
 from mmspec.registry import DATASETS
@@ -21,7 +22,7 @@ _NO_CLASS = [160, 160, 160]  # of a category chosen as a class that is none by d
 
 
 @DATASETS.register_module()
-class InfraredDetDataset(BaseDetDataset):
+class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
     """Infrared images, visible ones or aligned pairs, with boxes from a COCO file.
 
     Any data set by config alone, and the base of those with a name::

@@ -11,6 +11,7 @@ from mmseg.datasets import BaseSegDataset
 
 from mmspec.datasets.infrared_folder import find_images
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
+from mmspec.datasets.repeatable import RepeatableSamplesMixin
 from mmspec.datasets.sizes import add_size_checks
 from mmspec.datasets.transforms.labels import LabelCodes
 from mmspec.registry import DATASETS
@@ -26,7 +27,7 @@ _ROLES = {
 
 
 @DATASETS.register_module()
-class InfraredSegDataset(BaseSegDataset):
+class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
     """Infrared images, visible ones or aligned pairs, with a class for every pixel.
 
     Any data set by config alone, and the base of those with a name. A subclass says where the files

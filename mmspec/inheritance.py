@@ -1,0 +1,251 @@
+"""Values at the top of a config file that its ``_base_`` has used before it could see them."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+# Keys of a config that act after the file was read: the runner's arguments and what it looks up.
+RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
+    "activation_checkpointing",
+    "compile",
+    "efficient_conv_bn_eval",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "sync_bn",
+}
+
+
+class InheritedValueError(ValueError):
+    """A config sets a variable of its base, which has already used its own value."""
+
+
+def check_inherited_values(path: str | Path) -> None:
+    """Refuse a config file, or one that it inherits from, whose variables would have no effect.
+
+    See :func:`check_file`. Files of other packages (``mmdet::...``) are left out.
+    """
+    path = Path(path).resolve()
+    for base in _parse(path)[1]:
+        if "::" not in base:
+            check_inherited_values(path.parent / base)
+    check_file(path)
+
+
+def check_file(path: str | Path) -> None:
+    """Refuse a config file whose own variables would have no effect.
+
+    A file is run before those that inherit from it, so that ``batch_size = 8`` in a child does not
+    change ``train_dataloader = dict(batch_size=batch_size)`` of its base. Where the value is used
+    is found by running the base with it: what would become of the base, and has not become of the
+    child, is missed. A variable that the base does not have, and the child does not read, is missed
+    where keys of that name have other values.
+
+    Raises:
+        InheritedValueError: names the file, the variable, and the lines to write.
+    """
+    path = Path(path).resolve()
+    tree, bases = _parse(path)
+    if not bases:
+        return
+    assigned = {name for node in tree.body for name in _assigned(node)} - RUNNER_KEYS
+    read = _read(tree)
+    child = _run(path)
+    # A part of a config that the file itself reads, it has put where it should be.
+    values = {
+        name: child[name]
+        for name in assigned & set(child)
+        if (_is_plain(child[name]) or name not in read) and _can_be_written(child[name])
+    }
+    if not values:
+        return
+    base = _run_bases(path, {})
+    changed = {name: value for name, value in values.items() if base.get(name, value) != value}
+    missed = changed and _missed(_run_bases(path, changed), base, child)
+    for name, value in changed.items():
+        if places := missed and _missed(_run_bases(path, {name: value}), base, child):
+            used = f"its _base_ has already used {_short(base[name])}"
+            raise InheritedValueError(_message(path, name, value, used, places))
+    for name in sorted(set(values) - set(base) - read):
+        value = values[name]
+        if places := [(p, value) for p, old in _keys(child, name) if old != value]:
+            used = "nothing reads it"
+            raise InheritedValueError(_message(path, name, value, used, places))
+
+
+def _parse(path: Path) -> tuple[ast.Module, list[str]]:
+    """A file's syntax, and its ``_base_`` as written: none where there is none that can be read."""
+    if path.suffix != ".py":
+        return ast.Module([], []), []
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bases: list[str] = []
+    for node in tree.body:
+        if "_base_" in _assigned(node):
+            with contextlib.suppress(ValueError):  # an expression
+                found = ast.literal_eval(node.value)
+                bases = [found] if isinstance(found, str) else list(found)
+    if not all("::" in base or (path.parent / base).is_file() for base in bases):
+        bases = []  # mmengine says so, or knows the place
+    return tree, bases
+
+
+def _assigned(node: ast.stmt) -> list[str]:
+    if not isinstance(node, ast.Assign):
+        return []
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]
+
+
+def _read(tree: ast.Module) -> set[str]:
+    """Variables that a file uses for anything but to change them in place."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    changed = set()
+    for node in tree.body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            targets = [node.value.func]
+        else:
+            targets = getattr(node, "targets", [])
+        for target in targets:
+            while isinstance(target, ast.Attribute | ast.Subscript):
+                target = target.value
+            changed.add(id(target))
+    return {n.id for n in names if isinstance(n.ctx, ast.Load) and id(n) not in changed}
+
+
+def _run(path: Path) -> dict:
+    return Config.fromfile(str(path), import_custom_modules=False).to_dict()
+
+
+def _run_bases(path: Path, values: dict[str, Any]) -> dict:
+    """What a file inherits, if the variables of its bases had these values."""
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [_copy(path.parent, base, values, Path(folder)) for base in _parse(path)[1]]
+        top = Path(folder, "top.py")
+        top.write_text(f"_base_ = {copies!r}\n", encoding="utf-8")
+        return _run(top)
+
+
+def _copy(parent: Path, base: str, values: dict[str, Any], folder: Path) -> str:
+    """Copies a base file with other values of its variables; gives the copy's path."""
+    path = (parent / base).resolve()
+    if "::" in base or path.suffix != ".py":
+        return base if "::" in base else str(path)
+    tree, bases = _parse(path)
+    copies = [_copy(path.parent, inner, values, folder) for inner in bases]
+    for node in tree.body:
+        for name in _assigned(node):
+            if name == "_base_":
+                node.value = ast.parse(repr(copies), mode="eval").body
+            elif name in values:
+                node.value = ast.parse(repr(values[name]), mode="eval").body
+    copy = folder / f"copy{len(list(folder.iterdir()))}.py"
+    copy.write_text(ast.unparse(tree), encoding="utf-8")
+    return str(copy)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text or a tuple of such, not a part of a config."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _can_be_written(value: Any) -> bool:
+    """Whether a value's text gives the value back."""
+    try:
+        return ast.literal_eval(repr(value)) == value
+    except (SyntaxError, ValueError):
+        return False
+
+
+def _missed(wanted: dict, base: dict, child: dict) -> list[tuple[tuple, Any]]:
+    """Places, and their values, where the child has what its base would not have any more."""
+    keys = RUNNER_KEYS & set(wanted) & set(base) & set(child)
+    if "data_preprocessor" in (child.get("model") or {}):
+        keys.discard("data_preprocessor")  # only of a model without one
+    return [
+        (place, value)
+        for key in sorted(keys)
+        for place, value in _differences(wanted[key], base[key], child[key], (key,))
+    ]
+
+
+def _differences(wanted, base, child, place: tuple) -> Iterator[tuple[tuple, Any]]:
+    if wanted == base or type(child) is not type(base):
+        return
+    if isinstance(base, dict) and isinstance(wanted, dict):
+        for key in [key for key in wanted if key in base and key in child]:
+            yield from _differences(wanted[key], base[key], child[key], (*place, key))
+    elif _is_plain(base) or not isinstance(base, list | tuple) or len(wanted) != len(base):
+        if child == base:
+            yield place, wanted
+    else:
+        for index, parts in enumerate(zip(wanted, base, child)):
+            yield from _differences(*parts, (*place, index))
+
+
+def _keys(cfg: dict, name: str) -> list[tuple[tuple, Any]]:
+    """Places of a key in the part of a config that acts."""
+
+    def walk(node, place):
+        if isinstance(node, dict):
+            if name in node and _is_plain(node[name]):
+                yield (*place, name), node[name]
+            for key, inner in node.items():
+                yield from walk(inner, (*place, key))
+        elif isinstance(node, list | tuple):
+            for index, inner in enumerate(node):
+                yield from walk(inner, (*place, index))
+
+    return list(walk({key: cfg[key] for key in cfg if key in RUNNER_KEYS}, ()))
+
+
+def _message(path: Path, name: str, value: Any, used: str, places: list[tuple[tuple, Any]]) -> str:
+    places = [(place, _Name(name) if found == value else found) for place, found in places]
+    lines = "\n".join(f"    {line}" for line in _lines(places))
+    return (
+        f"{path}: {name} = {_short(value)} has no effect, {used}."
+        f" Write where it acts:\n{lines}\nIf it is meant for something else, give it another name."
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class _Name(str):
+    """A variable, which a line shows by its name."""
+
+    __repr__ = str.__str__
+
+
+def _lines(places: list[tuple[tuple, Any]]) -> Iterator[str]:
+    """Lines of a config file that put values to places."""
+    for top in dict.fromkeys(place[0] for place, _ in places):
+        inside = [(place[1:], value) for place, value in places if place[0] == top]
+        if any(isinstance(key, int) for place, _ in inside for key in place):
+            yield f"{top} = _base_.{top}"
+            for place, value in inside:
+                yield f"{top}{''.join(f'[{key!r}]' for key in place)} = {value!r}"
+            continue
+        nested: dict = {}
+        for place, value in inside:
+            node = nested
+            for key in place[:-1]:
+                node = node.setdefault(key, {})
+            node[place[-1] if place else top] = value
+        yield f"{top} = {_call(nested) if inside[0][0] else repr(nested[top])}"
+
+
+def _call(node: Any) -> str:
+    if not isinstance(node, dict):
+        return repr(node)
+    return f"dict({', '.join(f'{key}={_call(value)}' for key, value in node.items())})"
