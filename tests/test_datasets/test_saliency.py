@@ -110,10 +110,11 @@ def test_soft_edges_are_cut_at_128(tmp_path):
     np.testing.assert_array_equal(build(tmp_path)[0]["gt_seg_map"], expected)
 
 
-def test_masks_of_0_and_1_and_of_three_channels(tmp_path):
+@pytest.mark.parametrize("level", [1, 255])
+def test_masks_of_0_and_1_and_of_three_channels(tmp_path, level):
     release(tmp_path)
-    write(tmp_path / "GT/1.png", mask(1))
-    write(tmp_path / "GT/2.png", np.repeat(mask()[..., None], 3, axis=2))
+    write(tmp_path / "GT/1.png", mask(level))
+    write(tmp_path / "GT/2.png", np.repeat(mask(level)[..., None], 3, axis=2))
     for sample in build(tmp_path):
         np.testing.assert_array_equal(sample["gt_seg_map"], mask(1))
 

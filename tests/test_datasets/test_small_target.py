@@ -54,10 +54,12 @@ def build(root, name="SmallTargetDataset", **options):
     return DATASETS.build(dict(type=f"mmspec.{name}", data_root=str(root), **options))
 
 
-def with_mask(tmp_path, mask, **options):
-    """Labels of a data set whose first mask is this one."""
+def with_mask(tmp_path, mask, other=None, **options):
+    """Labels of a data set whose first mask is this one, and whose second one is of 0 to 255."""
     release(tmp_path)
     write(tmp_path / "masks/Misc_2_pixels0.png", mask)
+    if other is not None:
+        write(tmp_path / "masks/Misc_1_pixels0.png", other)
     return build(tmp_path, **options)[0]["gt_seg_map"]
 
 
@@ -107,7 +109,46 @@ def test_a_split_without_list(tmp_path):
 
 
 def test_masks_of_0_and_1(tmp_path):
-    np.testing.assert_array_equal(with_mask(tmp_path, target_mask(1)), target_mask(1))
+    labels = with_mask(tmp_path, target_mask(1), other=target_mask(0))
+    np.testing.assert_array_equal(labels, target_mask(1))
+
+
+def test_near_black_noise_in_a_data_set_of_0_to_255_is_no_target(tmp_path):
+    with pytest.warns(UserWarning, match=r"Misc_2_pixels0\.png: levels 0 and 1 in a data set of"):
+        assert not with_mask(tmp_path, target_mask(1)).any()
+
+
+def test_a_mask_to_255_where_the_others_end_at_1_is_named(tmp_path, monkeypatch):
+    release(tmp_path)
+    for number in (1, 2):
+        write(tmp_path / f"masks/Misc_{number}_pixels0.png", target_mask(1))
+    dataset = build(tmp_path)
+    assert str(dataset.label_codes) == "0 background and 1 target"
+    write(tmp_path / "masks/Misc_1_pixels0.png", target_mask(255))
+    with pytest.raises(LabelError, match=r"Misc_1_pixels0\.png: levels from 0 to 255, in a data"):
+        dataset[1]
+    assert str(build(tmp_path).label_codes) == "gray levels with target from 128 on"
+
+
+def test_a_palette_of_grays_is_looked_up(tmp_path):
+    # As programs write it that sort a palette by how often a color occurs, or invert it.
+    mask = palette(
+        np.where(target_mask(), 0, 255).astype(np.uint8), [(255 - i,) * 3 for i in range(256)]
+    )
+    np.testing.assert_array_equal(with_mask(tmp_path, mask), target_mask(1))
+    soft = palette(target_mask(2), [(0, 0, 0), (90, 90, 90), (255, 255, 255)])
+    np.testing.assert_array_equal(with_mask(tmp_path, soft), target_mask(1))
+
+
+def test_a_gray_mask_of_4_bits_is_full_at_15(tmp_path):
+    mask = palette(target_mask(15), [(17 * i,) * 3 for i in range(16)])
+    np.testing.assert_array_equal(with_mask(tmp_path, mask), target_mask(1))
+
+
+def test_indices_of_colors_beyond_1_are_named(tmp_path):
+    void = palette(target_mask(255), [(0, 0, 0), (128, 0, 0), *[(9, 90, 9)] * 254])
+    with pytest.raises(LabelError, match=r"a palette of colours with indices 0, 255, not a mask"):
+        with_mask(tmp_path, void)
 
 
 def test_an_empty_mask(tmp_path):
@@ -146,7 +187,7 @@ def test_a_palette_mask_is_its_indices(tmp_path):
     [
         (target_mask(7), "0 to 7"),
         (target_mask(127), "0 to 127"),
-        (palette(target_mask(2), [(0, 0, 0), (90, 90, 90), (255, 255, 255)]), "0 to 2"),
+        (palette(target_mask(2), [(0, 0, 0), (45, 45, 45), (90, 90, 90)]), "0 to 90"),
         (target_mask().astype(np.uint16) * 257, "0 to 65535"),
     ],
 )

@@ -6,16 +6,24 @@ from typing import ClassVar
 from mmspec.datasets.transforms.labels import LabelCodes, MaskLevels
 
 from .base import InfraredSegDataset
+from .pairing import Fault
 
 
 class MaskDataset(InfraredSegDataset):
-    """Images with a mask in gray, whatever its levels: see :class:`MaskLevels`.
+    """Images with a mask in gray, of 0 and 1 or of 0 to 255: see :class:`MaskLevels`.
 
-    ``label_values`` says otherwise; the two classes belong together.
+    Which of them is settled once for all masks, by the first that exceeds 1. ``label_values`` says
+    otherwise; the two classes belong together.
     """
 
     #: Whether an archive holds masks in JPEG files.
     JPEG_MASKS: ClassVar[bool] = False
+
+    def match_files(self) -> tuple[list[dict], list[Fault]]:
+        samples, faults = super().match_files()
+        if isinstance(self.label_codes, MaskLevels):
+            self.label_codes.settle(sample["seg_map_path"] for sample in samples)
+        return samples, faults
 
     def _codes(self, label_values: Mapping[int, int] | None) -> LabelCodes:
         if self.label_map is not None:

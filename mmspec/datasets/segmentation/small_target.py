@@ -20,7 +20,7 @@ class SmallTargetDataset(MaskDataset):
         data_root/masks/NAME.png         or NAME_pixels0.png
         data_root/{split}.txt            names, one a line
 
-    The classes are background and target. Masks are gray, whatever their levels: see
+    The classes are background and target. Masks are gray, all of 0 and 1 or all of 0 to 255: see
     :class:`MaskLevels`; ``label_values`` says otherwise. Images may be gray, colour, with alpha or
     palette: the loading steps look palettes up, ignore alpha and take the luma of colours.
     Infrared is the only modality; for the other arguments and errors see

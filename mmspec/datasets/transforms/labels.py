@@ -1,6 +1,7 @@
 """Load the class of every pixel from a label image."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 
 import cv2
 import mmengine.fileio as fileio
@@ -62,6 +63,10 @@ class LabelCodes:
         for value, index in self.codes.items():
             self._table[value] = index
 
+    def read(self, data: bytes, name: str) -> np.ndarray:
+        """Pixel values of a label file, as :func:`read_label_values`."""
+        return read_label_values(data, name, self.jpeg)
+
     def decode(self, values: np.ndarray, name: str) -> np.ndarray:
         """Class indices of pixel values.
 
@@ -104,10 +109,9 @@ class LabelCodes:
 class MaskLevels(LabelCodes):
     """Background and target from masks that are drawn in gray: 0 and 1, 0 and 255, soft edges.
 
-    Where a mask exceeds 1, levels from 128 on are target, so that anti-aliased edges are cut at
-    half; a mask of 0 and 1 holds its class numbers. One that reaches neither 128 nor stops at 1 is
-    refused: all of it would become background without a word, and the indices of a palette image
-    look like that.
+    Levels from 128 on are target, so that anti-aliased edges are cut at half. Where all masks of a
+    data set end at 1 (:meth:`settle`), 1 is target; elsewhere it is noise. A mask that ends between
+    2 and 127 is refused: all of it would become background without a word.
 
     Args:
         classes: Names of background and target.
@@ -117,39 +121,80 @@ class MaskLevels(LabelCodes):
     """
 
     THRESHOLD = 128
+    _ENOUGH = 200  # masks that hold 0 and 1 alone
 
     def __init__(
         self, classes: tuple[str, str], ignore_index: int = 255, jpeg: bool = False
     ) -> None:
         super().__init__(classes, {0: 0, 1: 1, 255: 1}, ignore_index)
         self.jpeg = jpeg
+        self.highest = 255
+        self._told = False
+
+    def settle(self, paths: Iterable[str]) -> None:
+        """Decide whether the masks of a data set are of 0 and 1, or of 0 to 255.
+
+        Reads until one reaches 128, which mostly is the first with a target.
+        """
+        of_ones = 0
+        self.highest = 255
+        for path in paths:
+            try:
+                with open(path, "rb") as file:
+                    highest = int(self.read(file.read(), path).max())
+            except (LabelError, OSError):  # is told when it is loaded
+                continue
+            of_ones += highest == 1
+            if highest >= self.THRESHOLD:
+                return
+            if of_ones == self._ENOUGH:
+                break
+        self.highest = 1 if of_ones else 255
+
+    def read(self, data: bytes, name: str) -> np.ndarray:
+        return read_label_values(data, name, self.jpeg, drawn=True)
 
     def decode(self, values: np.ndarray, name: str) -> np.ndarray:
         """Class indices, (H, W) uint8, of gray levels (H, W) of an integer type.
 
         Raises:
-            LabelError: Levels that end between 2 and 127, or lie outside 0 to 255.
+            LabelError: Levels that end between 2 and 127, lie outside 0 to 255, or exceed 1 in a
+                data set of 0 and 1.
         """
         lowest, highest = int(values.min()), int(values.max())
-        if highest <= 1 and lowest >= 0:
-            return values.astype(np.uint8)
-        if lowest < 0 or highest > 255 or highest < self.THRESHOLD:
+        if lowest < 0 or highest > 255 or 1 < highest < self.THRESHOLD:
             raise _label_error(
                 name,
                 f"levels from {lowest} to {highest}: neither a mask of 0 and 1 nor one of 0 to 255"
                 f" with target from {self.THRESHOLD} on; if these are class numbers or the indices"
                 " of a palette, say what they mean by label_values={0: 0, ...: 1}",
             )
-        return (values >= self.THRESHOLD).astype(np.uint8)
+        if highest > self.highest:
+            raise _label_error(
+                name,
+                f"levels from {lowest} to {highest}, in a data set whose other masks end at 1; say"
+                " what the levels mean by label_values={0: 0, 1: ..., 255: 1}",
+            )
+        if highest == 1 < self.highest and not self._told:
+            self._told = True
+            warnings.warn(
+                f"{name}: levels 0 and 1 in a data set of masks of 0 to 255 are taken for"
+                " background; if 1 is target there, give label_values={0: 0, 1: 1, 255: 1} (said"
+                " once)",
+                stacklevel=2,
+            )
+        return (values >= (1 if self.highest == 1 else self.THRESHOLD)).astype(np.uint8)
 
     def __str__(self) -> str:
         background, target = self.classes
-        return (
-            f"0 {background} and 1 {target}, or gray levels with {target} from {self.THRESHOLD} on"
-        )
+        if self.highest == 1:
+            return f"0 {background} and 1 {target}"
+        return f"gray levels with {target} from {self.THRESHOLD} on"
 
 
-def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
+def read_label_values(
+    data: bytes, name: str, jpeg: bool = False, drawn: bool = False
+) -> np.ndarray:
     """Pixel values of a label image as the file holds them, upright as its image is loaded.
 
     8- and 16-bit gray is read as it is; of a palette image the indices are the values, its colours
@@ -160,6 +205,9 @@ def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
         data: The file's bytes.
         name: What errors call the file.
         jpeg: Take JPEG all the same.
+        drawn: Levels as they are seen, of a mask that is drawn in gray: a palette of gray levels is
+            looked up, and full scale is 255 at any number of bits. Of a palette with colours index
+            1 is the target, 255, and no other index may occur.
 
     Returns:
         (H, W) uint8, uint16 or int32.
@@ -172,6 +220,8 @@ def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
     except UnreadableImageError as error:
         raise _label_error(name, error.reason) from None
     mode, values = image.mode, np.array(image)
+    if drawn and mode == "P":
+        return _drawn_by_palette(values, np.array(image.convert("RGB")), name)
     if data.startswith(_JPEG) and not jpeg:
         raise _label_error(name, "a JPEG label: its compression changes class numbers; use PNG")
     if mode == "RGB" and not _deep(data) and (values == values[..., :1]).all():
@@ -186,10 +236,23 @@ def read_label_values(data: bytes, name: str, jpeg: bool = False) -> np.ndarray:
     if values.dtype.kind == "f":
         raise _label_error(name, "labels of floating point; save class numbers as 8-bit PNG")
     if values.dtype == bool:
-        return values.astype(np.uint8)
-    if data.startswith(_PNG) and data[25] == 0:
+        return values.astype(np.uint8) * (255 if drawn else 1)
+    if data.startswith(_PNG) and data[25] == 0 and not drawn:
         values //= _SCALED_BY_DECODERS.get(data[24], 1)
     return values
+
+
+def _drawn_by_palette(indices: np.ndarray, colours: np.ndarray, name: str) -> np.ndarray:
+    """(H, W) uint8 levels of a palette image, from its indices and (H, W, 3) colours."""
+    if (colours == colours[..., :1]).all():
+        return colours[..., 0]
+    if indices.max() > 1:
+        raise _label_error(
+            name,
+            f"a palette of colours with indices {', '.join(map(str, np.unique(indices)[:8]))}, not"
+            " a mask in gray; say what the indices mean by label_values={0: 0, ...: 1}",
+        )
+    return indices * np.uint8(255)
 
 
 def _deep(data: bytes) -> bool:
@@ -230,7 +293,7 @@ class LoadSegmentationLabels(BaseTransform):
             data = bytes(fileio.get(name, backend_args=self.backend_args))
         except OSError as error:
             raise _label_error(name, f"cannot be opened ({error})") from None
-        values = read_label_values(data, name, results["label_codes"].jpeg)
+        values = results["label_codes"].read(data, name)
         shape = results.get("ori_shape", values.shape)[:2]
         if tuple(shape) != values.shape:
             raise _label_error(
