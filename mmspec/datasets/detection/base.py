@@ -156,7 +156,8 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         if self.backend_args is None and (absent := self.absent_images(samples)):
             self._refuse(FileNotFoundError, "listed images are absent", absent)
         self._check_masks(samples)
-        check_depth(self.pipeline.transforms, samples[0]["img_path"], type(self).__name__)
+        paths = [sample["img_path"] for sample in samples]
+        check_depth(self.pipeline.transforms, paths, type(self).__name__)
         return samples
 
     def read_annotations(self) -> tuple[list[AnnotatedImage], Findings]:

@@ -137,7 +137,8 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
             raise FileNotFoundError(
                 f"{type(self).__name__} in {self.data_root}: split {self.split!r} is empty"
             )
-        check_depth(self.pipeline.transforms, samples[0]["img_path"], type(self).__name__)
+        paths = [sample["img_path"] for sample in samples]
+        check_depth(self.pipeline.transforms, paths, type(self).__name__)
         return samples
 
     def match_files(self) -> tuple[list[dict], list[Fault]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmspec.masking import PatchMask, grid_of
+from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
 from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock
@@ -108,6 +109,7 @@ class ConvViT(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        watch_input(self)
         if out_indices is None:
             out_indices = (0, 1, 2) if pretraining else (0, 1, 2, 3)
         known = set(out_indices) <= {0, 1, 2, 3}

@@ -7,6 +7,7 @@ from mmpretrain.models.selfsup.simmim import SimMIMSwinTransformer
 from torch import Tensor, nn
 
 from mmspec.masking import UniformMask
+from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
 PATCH_SIZE = 16
@@ -42,6 +43,7 @@ class MaskedSwin(SimMIMSwinTransformer):
         **kwargs,
     ) -> None:
         super().__init__(arch=arch, pad_small_map=pad_small_map, **kwargs)
+        watch_input(self)
         last, all_stages = max(self.out_indices), len(self.stages)
         if last + 1 < all_stages:
             if pretraining:

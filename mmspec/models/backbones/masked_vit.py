@@ -7,6 +7,7 @@ from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, cat, nn
 
 from mmspec.masking import PatchMask
+from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
 from ..layers.initialization import xavier_of_patches_
@@ -28,6 +29,7 @@ class MaskedViT(VisionTransformer):
     def __init__(self, arch: str | dict = "base", img_size: int = 224, **kwargs) -> None:
         kwargs.setdefault("out_type", "featmap")
         super().__init__(arch=arch, img_size=img_size, **kwargs)
+        watch_input(self)
         used = max(self.out_indices) + 1
         if used < self.num_layers:
             self.pretraining_only = tuple(f"layers.{i}" for i in range(used, self.num_layers))
