@@ -248,6 +248,16 @@ def test_mmcvs_loader_is_refused_where_it_would_lose_depth(tmp_path):
     assert (loaded.min(), loaded.max()) == (0, 255)
 
 
+def test_one_deep_image_among_many_stops_the_frameworks_loader(tmp_path):
+    for index in range(40):
+        deep = np.uint16 if index == 23 else np.uint8
+        write(tmp_path / f"train/ir/{index:02}.png", np.full(SIZE, 90, deep))
+        label(tmp_path / f"train/Segmentation_labels/{index:02}.png")
+    pipeline = [dict(type="LoadImageFromFile"), LOAD[1]]
+    with pytest.raises(ValueError, match=r"upper 8 bits of .*23\.png"):
+        build("MSRSDataset", tmp_path, pipeline=pipeline)
+
+
 def test_mfnet_names_a_file_without_a_fourth_channel(tmp_path):
     mfnet(tmp_path)
     visible(tmp_path / "images/00001D.png")
