@@ -56,7 +56,7 @@ def check_file(path: str | Path) -> None:
     tree, bases = _parse(path)
     if not bases:
         return
-    assigned = {name for node in tree.body for name in _assigned(node)} - RUNNER_KEYS
+    assigned = _assigned(tree) - RUNNER_KEYS
     read = _read(tree)
     child = _run(path)
     # A part of a config that the file itself reads, it has put where it should be.
@@ -88,7 +88,7 @@ def _parse(path: Path) -> tuple[ast.Module, list[str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bases: list[str] = []
     for node in tree.body:
-        if "_base_" in _assigned(node):
+        if isinstance(node, ast.Assign) and "_base_" in _assigned(node):
             with contextlib.suppress(ValueError):  # an expression
                 found = ast.literal_eval(node.value)
                 bases = [found] if isinstance(found, str) else list(found)
@@ -97,10 +97,10 @@ def _parse(path: Path) -> tuple[ast.Module, list[str]]:
     return tree, bases
 
 
-def _assigned(node: ast.stmt) -> list[str]:
-    if not isinstance(node, ast.Assign):
-        return []
-    return [target.id for target in node.targets if isinstance(target, ast.Name)]
+def _assigned(node: ast.stmt) -> set[str]:
+    """Variables that a statement sets: one or several, with a type, or under a condition."""
+    names = [inner for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
 def _read(tree: ast.Module) -> set[str]:
@@ -139,14 +139,15 @@ def _copy(parent: Path, base: str, values: dict[str, Any], folder: Path) -> str:
         return base if "::" in base else str(path)
     tree, bases = _parse(path)
     copies = [_copy(path.parent, inner, values, folder) for inner in bases]
+    values = {**values, "_base_": copies}
+    lines = []
     for node in tree.body:
-        for name in _assigned(node):
-            if name == "_base_":
-                node.value = ast.parse(repr(copies), mode="eval").body
-            elif name in values:
-                node.value = ast.parse(repr(values[name]), mode="eval").body
+        assigned = _assigned(node)
+        if "_base_" not in assigned:  # of which mmengine would read the first
+            lines.append(ast.unparse(node))
+        lines += [f"{name} = {values[name]!r}" for name in sorted(assigned & set(values))]
     copy = folder / f"copy{len(list(folder.iterdir()))}.py"
-    copy.write_text(ast.unparse(tree), encoding="utf-8")
+    copy.write_text("\n".join(lines), encoding="utf-8")
     return str(copy)
 
 
@@ -168,6 +169,7 @@ def _can_be_written(value: Any) -> bool:
 def _missed(wanted: dict, base: dict, child: dict) -> list[tuple[tuple, Any]]:
     """Places, and their values, where the child has what its base would not have any more."""
     keys = RUNNER_KEYS & set(wanted) & set(base) & set(child)
+    keys.discard("auto_scale_lr")  # the batch that the rate is for, whatever the batch
     if "data_preprocessor" in (child.get("model") or {}):
         keys.discard("data_preprocessor")  # only of a model without one
     return [

@@ -25,6 +25,11 @@ train_dataloader = dict(
     num_workers=2,
     dataset=dict(root=f'{data_root}/train', pipeline=pipeline))
 test_dataloader = dict(batch_size=1, dataset=dict(data_root=data_root))
+num_train, num_test = 8, 4
+if num_test:
+    shuffle = False
+val_dataloader = dict(length=num_test, shuffle=shuffle)
+auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(optimizer=dict(lr=lr * batch_size))
 param_scheduler = [dict(type='Cosine', end=max_epochs)]
@@ -75,6 +80,11 @@ def lines_of(error) -> list[str]:
                 "test_dataloader.dataset.data_root": "mine",
             },
         ),
+        # However it is set, here and in the base.
+        ("num_test = 2", {"val_dataloader.length": 2}),
+        ("shuffle = True", {"val_dataloader.shuffle": True}),
+        ("num_test, num_train = 2, 2", {"val_dataloader.length": 2}),
+        ("num_test : int = 2", {"val_dataloader.length": 2}),
         ("max_epochs = 3", {"train_cfg.max_epochs": 3, "param_scheduler.0.end": 3}),
         # Parts of a config that are not passed on.
         (
@@ -98,7 +108,7 @@ def test_a_value_without_effect_is_refused_and_the_lines_help(child, text, base,
     file = child(text, base)
     with pytest.raises(InheritedValueError) as error:
         check_inherited_values(file)
-    name = text.split(" ")[0]
+    name = text.split(" ")[0].removesuffix(",")
     assert str(error.value).startswith(f"{file}: {name} = ")
     with pytest.raises(LaunchError, match="has no effect"):
         read_config(str(file))
@@ -128,6 +138,9 @@ def test_a_value_without_effect_is_refused_and_the_lines_help(child, text, base,
         "scale = (9, 9)\npipeline = [dict(type='Other')]\n"
         "train_dataloader = dict(dataset=dict(pipeline=pipeline))",
         "optim_wrapper = dict(_delete_=True, type='SGD')\nlr = 7",
+        # The batch that the rate is for remains what it was.
+        "batch_size = 8\ntrain_dataloader = dict(batch_size=batch_size)\n"
+        "optim_wrapper = dict(optimizer=dict(lr=1e-3))",
         "note = 'mine'",
         "pipeline = _base_.pipeline\npipeline[0].update(scale=(7, 7))\n"
         "train_dataloader = dict(dataset=dict(pipeline=pipeline))",
