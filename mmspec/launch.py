@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -170,78 +169,6 @@ def draw_to(cfg: Config, folder: str) -> None:
             f"--show-dir: default_hooks.visualization of {cfg.filename} is not one of mmpretrain, "
             f"mmdet, mmseg or mmspec, but {kind}"
         )
-
-
-class RefuseOtherModel(Hook):
-    """Raises if a loaded checkpoint is not of the model, by its tensors' names and shapes.
-
-    mmengine loads what matches, warns about the rest and goes on, with random weights if need be.
-
-    Args:
-        source: what the message calls the checkpoint.
-        whole: every tensor of the model must be there, as a test and a resumed run need, and every
-            numbered layer of the checkpoint must have its place; a part that the model does not
-            have (an auxiliary head) is warned of. False, to start a training: at least 90 % of the
-            model's values.
-    """
-
-    def __init__(self, source: str, whole: bool = True) -> None:
-        self.source = source
-        self.whole = whole
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        model = getattr(runner.model, "module", runner.model).state_dict()
-        loaded = {
-            name.removeprefix("module."): getattr(value, "shape", None)
-            for name, value in checkpoint.get("state_dict", checkpoint).items()
-        }
-        # Counters of old batch norms, which no result depends on, are not missed by torch either.
-        missing = [
-            name
-            for name, value in model.items()
-            if loaded.get(name) != value.shape and not name.endswith("num_batches_tracked")
-        ]
-        share = sum(model[name].numel() for name in missing) / sum(
-            v.numel() for v in model.values()
-        )
-        if missing and (self.whole or share > 0.1):
-            first = missing[0]
-            there = f"{tuple(loaded[first])}" if loaded.get(first) is not None else "absent"
-            raise LaunchError(
-                f"{self.source} is of another model than the config's: {len(missing)} of the "
-                f"{len(model)} tensors ({100 * share:.2g} % of the values) are not in it in the "
-                f"same shape, such as {first}: {tuple(model[first].shape)} in the model, {there} "
-                "in the checkpoint. Give the config it was trained with"
-            )
-        if self.whole:
-            self._check_surplus(runner, model, [name for name in loaded if name not in model])
-
-    def _check_surplus(self, runner: Runner, model: dict, surplus: list[str]) -> None:
-        """Of more layers than the model's, what they computed would be lost."""
-        layers = [
-            name for name in surplus if _absent_part(name, model).rpartition(".")[2].isdigit()
-        ]
-        if layers:
-            raise LaunchError(
-                f"{self.source} is of a deeper model than the config's, which has no place for "
-                f"{_absent_part(layers[0], model)}. Give the config it was trained with"
-            )
-        if surplus:
-            parts = sorted({_absent_part(name, model) for name in surplus})
-            runner.logger.warning(
-                f"{self.source} holds what the config's model does not have, and what is now left "
-                f"out: {', '.join(parts[:6])}{', ...' if len(parts) > 6 else ''}"
-            )
-
-
-def _absent_part(name: str, model: dict) -> str:
-    """The largest part of a tensor's dotted name of which a state dict has nothing."""
-    words = name.split(".")
-    for end in range(1, len(words)):
-        part = ".".join(words[:end])
-        if not any(other.startswith(f"{part}.") for other in model):
-            return part
-    return name
 
 
 def _places(cfg: Config, variable: str) -> list[str]:

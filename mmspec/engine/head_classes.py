@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from torch import Tensor, nn
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
 
-from mmspec.launch import LaunchError, RefuseOtherModel
+from mmspec.launch import LaunchError
 from mmspec.registry import HOOKS
 
+from .other_model import refuse_other_model
 from .runner import bare_model
 
 #: Parts of a model whose ``num_classes`` are not the data set's: proposals are object or not, a
@@ -36,8 +37,8 @@ class HeadClassesHook(Hook):
     of every head is compared with that of each training, validation and test set. Where names are
     known on both sides, the order is compared too: of training and validation set, and of what a
     checkpoint learned and the set on which it is tested or goes on. Names that differ without
-    being in another order are warned of. What is tested must hold every tensor of the model, see
-    :class:`~mmspec.launch.RefuseOtherModel`.
+    being in another order are warned of. A checkpoint of another model is refused when it is
+    loaded, see :func:`~mmspec.engine.other_model.refuse_other_model`.
 
     Raises:
         LaunchError: they differ; it names heads, data set and classes.
@@ -45,16 +46,14 @@ class HeadClassesHook(Hook):
 
     def __init__(self) -> None:
         self.learned: tuple[str, ...] | None = None
-        self.shapes: dict[str, Tensor] | None = None
         self.training = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get("meta") or {}
         learned = (meta.get("dataset_meta") or {}).get("classes") or meta.get("CLASSES")
         self.learned = None if learned is None else tuple(learned)
-        # Without their values, which nobody keeps once they are in the model.
-        state = checkpoint.get("state_dict", checkpoint)
-        self.shapes = {k: v.to("meta") for k, v in state.items() if isinstance(v, Tensor)}
+        starts = isinstance(runner._train_loop, BaseLoop) and not runner._resume
+        refuse_other_model(runner, checkpoint, whole=not starts)
 
     def before_train(self, runner: Runner) -> None:
         self.training = True
@@ -67,19 +66,11 @@ class HeadClassesHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         if not self.training:
-            self._check_whole(runner)
             _check(runner, runner.val_dataloader.dataset, "validation", self.learned)
 
     def before_test(self, runner: Runner) -> None:
         learned = None if self.training else self.learned
-        if not self.training:
-            self._check_whole(runner)
         _check(runner, runner.test_dataloader.dataset, "test", learned)
-
-    def _check_whole(self, runner: Runner) -> None:
-        if self.shapes is not None:
-            source = getattr(runner, "_load_from", None) or "the checkpoint"
-            RefuseOtherModel(source).after_load_checkpoint(runner, dict(state_dict=self.shapes))
 
 
 def class_heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -1,13 +1,10 @@
 """From a config file and options to what the runner gets."""
 
-import logging
-
 import pytest
-import torch
 from mmengine.config import Config
 
 from mmspec import launch
-from mmspec.launch import LaunchError, RefuseOtherModel
+from mmspec.launch import LaunchError
 
 CONFIG = """
 data_root = 'images'
@@ -88,79 +85,6 @@ def test_plain_config_is_not_changed_on_a_cpu(config):
 def test_launcher_that_needs_a_gpu(launcher):
     with pytest.raises(LaunchError, match=f"--launcher {launcher} needs a GPU; .*pytorch"):
         launch.adapt_to_cpu(Config({"launcher": launcher}))
-
-
-class Runner:
-    """What the hook needs of a runner."""
-
-    def __init__(self, model):
-        self.model = model
-
-
-def test_checkpoint_of_the_model_is_loaded():
-    model = torch.nn.Linear(2, 3)
-    hook = RefuseOtherModel("ours.pth")
-    hook.after_load_checkpoint(Runner(model), {"state_dict": model.state_dict()})
-    wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
-    hook.after_load_checkpoint(Runner(model), {"state_dict": wrapped})
-
-
-@pytest.mark.parametrize(
-    "checkpoint",
-    [
-        {"state_dict": {"encoder.weight": torch.zeros(3, 2)}},
-        {"state_dict": torch.nn.Linear(2, 4).state_dict()},
-        {"model": torch.nn.Linear(2, 3).state_dict(), "epoch": 3},
-    ],
-    ids=["other names", "other shapes", "tensors below another key"],
-)
-def test_checkpoint_of_another_model_is_refused(checkpoint):
-    message = "theirs.pth is of another model than the config's: 2 of the 2 tensors .* weight"
-    with pytest.raises(LaunchError, match=message):
-        RefuseOtherModel("theirs.pth").after_load_checkpoint(
-            Runner(torch.nn.Linear(2, 3)), checkpoint
-        )
-
-
-def test_a_head_of_another_shape_is_no_checkpoint_to_test():
-    """Nine of ten tensors fit, and most values: with a random head all the same."""
-    layers = [torch.nn.Linear(8, 8) for _ in range(9)]
-    theirs = torch.nn.Sequential(*layers, torch.nn.Linear(8, 2))
-    ours = torch.nn.Sequential(*layers, torch.nn.Linear(8, 3))
-    checkpoint = {"state_dict": theirs.state_dict()}
-    message = r"2 of the 20 tensors .* such as 9.weight: \(3, 8\) in the model, \(2, 8\) in the"
-    with pytest.raises(LaunchError, match=message):
-        RefuseOtherModel("theirs.pth").after_load_checkpoint(Runner(ours), checkpoint)
-    # A training may start from it.
-    hook = RefuseOtherModel("theirs.pth", whole=False)
-    hook.after_load_checkpoint(Runner(ours), checkpoint)
-
-
-def test_a_share_is_one_of_values():
-    """Two large tensors of many are most of a model."""
-    ours = torch.nn.ModuleDict({str(i): torch.nn.Linear(1, 1) for i in range(20)})
-    ours["encoder"] = torch.nn.Linear(64, 64)
-    state = {k: v for k, v in ours.state_dict().items() if not k.startswith("encoder")}
-    hook = RefuseOtherModel("theirs.pth", whole=False)
-    with pytest.raises(LaunchError, match=r"2 of the 42 tensors \(99 % of the values\)"):
-        hook.after_load_checkpoint(Runner(ours), {"state_dict": state})
-
-
-def test_layers_that_the_model_lacks_are_refused_and_parts_warned_of(caplog):
-    deep = torch.nn.ModuleDict(
-        {
-            "layers": torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(3))),
-            "auxiliary_head": torch.nn.Linear(2, 2),
-        }
-    )
-    runner = Runner(torch.nn.ModuleDict({"layers": deep["layers"][:2]}))
-    runner.logger = logging.getLogger("surplus")
-    hook = RefuseOtherModel("theirs.pth")
-    with pytest.raises(LaunchError, match=r"theirs\.pth is of a deeper model .* layers\.2\."):
-        hook.after_load_checkpoint(runner, {"state_dict": deep.state_dict()})
-    runner.model = torch.nn.ModuleDict({"layers": deep["layers"]})
-    hook.after_load_checkpoint(runner, {"state_dict": deep.state_dict()})
-    assert "theirs.pth holds what" in caplog.text and "auxiliary_head" in caplog.text
 
 
 @pytest.mark.parametrize(

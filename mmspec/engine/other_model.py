@@ -1,0 +1,72 @@
+"""Whether a loaded checkpoint is of the model that a run has built."""
+
+from __future__ import annotations
+
+from mmengine.runner import Runner
+
+from mmspec.launch import LaunchError
+
+from .runner import bare_model
+
+
+def refuse_other_model(runner: Runner, checkpoint: dict, whole: bool) -> None:
+    """Refuse a checkpoint that is not of the runner's model, by its tensors' names and shapes.
+
+    mmengine loads what matches, warns about the rest and goes on, with random weights if need be.
+
+    Args:
+        checkpoint: its content, or a bare state dict.
+        whole: every tensor of the model must be there, as a test and a resumed run need, and every
+            numbered layer of the checkpoint must have its place; a part that the model does not
+            have (an auxiliary head) is warned of. False, to start a training: at least 90 % of the
+            model's values.
+
+    Raises:
+        LaunchError: it is of another model; the first tensor that differs is named.
+    """
+    source = getattr(runner, "_load_from", None) or "the checkpoint"
+    model = bare_model(runner).state_dict()
+    loaded = {
+        name.removeprefix("module."): getattr(value, "shape", None)
+        for name, value in checkpoint.get("state_dict", checkpoint).items()
+    }
+    # Counters of old batch norms, which no result depends on, are not missed by torch either.
+    missing = [
+        name
+        for name, value in model.items()
+        if loaded.get(name) != value.shape and not name.endswith("num_batches_tracked")
+    ]
+    share = sum(model[name].numel() for name in missing) / sum(v.numel() for v in model.values())
+    if missing and (whole or share > 0.1):
+        first = missing[0]
+        there = f"{tuple(loaded[first])}" if loaded.get(first) is not None else "absent"
+        raise LaunchError(
+            f"{source} is of another model than the config's: {len(missing)} of the {len(model)} "
+            f"tensors ({100 * share:.2g} % of the values) are not in it in the same shape, such as "
+            f"{first}: {tuple(model[first].shape)} in the model, {there} in the checkpoint. Give "
+            "the config it was trained with"
+        )
+    surplus = [name for name in loaded if name not in model] if whole else []
+    parts = sorted({_absent_part(name, model) for name in surplus})
+    # Of more layers than the model's, what they computed would be lost.
+    for part in parts:
+        if part.rpartition(".")[2].isdigit():
+            raise LaunchError(
+                f"{source} is of a deeper model than the config's, which has no place for {part}. "
+                "Give the config it was trained with"
+            )
+    if parts:
+        runner.logger.warning(
+            f"{source} holds what the config's model does not have, and what is now left out: "
+            f"{', '.join(parts[:6])}{', ...' if len(parts) > 6 else ''}"
+        )
+
+
+def _absent_part(name: str, model: dict) -> str:
+    """The largest part of a tensor's dotted name of which a state dict has nothing."""
+    words = name.split(".")
+    for end in range(1, len(words)):
+        part = ".".join(words[:end])
+        if not any(other.startswith(f"{part}.") for other in model):
+            return part
+    return name

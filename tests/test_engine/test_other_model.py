@@ -1,0 +1,77 @@
+"""Checkpoints against the model of a run."""
+
+import logging
+
+import pytest
+import torch
+
+from mmspec.engine.other_model import refuse_other_model
+from mmspec.launch import LaunchError
+
+
+class Runner:
+    """What the check needs of a runner."""
+
+    def __init__(self, model):
+        self.model = model
+        self._load_from = "theirs.pth"
+
+
+def test_checkpoint_of_the_model_is_loaded():
+    model = torch.nn.Linear(2, 3)
+    refuse_other_model(Runner(model), {"state_dict": model.state_dict()}, whole=True)
+    wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
+    refuse_other_model(Runner(model), {"state_dict": wrapped}, whole=True)
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        {"state_dict": {"encoder.weight": torch.zeros(3, 2)}},
+        {"state_dict": torch.nn.Linear(2, 4).state_dict()},
+        {"model": torch.nn.Linear(2, 3).state_dict(), "epoch": 3},
+    ],
+    ids=["other names", "other shapes", "tensors below another key"],
+)
+def test_checkpoint_of_another_model_is_refused(checkpoint):
+    message = "theirs.pth is of another model than the config's: 2 of the 2 tensors .* weight"
+    with pytest.raises(LaunchError, match=message):
+        refuse_other_model(Runner(torch.nn.Linear(2, 3)), checkpoint, whole=True)
+
+
+def test_a_head_of_another_shape_is_no_checkpoint_to_test():
+    """Nine of ten tensors fit, and most values: with a random head all the same."""
+    layers = [torch.nn.Linear(8, 8) for _ in range(9)]
+    theirs = torch.nn.Sequential(*layers, torch.nn.Linear(8, 2))
+    ours = torch.nn.Sequential(*layers, torch.nn.Linear(8, 3))
+    checkpoint = {"state_dict": theirs.state_dict()}
+    message = r"2 of the 20 tensors .* such as 9.weight: \(3, 8\) in the model, \(2, 8\) in the"
+    with pytest.raises(LaunchError, match=message):
+        refuse_other_model(Runner(ours), checkpoint, whole=True)
+    # A training may start from it.
+    refuse_other_model(Runner(ours), checkpoint, whole=False)
+
+
+def test_a_share_is_one_of_values():
+    """Two large tensors of many are most of a model."""
+    ours = torch.nn.ModuleDict({str(i): torch.nn.Linear(1, 1) for i in range(20)})
+    ours["encoder"] = torch.nn.Linear(64, 64)
+    state = {k: v for k, v in ours.state_dict().items() if not k.startswith("encoder")}
+    with pytest.raises(LaunchError, match=r"2 of the 42 tensors \(99 % of the values\)"):
+        refuse_other_model(Runner(ours), {"state_dict": state}, whole=False)
+
+
+def test_layers_that_the_model_lacks_are_refused_and_parts_warned_of(caplog):
+    deep = torch.nn.ModuleDict(
+        {
+            "layers": torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(3))),
+            "auxiliary_head": torch.nn.Linear(2, 2),
+        }
+    )
+    runner = Runner(torch.nn.ModuleDict({"layers": deep["layers"][:2]}))
+    runner.logger = logging.getLogger("surplus")
+    with pytest.raises(LaunchError, match=r"theirs\.pth is of a deeper model .* layers\.2\."):
+        refuse_other_model(runner, {"state_dict": deep.state_dict()}, whole=True)
+    runner.model = torch.nn.ModuleDict({"layers": deep["layers"]})
+    refuse_other_model(runner, {"state_dict": deep.state_dict()}, whole=True)
+    assert "theirs.pth holds what" in caplog.text and "auxiliary_head" in caplog.text
