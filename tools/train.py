@@ -61,14 +61,8 @@ def main() -> None:
 
     with explained(parser):
         # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
-        from mmspec.launch import (
-            LaunchError,
-            RefuseOtherModel,
-            build_runner,
-            leave_process_group,
-            read_config,
-        )
-        from mmspec.schedules import drop_short_phases, set_length
+        from mmspec.engine.length import drop_short_phases, set_length
+        from mmspec.launch import LaunchError, build_runner, leave_process_group, read_config
 
         cfg = read_config(args.config, args.cfg_options)
         cfg.launcher = args.launcher
@@ -98,13 +92,6 @@ def main() -> None:
             cfg.load_from = None if args.resume == "auto" else args.resume
 
         runner = build_runner(cfg)
-        if cfg.get("resume") or cfg.get("load_from"):
-            runner.register_hook(
-                RefuseOtherModel(
-                    cfg.load_from or f"the newest checkpoint in {cfg.work_dir}",
-                    whole=bool(cfg.get("resume")),
-                )
-            )
         if len(runner.train_loop.dataloader) == 0:
             raise LaunchError("the training set has fewer images than a batch; lower batch_size")
         drop_short_phases(runner)

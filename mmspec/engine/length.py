@@ -11,7 +11,7 @@ from mmspec.launch import LaunchError
 
 # Arguments of mmengine's schedulers that are numbers of epochs or iterations.
 _POINTS = ("begin", "end", "T_max", "total_steps", "step_size")
-_LISTS = ("milestones", "periods")
+_FRACTIONS = ("begin", "end", "T_max")
 
 
 def set_length(cfg: Config, *, epochs: int | None = None, iters: int | None = None) -> None:
@@ -34,24 +34,25 @@ def set_length(cfg: Config, *, epochs: int | None = None, iters: int | None = No
     if count < 1:
         raise LaunchError(f"--{unit} {count}: train for at least 1")
     train_cfg[f"max_{unit}"] = count
-    intervals = (train_cfg, (cfg.get("default_hooks") or {}).get("checkpoint") or {})
-    for settings, keys in zip(
-        intervals, [("val_interval", "val_begin"), ("interval", "save_begin")]
-    ):
-        for key in keys:
-            if settings.get(key, 0) > count:
-                settings[key] = count
+    checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    intervals = [(train_cfg, "val_interval"), (train_cfg, "val_begin")]
+    if checkpoint.get("by_epoch", True) == (unit == "epochs"):
+        intervals += [(checkpoint, "interval"), (checkpoint, "save_begin")]
+    for settings, key in intervals:
+        if settings.get(key, 0) > count:
+            settings[key] = count
     for scheduler in _schedulers(cfg.get("param_scheduler")):
         for key in _POINTS:
             if scheduler.get(key) is not None:
                 value = scheduler[key] * count / before
                 # A schedule of epochs that mmengine converts may begin and end within one.
-                if not (scheduler.get("convert_to_iter_based") and key in ("begin", "end")):
+                if not (scheduler.get("convert_to_iter_based") and key in _FRACTIONS):
                     value = max(round(value), key not in ("begin", "end"))
                 scheduler[key] = int(value) if value == int(value) else value
-        for key in _LISTS:
-            if key in scheduler:
-                scheduler[key] = [max(1, round(value * count / before)) for value in scheduler[key]]
+        if "milestones" in scheduler:  # rounded down: at the end of training none would be felt
+            scheduler["milestones"] = [max(1, v * count // before) for v in scheduler["milestones"]]
+        if "periods" in scheduler:  # rounded up: mmengine fails behind the last
+            scheduler["periods"] = [-(-v * count // before) for v in scheduler["periods"]]
 
 
 def drop_short_phases(runner: Runner) -> None:

@@ -9,9 +9,9 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from toy_run import toy_run
 
+from mmspec.engine.length import drop_short_phases, set_length
 from mmspec.engine.schedule import misfits
 from mmspec.launch import LaunchError, read_config
-from mmspec.schedules import drop_short_phases, set_length
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((REPO / "configs").glob("[!_]*/*.py"))
@@ -57,6 +57,34 @@ def test_iterations_scale_all_that_counts_them():
     assert (momentum.T_max, momentum.begin) == (950, 50)
     set_length(cfg, iters=1)
     assert cfg.param_scheduler[1].milestones == [1, 1]
+
+
+def test_decays_and_restarts_stay_within_a_shorter_training():
+    """mmdet's 1x halved: both decays are felt; a cosine with T_max does not rise again."""
+    schedule = [
+        dict(type="MultiStepLR", milestones=[8, 11], begin=0, end=12, by_epoch=True),
+        dict(type="CosineAnnealingLR", begin=1, T_max=9, end=10, convert_to_iter_based=True),
+    ]
+    cfg = Config(dict(train_cfg=dict(max_epochs=12), param_scheduler=schedule))
+    set_length(cfg, epochs=6)
+    assert cfg.param_scheduler[0].milestones == [4, 5]
+    assert cfg.param_scheduler[1] == {**schedule[1], "begin": 0.5, "T_max": 4.5, "end": 5}
+
+
+def test_restarts_cover_a_shorter_training(tmp_path):
+    """7 * 13 / 40 rounded is 2, three of which end before iteration 7, where mmengine fails."""
+    cfg = Config(dict(train_cfg=dict(max_iters=40)))
+    restarts = dict(periods=[13, 13, 14], restart_weights=[1, 1, 1], eta_min=0, end=40)
+    cfg.param_scheduler = [dict(type="CosineRestartLR", by_epoch=False, **restarts)]
+    set_length(cfg, iters=7)
+    toy_run(tmp_path, schedule=list(cfg.param_scheduler), iters=7).train()
+
+
+def test_checkpoints_counted_in_the_other_unit_keep_their_interval():
+    cfg = Config(by_epochs(2, 20))
+    cfg.default_hooks.checkpoint = dict(interval=500, by_epoch=False)
+    set_length(cfg, epochs=3)
+    assert cfg.default_hooks.checkpoint.interval == 500
 
 
 @pytest.mark.parametrize(
