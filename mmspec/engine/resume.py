@@ -28,13 +28,13 @@ class ResumeHook(Hook):
     """
 
     def before_run(self, runner: Runner) -> None:
-        hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
         if runner._load_from is not None:
             _refuse_damaged(runner._load_from)
-        elif runner._resume and hooks:
+        elif runner._resume:
+            hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
             found = [None]
             if is_main_process():  # the others may see another state of a shared disk
-                found = [_newest(runner, hooks[0])]
+                found = [_newest(runner, *hooks[:1])]
             broadcast_object_list(found)
             if isinstance(found[0], Exception):
                 raise found[0]
@@ -62,17 +62,19 @@ class ResumeHook(Hook):
             runner.logger.warning(f"Training had ended: {name} is of {unit} {done}, the last one")
 
 
-def _newest(runner: Runner, hook: CheckpointHook) -> str | Exception | None:
+def _newest(runner: Runner, hook: CheckpointHook | None = None) -> str | Exception | None:
     """The newest readable checkpoint, or why there is none."""
-    folder = Path(runner.work_dir)
-    if hook.out_dir is not None:
+    folder, template = Path(runner.work_dir), "*_{}.pth"
+    if hook is not None:
+        template = hook.filename_tmpl
         if "://" in str(hook.out_dir):
             return None  # mmengine's own way
-        folder = Path(hook.out_dir) / folder.name
-    checkpoints = saved_checkpoints(folder, hook.filename_tmpl)
+        if hook.out_dir is not None:
+            folder = Path(hook.out_dir) / folder.name
+    checkpoints = saved_checkpoints(folder, template)
     if not checkpoints:
         return LaunchError(
-            f"nothing to resume: no {hook.filename_tmpl.format('N')} in {folder}; correct "
+            f"nothing to resume: no {template.format('N')} in {folder}; correct "
             "--work-dir, or leave out --resume to start a new training"
         )
     for path in checkpoints:

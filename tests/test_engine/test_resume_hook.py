@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import CheckpointHook
 from toy_run import toy_run
 
 from mmspec.checkpoints.safe_load import CheckpointError
@@ -129,3 +130,17 @@ def test_a_finished_training_says_so_also_when_resumed(folder):
     assert is_finished(folder)
     cut(folder / "iter_8.pth")
     assert not is_finished(folder)
+
+
+def test_without_a_checkpoint_hook_too(folder, tmp_path_factory):
+    def runner(work_dir):
+        run = toy_run(work_dir, schedule=SCHEDULE, iters=8, resume=True)
+        run._hooks = [hook for hook in run.hooks if not isinstance(hook, CheckpointHook)]
+        return run
+
+    with pytest.raises(LaunchError, match="nothing to resume"):
+        runner(tmp_path_factory.mktemp("empty")).train()
+    (folder / "last_checkpoint").unlink()
+    run = runner(folder)
+    run.train()
+    assert run.iter == 8
