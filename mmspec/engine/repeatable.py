@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 
-from mmengine.dataset import InfiniteSampler
+from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -86,6 +86,8 @@ def _from_iteration(iteration: int, sampler, kind: type, loader: DataLoader):
 def _not_repeatable(dataset) -> set[str]:
     """Names of the classes of data sets, inside wrappers too, whose samples do not follow."""
     inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
-    if inner != [None]:
+    if isinstance(dataset, RepeatableSamplesMixin):
+        return set()
+    if isinstance(dataset, ConcatDataset | RepeatDataset):  # hand the seeded index on
         return set().union(*map(_not_repeatable, inner))
-    return set() if isinstance(dataset, RepeatableSamplesMixin) else {type(dataset).__name__}
+    return {type(dataset).__name__}

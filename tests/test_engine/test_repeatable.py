@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import (
     BaseDataset,
+    ClassBalancedDataset,
     ConcatDataset,
     DefaultSampler,
     InfiniteSampler,
@@ -167,6 +168,32 @@ def test_a_data_set_that_does_not_follow_is_named(monkeypatch):
     assert len(said) == 1 and "depend on the workers" in said[0] and "PlainDraws" in said[0]
     RepeatableDrawsHook().before_train(runner(Draws()))
     assert len(said) == 1
+
+
+def test_a_wrapper_that_takes_the_seed_away_is_named_until_it_seeds(monkeypatch):
+    """mmdet's mosaic and mmengine's balanced classes index what they wrap by plain numbers."""
+
+    class Balanced(ClassBalancedDataset):
+        def __init__(self, dataset):
+            self.dataset, self.repeat_indices, self._fully_initialized = dataset, [2, 2, 0], True
+            self._metainfo = {}
+
+        def __len__(self):
+            return 3
+
+    class SeededBalanced(RepeatableSamplesMixin, Balanced):
+        pass
+
+    said = []
+    monkeypatch.setattr("mmspec.engine.repeatable.print_log", lambda text, **_: said.append(text))
+    RepeatableDrawsHook().before_train(runner(Balanced(Draws())))
+    assert len(said) == 1 and "Balanced: derive it from" in said[0]
+    values = []
+    for _ in range(2):
+        run = runner(SeededBalanced(Draws()))
+        RepeatableDrawsHook().before_train(run)
+        values.append(next(iter(run.train_loop.dataloader)))
+    assert len(said) == 1 and values[0] == values[1]
 
 
 def test_the_name_of_before_still_serves():
