@@ -19,8 +19,9 @@ from .reader import CheckpointInfo, read_checkpoint
 from .safe_load import CheckpointError
 
 PREFIX = "backbone."
-#: What is new at fine-tuning in backbones that do not say so themselves: mmpretrain's ViTSAM.
-NEW_AT_FINE_TUNING = ("rel_pos_h", "rel_pos_w", "channel_reduction")
+#: What is new at fine-tuning in backbones that do not say so themselves: mmpretrain's ViTSAM, and
+#: the norms of earlier maps in Swin transformers.
+NEW_AT_FINE_TUNING = ("rel_pos_h", "rel_pos_w", "channel_reduction", "^norm[012]")
 #: What any backbone may do without: class token and final norm of a ViT whose map of patches is
 #: taken from before that norm, as ViTDet does, and the mask token of pre-training.
 DISPENSABLE = ("cls_token", "ln1", "mask_token")
@@ -136,7 +137,7 @@ def load_into(
     Args:
         backbone: any module; its tuples of name parts ``new_at_fine_tuning`` and
             ``pretraining_only`` tell which of its tensors no pre-training has, and which tensors
-            of a checkpoint may be left out.
+            of a checkpoint may be left out. Parts are regular expressions.
         state: tensors under mmspec's names.
         info: where they come from.
         min_coverage: least share of the values of backbone and checkpoint's encoder that must be
@@ -238,7 +239,8 @@ def _named(names: list[str]) -> str:
 
 
 def _is_part(name: str, parts: tuple[str, ...]) -> bool:
-    return any(f".{part}." in f".{name}." for part in parts)
+    """Whether a dotted name has one of some parts, regular expressions of whole words."""
+    return any(re.search(rf"(^|\.){part}(\.|$)", name) for part in parts)
 
 
 def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:

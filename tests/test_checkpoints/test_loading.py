@@ -317,6 +317,23 @@ def test_initialiser_serves_mmpretrains_vit(tmp_path, type_):
     assert torch.equal(vit.patch_embed.projection.weight, state["patch_embed.proj.weight"])
 
 
+def test_initialiser_serves_mmpretrains_swin(tmp_path):
+    """Every map has a norm at fine-tuning, the last alone at pre-training."""
+    arch = dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2])
+    swin = dict(type="mmpretrain.SwinTransformer", arch=arch, img_size=64)
+    state = MODELS.build(ConfigDict(swin)).state_dict()
+    path = tmp_path / "swin.pth"
+    torch.save({"state_dict": {f"backbone.{k}": v for k, v in state.items()}}, path)
+    init_cfg = dict(type="mmspec.PretrainedEncoder", checkpoint=str(path))
+    backbone = MODELS.build(ConfigDict(swin, out_indices=(0, 1, 2, 3), init_cfg=init_cfg))
+    backbone.init_weights()
+    for name, value in backbone.state_dict().items():
+        assert name.startswith(("norm0", "norm1", "norm2")) or torch.equal(value, state[name])
+    del state["stages.1.blocks.0.norm1.weight"]
+    with pytest.raises(CheckpointError, match="lacks stages.1.blocks.0.norm1.weight"):
+        load_into(backbone, {f"backbone.{k}": v for k, v in state.items()}, INFO)
+
+
 @pytest.mark.parametrize("indices", [(0,), (0, 1), (1, 3)])
 def test_maps_that_are_not_built_are_no_loss(checkpoint, indices):
     backbone, report = load_encoder(checkpoint, dict(num_heads=2), out_indices=indices)
