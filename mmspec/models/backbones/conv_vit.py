@@ -19,6 +19,7 @@ from ..layers.initialization import xavier_of_patches_
 from ..layers.layout import DenseLayout, VisibleLayout
 from ..layers.position import sincos_positions
 from ..layers.windows import missing
+from ..strides import StrideCheck
 
 PATCH_SIZE = 16
 
@@ -88,6 +89,8 @@ class ConvViT(BaseModule):
             checkpoint.
     """
 
+    #: Pixels of the image in a pixel of F1, F2, F3, F4.
+    strides = (4, 8, 16, 32)
     #: Parts of names whose tensors pre-training does not have, and that fine-tuning does not need.
     new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w", "scale1", "scale2")
 
@@ -184,6 +187,7 @@ class ConvViT(BaseModule):
         if 3 in self.out_indices:
             self.downsample = nn.Conv2d(dims[2], dims[2], 3, stride=2, padding=1)
         self._freeze()
+        self.register_forward_pre_hook(StrideCheck())
 
     @property
     def embed_dims(self) -> int:
@@ -195,6 +199,11 @@ class ConvViT(BaseModule):
         """Channels of the maps that the dense forward returns."""
         dims = (*self.arch["embed_dims"], self.embed_dims)
         return tuple(dims[i] for i in self.out_indices)
+
+    @property
+    def out_strides(self) -> tuple[int, ...]:
+        """Strides of the maps that the dense forward returns."""
+        return tuple(self.strides[i] for i in self.out_indices)
 
     def init_weights(self) -> None:
         """As the released network starts, with no bias of a convolution at zero.
@@ -226,8 +235,8 @@ class ConvViT(BaseModule):
             mask: the visible patches, or None.
 
         Returns:
-            Without a mask the maps of ``out_indices``, each (B, C_i, H_i, W_i). With a mask the
-            tokens LN(T + F1 + F2) of the visible patches, (B, V, C_3), in the order of
+            Without a mask the maps of ``out_indices``, each (B, C_i, H_i, W_i), contiguous. With a
+            mask the tokens LN(T + F1 + F2) of the visible patches, (B, V, C_3), in the order of
             ``mask.ids_keep``.
         """
         return self._forward_dense(x) if mask is None else self._forward_visible(x, mask)
@@ -259,11 +268,11 @@ class ConvViT(BaseModule):
         maps = []
         for i, f in enumerate(features):
             if i in self.out_indices:
-                stride = 4 << i
+                stride = self.strides[i]
                 f = f[:, : -(-height // stride), : -(-width // stride)]
-                maps.append(f.permute(0, 3, 1, 2))
+                maps.append(f.permute(0, 3, 1, 2).contiguous())
         if 3 in self.out_indices:
-            maps.append(self.downsample(features[2].permute(0, 3, 1, 2)))
+            maps.append(self.downsample(features[2].permute(0, 3, 1, 2)).contiguous())
         return tuple(maps)
 
     def _forward_visible(self, x: Tensor, mask: PatchMask) -> Tensor:

@@ -10,6 +10,8 @@ from mmspec.masking import UniformMask
 from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
+from ..strides import StrideCheck
+
 PATCH_SIZE = 16
 #: Tokens of stage 1 along a side of a patch.
 TOKENS = 4
@@ -30,6 +32,8 @@ class MaskedSwin(SimMIMSwinTransformer):
         token_dims: width of the tokens of a masked forward.
     """
 
+    #: Pixels of the image in a pixel of the map of each stage.
+    strides = (4, 8, 16, 32)
     #: Pre-training uses the last stage's output alone, and so its norm alone.
     new_at_fine_tuning = ("norm0", "norm1", "norm2")
     pretraining_only = ("mask_token", "expand")
@@ -63,6 +67,17 @@ class MaskedSwin(SimMIMSwinTransformer):
             self.expand = nn.Conv2d(self.num_features[-1], 4 * token_dims, 1)
         else:
             del self.mask_token
+        self.register_forward_pre_hook(StrideCheck())
+
+    @property
+    def out_strides(self) -> tuple[int, ...]:
+        """Strides of the maps of ``out_indices``."""
+        return tuple(self.strides[i] for i in self.out_indices)
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of the maps of ``out_indices``."""
+        return tuple(self.num_features[i] for i in self.out_indices)
 
     def init_weights(self) -> None:
         """As mmpretrain's for SimMIM, which a fine-tuned encoder without a mask token shares."""

@@ -12,6 +12,7 @@ from mmspec.registry import MODELS
 
 from ..layers.initialization import xavier_of_patches_
 from ..layers.position import sincos_positions
+from ..strides import StrideCheck
 
 
 @MODELS.register_module()
@@ -41,6 +42,22 @@ class MaskedViT(VisionTransformer):
         if not self.final_norm:
             self.pretraining_only += ("ln1",)
         self.pos_embed.requires_grad = False
+        self.register_forward_pre_hook(StrideCheck())
+
+    @property
+    def strides(self) -> tuple[int]:
+        """Pixels of the image in a pixel of the one map that it can give, at several depths."""
+        return (self.img_size[0] // self.patch_resolution[0],)
+
+    @property
+    def out_strides(self) -> tuple[int, ...]:
+        """Strides of the maps of ``out_indices``."""
+        return self.strides * len(self.out_indices)
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of the maps of ``out_indices``."""
+        return (self.embed_dims,) * len(self.out_indices)
 
     def init_weights(self) -> None:
         """mmpretrain's initialisation with sine-cosine positions and MAE's linear maps."""
@@ -64,10 +81,11 @@ class MaskedViT(VisionTransformer):
     def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
         """Maps of a whole image as mmpretrain's ViT gives them, or tokens of visible patches.
 
-        With a mask: (B, V, C) in the order of ``mask.ids_keep``, without the class token.
+        Maps are contiguous. With a mask: (B, V, C) in the order of ``mask.ids_keep``, without the
+        class token.
         """
         if mask is None:
-            return super().forward(x)
+            return tuple(out.contiguous() for out in super().forward(x))
         return self.visible_tokens(x, mask)[:, self.num_extra_tokens :]
 
     def patch_tokens(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmspec.registry import MODELS
 
 from ..layers.fusion import FUSIONS
+from ..strides import StrideCheck
 
 MODALITIES = ("infrared", "visible")
 _PROBE_SIZE = 64  # pixels a side; every encoder's coarsest map has a place then
@@ -63,7 +64,15 @@ class RGBTBackbone(BaseModule):
         self.modality = _checked(modality)
         names = ("both",) if shared else MODALITIES
         self.encoders = ModuleDict({name: MODELS.build(copy.deepcopy(backbone)) for name in names})
-        self.fusions = ModuleList(_build_fusion(fusion, dims) for dims in self._map_channels())
+        maps = self._probe_maps()
+        self.out_strides = tuple(_PROBE_SIZE // m.shape[-1] for m in maps)
+        self.fusions = ModuleList(_build_fusion(fusion, m.shape[1]) for m in maps)
+        self.register_forward_pre_hook(StrideCheck())
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the maps that the encoder can give, or of those that it gives."""
+        return getattr(next(iter(self.encoders.values())), "strides", self.out_strides)
 
     @property
     def out_channels(self) -> tuple[int, ...]:
@@ -79,12 +88,13 @@ class RGBTBackbone(BaseModule):
             modality: Of three channels, instead of the constructor's.
 
         Returns:
-            The encoder's levels, each (B, C_i, H_i, W_i) with the C_i of ``out_channels``.
+            The encoder's levels, each (B, C_i, H_i, W_i) with the C_i of ``out_channels``,
+            contiguous.
         """
         modality = _checked(modality) or self.modality
         if x.shape[1] == 3:
             maps = self._encoder_of(modality)(x)
-            return tuple(fusion(m, m) for fusion, m in zip(self.fusions, maps))
+            return tuple(fusion(m, m).contiguous() for fusion, m in zip(self.fusions, maps))
         thermal, visible = _split(x)
         if self.shared:
             maps = self.encoders["both"](torch.cat([thermal, visible]))
@@ -93,7 +103,7 @@ class RGBTBackbone(BaseModule):
             pairs = zip(self.encoders["infrared"](thermal), self.encoders["visible"](visible))
         no_thermal, no_visible = _absent(thermal), _absent(visible)
         return tuple(
-            fusion(torch.where(no_thermal, v, t), torch.where(no_visible, t, v))
+            fusion(torch.where(no_thermal, v, t), torch.where(no_visible, t, v)).contiguous()
             for fusion, (t, v) in zip(self.fusions, pairs)
         )
 
@@ -126,8 +136,8 @@ class RGBTBackbone(BaseModule):
         return self.encoders[modality]
 
     @torch.no_grad()
-    def _map_channels(self) -> list[int]:
-        """Channels of the encoder's maps; no attribute tells them for every encoder."""
+    def _probe_maps(self) -> Sequence[Tensor]:
+        """The encoder's maps of a small image: no attribute tells their channels for every one."""
         encoder = next(iter(self.encoders.values()))
         encoder.eval()  # batch norms keep their statistics, and nothing is drawn
         maps = encoder(torch.zeros(1, 3, _PROBE_SIZE, _PROBE_SIZE))
@@ -137,7 +147,7 @@ class RGBTBackbone(BaseModule):
                 f"RGBTBackbone: {type(encoder).__name__} returns no tuple of maps (B, C, H, W);"
                 " a ViT of mmpretrain does with out_type='featmap'"
             )
-        return [m.shape[1] for m in maps]
+        return maps
 
 
 def _build_fusion(fusion: str | dict, in_channels: int) -> nn.Module:
