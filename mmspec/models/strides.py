@@ -25,8 +25,8 @@ class StrideCheck:
 
     At the encoder's first forward in a detector, whoever calls it, the modules that know strides
     are found: heads by their anchors or points, RoI extractors by ``featmap_strides``. Each then
-    compares them, once, with the maps that it is given. The maps are measured: any neck may lie
-    between, and nothing is read from the device.
+    compares them with the maps that it is given, until they have fitted once. The maps are
+    measured: any neck may lie between, and nothing is read from the device.
 
     Raises (in that forward):
         ValueError: strides differ; or DETR, which reads one map, is given more, whose projections
@@ -65,17 +65,17 @@ register_module_module_registration_hook(_remember)
 
 
 class _Reader:
-    """Forward pre-hook of a module that knows the strides of its maps; removes itself."""
+    """Forward pre-hook of a module that knows the strides of its maps; leaves when they fit."""
 
     def __init__(self, check: StrideCheck, encoder: nn.Module, expected: list[float]) -> None:
         self.check, self.encoder, self.expected = check, encoder, expected
 
     def __call__(self, module: nn.Module, inputs: tuple) -> None:
-        self.handle.remove()
         maps, size = inputs[0] if inputs else None, self.check.image_size
         if not isinstance(maps, Sequence) or any(getattr(m, "ndim", 0) != 4 for m in maps):
             return
         if all(_fits(m, size, stride) for m, stride in zip(maps, self.expected)):
+            self.handle.remove()
             return
         found = [round(size[0] / m.shape[-2]) for m in maps]
         wanted = _wanted(self.encoder, self.expected, found)
@@ -86,19 +86,19 @@ class _Reader:
 
 
 class _OneMap:
-    """Forward hook of the neck of DETR, which reads the last map alone; removes itself."""
+    """Forward hook of the neck of DETR, which reads the last map alone; leaves when it is one."""
 
     def __init__(self, encoder: nn.Module, reader: str) -> None:
         self.encoder, self.reader = encoder, reader
 
     def __call__(self, neck: nn.Module, inputs: tuple, maps: Sequence[Tensor]) -> None:
-        self.handle.remove()
-        wanted = self.encoder.out_strides[-1:]
-        if len(maps) > 1:
-            raise ValueError(
-                f"{self.reader} reads one map and is given {len(maps)}: the others and their "
-                f"projections would stay idle. {_way_out(self.encoder, wanted)}"
-            )
+        if len(maps) == 1:
+            self.handle.remove()
+            return
+        raise ValueError(
+            f"{self.reader} reads one map and is given {len(maps)}: the others and their "
+            f"projections would stay idle. {_way_out(self.encoder, self.encoder.out_strides[-1:])}"
+        )
 
 
 def expected_strides(module: nn.Module) -> list[list[float]]:

@@ -160,8 +160,9 @@ def test_other_strides_are_refused_with_what_to_write(base, backbone, neck, mess
             scale_factor=(1.0, 1.0),
         )
     )
-    with pytest.raises(ValueError, match=message), torch.no_grad():
-        model.predict(torch.randn(1, channels, 64, 64), [sample])
+    for _ in range(2):  # the second try is no better
+        with pytest.raises(ValueError, match=message), torch.no_grad():
+            model.predict(torch.randn(1, channels, 64, 64), [sample])
 
 
 @pytest.mark.parametrize(
