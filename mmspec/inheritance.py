@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import inspect
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def check_inherited_values(path: str | Path) -> None:
     for base in _parse(path)[1]:
         if "::" not in base:
             check_inherited_values(path.parent / base)
+    _check_once(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _check_once(path: Path, modified: int) -> None:
+    """Check a file that several others inherit from, or that a training's hook asks for again."""
     check_file(path)
 
 

@@ -42,7 +42,7 @@ def refuse_other_model(runner: Runner, checkpoint: dict, whole: bool) -> None:
         there = f"{tuple(loaded[first])}" if loaded.get(first) is not None else "absent"
         raise LaunchError(
             f"{source} is of another model than the config's: {len(missing)} of the {len(model)} "
-            f"tensors ({100 * share:.2g} % of the values) are not in it in the same shape, such as "
+            f"tensors ({100 * share:.3g} % of the values) are not in it in the same shape, such as "
             f"{first}: {tuple(model[first].shape)} in the model, {there} in the checkpoint. Give "
             "the config it was trained with"
         )

@@ -35,8 +35,9 @@ def test_checkpoint_of_the_model_is_loaded():
 )
 def test_checkpoint_of_another_model_is_refused(checkpoint):
     message = "theirs.pth is of another model than the config's: 2 of the 2 tensors .* weight"
-    with pytest.raises(LaunchError, match=message):
+    with pytest.raises(LaunchError, match=message) as error:
         refuse_other_model(Runner(torch.nn.Linear(2, 3)), checkpoint, whole=True)
+    assert "(100 % of the values)" in str(error.value)
 
 
 def test_a_head_of_another_shape_is_no_checkpoint_to_test():
