@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmspec.registry import DATASETS
 
 from .rgbt_folder import RGBTFolder
-from .segmentation.pairing import without_suffix
+from .segmentation.pairing import Fault, without_suffix
 
 
 @DATASETS.register_module()
@@ -42,15 +42,15 @@ class RoadSceneMatchingDataset(RGBTFolder):
         self.exclude = frozenset(exclude)
         super().__init__(data_root, infrared, visible, ann_file, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
-        pairs = super().load_data_list()
+    def match_files(self) -> tuple[list[dict], list[Fault]]:
+        pairs, faults = super().match_files()
         folder = self.data_prefix["infrared"].rstrip("/") + "/"
 
         def name(pair: dict) -> str:
             return without_suffix(pair["infrared_path"].removeprefix(folder))
 
         kept = [pair for pair in pairs if name(pair) not in self.exclude]
-        if not kept:
+        if pairs and not kept:
             raise FileNotFoundError(f"{self.ann_file or folder}: every pair is excluded")
         if self.exclude:
             left_out = sorted(name(pair) for pair in pairs if name(pair) in self.exclude)
@@ -65,4 +65,4 @@ class RoadSceneMatchingDataset(RGBTFolder):
                 logger="current",
                 level=logging.WARNING,
             )
-        return kept
+        return kept, faults

@@ -75,27 +75,38 @@ class RGBTFolder(InfraredFolder):
         )
 
     def load_data_list(self) -> list[dict]:
+        samples, faults = self.match_files()
+        if faults:
+            raise FileNotFoundError(
+                f"{type(self).__name__} in {self.data_root}: {len(faults):,} images or names have"
+                f" no partner, {len(samples):,} pairs are complete."
+                " tools/dataset_converters/prepare_pairs.py reports them all and writes a list for"
+                f" ann_file{named(faults)}"
+            )
+        return samples
+
+    def match_files(self) -> tuple[list[dict], list[Fault]]:
+        """Samples of the complete pairs before the pipeline, and images or names without a partner.
+
+        Raises:
+            FileNotFoundError: No folder, no image in one, or an empty list.
+        """
         lines = self._lines()
         if lines and "\t" in lines[0]:
             pairs, faults = self._listed_pairs(lines), []
         else:
             folders = {side: self.data_prefix[side] for side in _OTHER}
             pairs, faults = match_pairs(folders, lines, self.ann_file)
-        if faults:
-            raise FileNotFoundError(
-                f"RGBTFolder in {self.data_root}: {len(faults):,} images or names have no partner,"
-                f" {len(pairs):,} pairs are complete. tools/dataset_converters/prepare_pairs.py"
-                f" reports them all and writes a list for ann_file{named(faults)}"
-            )
         print_log(
             f"{len(pairs):,} pairs in {self.data_prefix['infrared']} and"
             f" {self.data_prefix['visible']}",
             logger="current",
         )
-        return [
+        samples = [
             dict(img_path=infrared, infrared_path=infrared, visible_path=visible, modality="both")
             for infrared, visible in pairs
         ]
+        return samples, faults
 
     def _lines(self) -> list[str] | None:
         if not self.ann_file:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmspec.registry import DATASETS
 from mmspec.visualization.detection import TO_IGNORE
 from mmspec.visualization.segmentation import COLOURS
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/check_dataset.py"
 sys.path.insert(0, str(TOOL.parent))
 
+from check_dataset import CHECKS  # noqa: E402
 from checks.sheet import choose_samples  # noqa: E402
 
 
@@ -165,6 +167,151 @@ def test_depths(tmp_path, run):
         assert f"1  infrared images: {kind}\n" in out
 
 
+def test_every_data_set_of_the_package_has_a_check():
+    DATASETS.import_from_location()
+    own = [cls for cls in DATASETS.module_dict.values() if cls.__module__.startswith("mmspec.")]
+    assert len(own) > 20
+    assert not [cls for cls in own if not issubclass(cls, tuple(CHECKS))]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_folder_without_labels(tmp_path, run, workers):
+    eyes(tmp_path)
+    folder = tmp_path / "images"
+    write(folder / "deep.png", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    status, out, _ = run("InfraredFolder", folder, "--out", tmp_path / "s.png", workers=workers)
+    assert status == 0
+    assert "4 samples, 4 without a fault\n" in out and "no fault found" in out
+    assert "3  infrared images: PNG, 8-bit gray" in out
+    assert "1  infrared images: PNG, 16-bit gray" in out
+    assert "4  images of 40 x 30 pixels" in out
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.width == 4 + 4 * 324
+
+
+def test_faults_of_a_folder_without_labels(tmp_path, run):
+    eyes(tmp_path, count=4)
+    folder = tmp_path / "images/train"
+    (folder / "0.png").write_bytes((folder / "0.png").read_bytes()[:90])
+    write(folder / "1.png", np.zeros((19, 12), np.uint8))
+    (tmp_path / "list.txt").write_text("0.png\n1.png\n2.png\n7.png\n")
+    status, out, _ = run("InfraredFolder", folder, "--options", f"ann_file={tmp_path / 'list.txt'}")
+    assert status == "error: InfraredFolder has 3 faults, listed above"
+    assert "4 samples, 1 without a fault\n" in out
+    for name, reason in (
+        ("0.png", "PNG cut short after 90 bytes"),
+        ("1.png", "12 x 19 pixels, both sides under min_size=20"),
+        ("7.png", "cannot be opened"),
+    ):
+        assert f"fault: {folder}/{name}: {reason}" in out
+
+
+@pytest.mark.parametrize("name", ["RGBTFolder", "RoadSceneMatchingDataset"])
+def test_pairs_without_labels(tmp_path, run, name):
+    pairs(tmp_path)
+    folders = ["infrared=test/ir", "visible=test/vi"]
+    status, out, _ = run(name, tmp_path, "--out", tmp_path / "s.png", "--options", *folders)
+    assert status == 0
+    assert "2 samples, 2 without a fault; 0 names without a counterpart" in out
+    assert "2  infrared images: PNG, 8-bit gray" in out
+    assert "2  visible images: PNG, 8-bit colour" in out
+    # Columns: infrared, visible, infrared, visible.
+    shown = np.asarray(Image.open(tmp_path / "s.png"))[200]
+    assert shown[4 + 324 + 100].tolist() == [200, 90, 10] == shown[4 + 3 * 324 + 100].tolist()
+    (tmp_path / "test/ir/2.png").write_bytes((tmp_path / "test/ir/1.png").read_bytes())
+    write(tmp_path / "test/vi/1.png", np.zeros((31, 40, 3), np.uint8))
+    status, out, _ = run(name, tmp_path, "--options", *folders)
+    assert status == f"error: {name} has 2 faults, listed above"
+    assert f"fault: {tmp_path}/test/ir/2.png: no visible image {tmp_path}/test/vi/2.*" in out
+    assert f"fault: {tmp_path}/test/ir/1.png: 40 x 30 pixels, its visible image" in out
+
+
+def test_pairs_left_out_are_not_checked(tmp_path, run):
+    pairs(tmp_path)
+    for side in ("ir", "vi"):
+        (tmp_path / f"test/{side}/1.png").rename(tmp_path / f"test/{side}/FLIR_1.png")
+    (tmp_path / "test/vi/FLIR_1.png").write_text("no picture")
+    options = ["infrared=test/ir", "visible=test/vi", "exclude=[FLIR_1]"]
+    status, out, _ = run("RoadSceneMatchingDataset", tmp_path, "--options", *options)
+    assert status == 0 and "1 samples, 1 without a fault" in out
+
+
+def test_saliency(tmp_path, run):
+    for folder, level in (("T", 60), ("RGB", 90), ("GT", 255)):
+        shape = (30, 40, 3) if folder == "RGB" else (30, 40)
+        write(tmp_path / folder / "1.png", np.full(shape, level, np.uint8))
+    options = ("--out", tmp_path / "s.png", "--options", "modality=both")
+    status, out, _ = run("SaliencyDataset", tmp_path, *options)
+    assert status == 0 and "salient" in out and (tmp_path / "s.png").is_file()
+    write(tmp_path / "GT/1.png", np.full((15, 20), 255, np.uint8))
+    status, out, _ = run("SaliencyDataset", tmp_path, *options)
+    assert "fault: " in out and "the label is 20 x 15 pixels, its image" in out
+
+
+@pytest.mark.parametrize("labels", ["points", "saliency"])
+@pytest.mark.parametrize("modality", ["visible", "both"])
+def test_rendered_pairs(tmp_path, run, modality, labels):
+    status, out, _ = run(
+        "SyntheticInfrared", "--out", tmp_path / "sheet.png", "--options", "length=2",
+        "size=[64,96]", f"modality={modality}", f"labels={labels}",
+    )  # fmt: skip
+    assert status == 0 and "2  images of 96 x 64 pixels" in out
+    channels = dict(visible="blue, green, red", both="infrared, red, green, blue")[modality]
+    assert f"2  rendered scenes, 8-bit: {channels}\n" in out
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 4 + 4 * 324
+
+
+def test_faults_of_one_kind_are_summed_up(tmp_path, run):
+    eyes(tmp_path, count=30)
+    images, labels = tmp_path / "images/train", tmp_path / "labels/train"
+    for i in range(12):
+        (labels / f"{i}.png").unlink()
+    for i in range(12, 20):
+        write(labels / f"{i}.png", np.full((30, 40), i, np.uint8))
+    (images / "29.png").write_text("no picture")
+    status, out, _ = run("EyeDataset", tmp_path)
+    assert status == "error: EyeDataset has 21 faults, summed up above"
+    wrong = [line for line in out.splitlines() if line.startswith("fault: ")]
+    assert len(wrong) == 6 + 6 + 1
+    assert wrong[5] == "fault: 7 more of this kind; --all names them"
+    assert wrong[6].startswith(f"fault: {labels}/12.png: 1,200 of 1,200 pixels hold values outside")
+    assert wrong[11] == "fault: 3 more of this kind; --all names them"
+    status, out, _ = run("EyeDataset", tmp_path, "--all")
+    assert status == "error: EyeDataset has 21 faults, listed above"
+    assert out.count("fault: ") == 21 and "more of this kind" not in out
+
+
+def test_faults_of_boxes_are_summed_up(tmp_path, run):
+    boxes(tmp_path, *[(i % 3, 0, [70 + i, i, 5, 5]) for i in range(9)], count=3)
+    status, out, _ = run("HITUAVDataset", tmp_path)
+    assert status == "error: HITUAVDataset has 9 faults, summed up above"
+    assert out.count("fault: ") == 6 and "fault: 4 more of this kind" in out
+
+
+@pytest.mark.parametrize("modality", ["visible", "both"])
+def test_each_image_of_a_pair_is_compared_with_its_boxes(tmp_path, run, modality):
+    file = tmp_path / "annotations/train.json"
+    file.parent.mkdir()
+    for folder, shape in (("ir", (40, 60)), ("vi", (20, 30, 3))):
+        write(tmp_path / folder / "1.png", np.full(shape, 90, np.uint8))
+    box = dict(id=1, image_id=1, category_id=1, bbox=[1, 1, 9, 9])
+    content = dict(
+        images=[dict(id=1, file_name="1.png", width=60, height=40)],
+        annotations=[box], categories=[dict(id=1, name="pipe")],
+    )  # fmt: skip
+    file.write_text(json.dumps(content))
+    status, out, _ = run(
+        "InfraredDetDataset", tmp_path, "--options", f"modality={modality}",
+        "metainfo.classes=['pipe']", "data_prefix.infrared_path=ir", "data_prefix.visible_path=vi",
+    )  # fmt: skip
+    assert status == "error: InfraredDetDataset has 1 faults, listed above"
+    assert (
+        f"fault: {tmp_path}/vi/1.png: 30 x 20 pixels, its boxes are for an image of 60 x 40: they"
+        f" would be in wrong places ({file})"
+    ) in out
+
+
 def test_rendered_scenes_need_no_folder(tmp_path, run):
     status, out, _ = run(
         "SyntheticInfrared", "--out", tmp_path / "sheet.png", "--options", "length=3",
@@ -180,7 +327,8 @@ def test_rendered_scenes_need_no_folder(tmp_path, run):
     [
         (["EyeDataset"], "error: EyeDataset lies in a folder: give ROOT"),
         (["EyeDataset", "{root}", "--split", "val"], "error: EyeDataset, split 'val': no folder"),
-        (["InfraredFolder", "{root}"], "error: InfraredFolder: no check for this kind"),
+        (["InfraredFolder", "{root}/no"], "error: no folder '.*/no'"),
+        (["RGBTFolder", "{root}"], "error: no folder '.*/ir'"),
         (["EyeDataset", "{root}", "--options", "colour=1"], "error: .* argument 'colour'"),
     ],
 )

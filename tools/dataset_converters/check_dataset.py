@@ -10,20 +10,24 @@ from pathlib import Path
 import numpy as np
 from checks import Check
 from checks.detection import DetectionCheck
+from checks.faults import fault_lines
+from checks.folders import FolderCheck
 from checks.segmentation import SegmentationCheck
 from mmengine.config import Config, DictAction
 from PIL import Image
 
 from mmspec.datasets.detection import InfraredDetDataset
+from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.registry import DATASETS
 
 DESCRIPTION = """\
-Check a data set by its class name: count images, labels, boxes, classes, sizes and bit depths, list
-every file that cannot be read, has no counterpart or holds a label outside the classes and every
-box that cannot be used, and draw samples with their labels. The exit status is 1 if anything is
-wrong.
+Check a data set by its class name, labelled or not: count images, labels, boxes, classes, sizes and
+bit depths, name files that cannot be read, have no counterpart, hold a label outside the classes or
+differ in size from what belongs to them, and boxes that cannot be used, and draw samples with their
+labels. Of faults of one kind the first are named and the others counted; --all names each. The exit
+status is 1 if anything is wrong.
 """
 EPILOG = """\
 examples:
@@ -32,12 +36,15 @@ examples:
   check_dataset.py PST900Dataset data/PST900 --options data_prefix.infrared_path=train/thermal_raw
   check_dataset.py HITUAVDataset data/hit_uav --split val --out sheet.png
   check_dataset.py MSRSDetDataset data/msrs_det --options modality=both labels=fusion
+  check_dataset.py InfraredFolder data/Inf30 --options ann_file=data/inf30.txt
+  check_dataset.py RGBTFolder data/RGBT550K --options infrared=ir visible=rgb --out sheet.png
   check_dataset.py SyntheticInfrared --options length=60 --out sheet.png
 """
 CHECKS = {
     InfraredDetDataset: DetectionCheck,
     InfraredSegDataset: SegmentationCheck,
     SyntheticInfrared: SegmentationCheck,
+    InfraredFolder: FolderCheck,
 }
 
 
@@ -75,6 +82,7 @@ def parse_args() -> argparse.Namespace:
         metavar="KEY=VALUE",
         help="other arguments of the class",
     )
+    parser.add_argument("--all", action="store_true", help="name every fault")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count(), help="processes, default %(default)s"
     )
@@ -113,12 +121,14 @@ def main() -> None:
     check.read_all(args.workers)
     for line in check.summary():
         print(line)
-    for fault in check.faults:
-        print(f"fault: {fault.path}: {fault.reason}")
+    lines = list(fault_lines(check.faults, args.all))
+    for line in lines:
+        print(line)
     if args.out:
         draw(check.sheet(), args.out)
     if check.faults:
-        sys.exit(f"error: {args.name} has {len(check.faults):,} faults, listed above")
+        said = "listed" if len(lines) == len(check.faults) else "summed up"
+        sys.exit(f"error: {args.name} has {len(check.faults):,} faults, {said} above")
     print("no fault found")
 
 

@@ -244,7 +244,7 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
     def _refuse(self, error: type[Exception], what: str, faults: Sequence[Fault]) -> None:
         raise error(
             f"{type(self).__name__} in {self.data_root}, split {self.split!r}:"
-            f" {len(faults):,} {what}; tools/dataset_converters/check_dataset.py lists all"
+            f" {len(faults):,} {what}; tools/dataset_converters/check_dataset.py sums them up"
             f"{named(faults)}"
         )
 

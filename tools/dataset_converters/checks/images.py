@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,16 @@ class FileRecord:
     faults: list[Fault] = field(default_factory=list)
 
 
-def load_sides(sample: dict, record: FileRecord) -> dict[str, np.ndarray]:
-    """(H, W) infrared and RGB (H, W, 3) visible image by side; without those that are unusable."""
+def load_sides(
+    sample: dict, record: FileRecord, load: Callable[[dict], dict] | None = None
+) -> dict[str, np.ndarray]:
+    """(H, W) infrared and RGB (H, W, 3) visible image by side; without those that are unusable.
+
+    Args:
+        sample: of a data set, before its pipeline.
+        record: gets what is odd or wrong.
+        load: the loading step, ``LoadRGBTImageFromFile`` unless given.
+    """
     shown = {}
     sides = ("infrared", "visible") if sample["modality"] == "both" else (sample["modality"],)
     for side in sides:
@@ -35,7 +43,7 @@ def load_sides(sample: dict, record: FileRecord) -> dict[str, np.ndarray]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                loaded = LoadRGBTImageFromFile()(dict(sample, modality=side))["img"]
+                loaded = (load or LoadRGBTImageFromFile())(dict(sample, modality=side))["img"]
                 shown[side] = loaded[..., 0] if side == "infrared" else loaded[..., ::-1]
             except UnreadableImageError as error:
                 record.faults.append(Fault(path, error.reason))

@@ -105,8 +105,11 @@ def load_rendered(
     dataset: SyntheticInfrared, index: int, record: SegmentationRecord
 ) -> tuple[np.ndarray, np.ndarray, str]:
     sample = dataset.get_data_info(index)
-    record.kinds.append("rendered scenes, 8-bit gray")
-    return sample["img"], sample["gt_seg_map"], sample["img_path"]
+    image, channels = sample["img"], sample["channels"]
+    if image.ndim == 3:  # shown as from files: the infrared side of a pair, colours red first
+        image = image[..., 0] if "infrared" in channels else image[..., ::-1]
+    record.kinds.append(f"rendered scenes, 8-bit: {', '.join(dict.fromkeys(channels))}")
+    return image, sample["gt_seg_map"], sample["img_path"]
 
 
 def read_segmentation(load: Callable, classes: int, sample: dict | int) -> SegmentationRecord:

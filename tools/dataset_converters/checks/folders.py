@@ -1,0 +1,77 @@
+"""Check a folder of images, or of pairs, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from mmspec.datasets.infrared_folder import InfraredFolder
+from mmspec.datasets.rgbt_folder import RGBTFolder
+from mmspec.datasets.transforms import LoadInfraredImageFromFile
+
+from . import in_parallel
+from .images import FileRecord, kinds_and_sizes, load_sides, remark_lines
+from .sheet import choose_samples, grid_of, tile
+
+TILE_WIDTH = 320
+COLUMNS = {"infrared": ("infrared",) * 4, "both": ("infrared", "visible") * 2}
+
+
+class FolderCheck:
+    """Images to pre-train on, or aligned pairs, to match too."""
+
+    def __init__(self, dataset: InfraredFolder) -> None:
+        if isinstance(dataset, RGBTFolder):
+            self.modality = "both"
+            self.samples, self.faults = dataset.match_files()
+        else:
+            self.modality = "infrared"
+            self.samples, self.faults = dataset.load_data_list(), []
+        self.unpaired = len(self.faults)
+        self.records: list[FileRecord] = []
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read_all(self, workers: int) -> None:
+        self.records = in_parallel(partial(read_images, self.modality), self.samples, workers)
+        self.faults = self.faults + [fault for record in self.records for fault in record.faults]
+
+    def summary(self) -> Iterator[str]:
+        good = sum(not record.faults for record in self.records)
+        line = f"{len(self):,} samples, {good:,} without a fault"
+        if self.modality == "both":
+            line += f"; {self.unpaired:,} names without a counterpart"
+        yield line
+        yield from kinds_and_sizes(self.records)
+        yield from remark_lines(self.records)
+
+    def sheet(self) -> np.ndarray | None:
+        good = [None if record.faults else np.empty(0) for record in self.records]
+        chosen = choose_samples(good, classes=0)
+        if not chosen:
+            return None
+        height, width = self.records[chosen[0]].size
+        size = (TILE_WIDTH, min(TILE_WIDTH, round(TILE_WIDTH * height / width)))
+        tiles = [
+            tile(image, size, self.samples[index]["img_path"])
+            for index in chosen
+            for image in load(self.modality, self.samples[index], FileRecord()).values()
+        ]
+        return grid_of(tiles, COLUMNS[self.modality])
+
+
+def read_images(modality: str, sample: dict) -> FileRecord:
+    record = FileRecord()
+    load(modality, sample, record)
+    return record
+
+
+def load(modality: str, sample: dict, record: FileRecord) -> dict[str, np.ndarray]:
+    """The images by side, read as the configs of pre-training do: single ones not too small."""
+    if modality == "both":
+        return load_sides(sample, record)
+    sample = dict(sample, modality=modality, infrared_path=sample["img_path"])
+    return load_sides(sample, record, LoadInfraredImageFromFile(channels=3))
