@@ -95,6 +95,17 @@ def read_json(path: str | os.PathLike, backend_args: dict | None = None) -> Any:
         raise TextFileError(f"{path}: not a JSON file ({error})") from None
 
 
+def read_json_lines(path: str | os.PathLike, backend_args: dict | None = None) -> list:
+    """The content of a file with JSON in each line, as logs are; arguments and errors as above."""
+    entries = []
+    for number, line in enumerate(read_lines(path, backend_args), start=1):
+        try:
+            entries.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise TextFileError(f"{path}: line {number} is not JSON ({error})") from None
+    return entries
+
+
 def as_flag(value: Any) -> bool:
     """Whether a mark such as ``iscrowd`` or ``difficult`` is set, written as number or as text.
 

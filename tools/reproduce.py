@@ -37,6 +37,7 @@ from mmengine.config import Config
 
 from mmspec.checkpoints.work_dir import is_finished, saved_checkpoints
 from mmspec.launch import read_config
+from mmspec.text_files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = Path(__file__).resolve().parent / "tables"
@@ -184,7 +185,7 @@ class Cell:
         return [*command, "--cfg-options", *options] if options else command
 
     def result(self) -> dict | None:
-        return json.loads(self.file.read_text()) if self.file.is_file() else None
+        return read_json(self.file) if self.file.is_file() else None
 
     def pending(self) -> list[Training]:
         """The trainings that are left, in order."""
@@ -194,7 +195,7 @@ class Cell:
     def run(self) -> dict:
         """Tests what was trained."""
         run(self.test, self.folder / "log.txt")
-        found = json.loads(self.metrics.read_text())
+        found = read_json(self.metrics)
         result = dict(
             metrics=self.score["read"](found) if self.score else found,
             command=" ".join(self.command),

@@ -38,7 +38,7 @@ def check_loaded_size(results: Mapping) -> Mapping:
     """
     height, width = results["ori_shape"][:2]
     stated = results.get("width"), results.get("height")
-    if None not in stated and (reason := size_fault((width, height), stated)):
+    if None not in stated and (reason := size_fault((width, height), tuple(map(float, stated)))):
         where = f" ({results['ann_file']})" if results.get("ann_file") else ""
         raise _unfit(results["img_path"], f"{reason}{where}")
     label = results.get("gt_seg_map")

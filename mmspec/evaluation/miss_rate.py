@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmspec.datasets.sizes import size_fault
 from mmspec.registry import METRICS
 
 from .kaist_files import (
@@ -165,11 +166,16 @@ class MissRateMetric(BaseMetric):
             )
         if self.truth is not None:  # now, not hours later at the first validation
             _check_occlusion(self.settings, self.truth.occlusion, self.truth.ignored, ann_file)
+            self._place = {frame: index for index, frame in enumerate(self.truth.frames)}
         self.curves = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            true = self._truth_of(sample) if self.truth is None else ()
+            true = ()
+            if self.truth is None:
+                true = self._truth_of(sample)
+            else:
+                self._check_size(sample)
             found = predicted_boxes(sample, num_classes=1)[:, [0, 1, 2, 3, 5]]
             # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
             self.results.append((frame_of(name_of(sample)), found.tobytes(), *true))
@@ -205,6 +211,15 @@ class MissRateMetric(BaseMetric):
         }
         print_log("\n" + markdown_row(metrics), logger="current")
         return metrics
+
+    def _check_size(self, sample: dict) -> None:
+        """Raises ValueError where the boxes of ``ann_file`` are for an image of another size."""
+        index = self._place.get(frame_of(name_of(sample)))
+        if index is None or "ori_shape" not in sample:
+            return
+        height, width = sample["ori_shape"][:2]
+        if reason := size_fault((width, height), tuple(self.truth.sizes[index])):
+            raise ValueError(f"{name_of(sample)}: {reason} ({self.ann_file})")
 
     def _truth_of(self, sample: dict) -> tuple[tuple[int, int], bytes]:
         """Width and height of the image; x1, y1, x2, y2, occlusion, ignored of its true boxes."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mmspec.text_files import read_lines
+from mmspec.text_files import read_json_lines
 
 
 def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -19,13 +18,14 @@ def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: the directory holds no log of a run.
+        TextFileError: a log is no JSON, line by line.
     """
     losses: dict[int, float] = {}
     logs = sorted(Path(work_dir).glob("*/vis_data/scalars.json"))
     if not logs:
         raise FileNotFoundError(f"{work_dir}: no */vis_data/scalars.json, the log of a run")
     for log in logs:
-        entries = [json.loads(line) for line in read_lines(log)]
+        entries = read_json_lines(log)
         found = {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
         if found:
             start = min(found)

@@ -226,6 +226,15 @@ def test_truth_from_a_file_is_found_by_name(tmp_path):
         evaluate([unknown], MissRateMetric(str(path)))
 
 
+def test_truth_for_an_image_of_another_size_is_refused(tmp_path):
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(annotation()))
+    day = sample([], [(BOX, 0.5)])
+    day["ori_shape"] = tuple(side // 2 for side in day["ori_shape"])
+    with pytest.raises(ValueError, match=r"320 x 256 pixels, its boxes are for .* 640 x 512: they"):
+        evaluate([day], MissRateMetric(str(path)))
+
+
 def test_what_is_missing_is_named():
     without = sample([], [])
     del without["instances"]

@@ -10,6 +10,7 @@ from mmspec.text_files import (
     as_flag,
     each_once,
     read_json,
+    read_json_lines,
     read_lines,
     read_names,
     read_text,
@@ -52,6 +53,14 @@ def test_no_json(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(TextFileError, match=r"x\.json: not a JSON file"):
         read_json(tmp_path / "x.json")
+
+
+def test_logs(tmp_path):
+    (tmp_path / "x.json").write_text('{"loss": 1}\n{"loss": 2}\n')
+    assert read_json_lines(tmp_path / "x.json") == [{"loss": 1}, {"loss": 2}]
+    (tmp_path / "x.json").write_text('{"loss": 1}\n{"lo')
+    with pytest.raises(TextFileError, match=r"x\.json: line 2 is not JSON"):
+        read_json_lines(tmp_path / "x.json")
 
 
 def test_lines_end_where_editors_end_them(tmp_path):
