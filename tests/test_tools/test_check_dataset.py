@@ -327,7 +327,7 @@ def test_rendered_scenes_need_no_folder(tmp_path, run):
     [
         (["EyeDataset"], "error: EyeDataset lies in a folder: give ROOT"),
         (["EyeDataset", "{root}", "--split", "val"], "error: EyeDataset, split 'val': no folder"),
-        (["InfraredFolder", "{root}/no"], "error: no folder '.*/no'"),
+        (["InfraredFolder", "{root}/no"], "error: no folder '.*/no/?'"),
         (["RGBTFolder", "{root}"], "error: no folder '.*/ir'"),
         (["EyeDataset", "{root}", "--options", "colour=1"], "error: .* argument 'colour'"),
     ],

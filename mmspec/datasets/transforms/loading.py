@@ -83,10 +83,11 @@ class LoadInfraredImageFromFile(BaseTransform):
                 warnings.warn(f"{name}: {remark} (said once)", stacklevel=2)
         height, width = img.shape
         if max(height, width) < self.min_size:
+            reason = f"{width} x {height} pixels, both sides under min_size={self.min_size}"
             raise UnreadableImageError(
-                f"{name}: {width} x {height} pixels, both sides under min_size={self.min_size}."
-                " Remove the file, have such files skipped and counted with"
-                " InfraredFolder(skip_broken=True), or lower min_size."
+                f"{name}: {reason}. Remove the file, have such files skipped and counted with"
+                " InfraredFolder(skip_broken=True), or lower min_size.",
+                reason,
             )
         results["img"] = img if self.channels == 1 else np.repeat(img[..., None], 3, axis=2)
         results["img_shape"] = results["ori_shape"] = (height, width)
