@@ -20,6 +20,7 @@ OTHER_PARTS = {"backbone", "rpn_head", "semantic_head", "language_model"}
 #: Heads of mmdet and mmseg that predict something else: proposals, words, edges, depth.
 OTHER_HEADS = {
     "RPNHead",
+    "GARPNHead",
     "FusedSemanticHead",
     "GroundingDINOHead",
     "ATSSVLFusionHead",

@@ -98,6 +98,8 @@ def test_what_is_not_of_the_data_set_is_not_compared():
     model = nn.ModuleDict(
         {
             "rpn_head": det(1, type="RPNHead", feat_channels=8, anchor_generator=ANCHORS),
+            # A proposal network alone has its head under the name of detectors of one stage.
+            "of_proposals": det(1, type="GARPNHead", feat_channels=8),
             "mask_head": det(80, **MASKS, class_agnostic=True),
             "semantic_head": seg(50),
             "backbone": nn.ModuleDict({"head": seg(1000)}),
