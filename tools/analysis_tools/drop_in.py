@@ -6,7 +6,9 @@
 Each config runs in a process of its own: the lines of its kind (drop_in_lines.py) are written below
 its name, the model is built with a tiny encoder, takes one training step on two random images and
 predicts one. It passes if the loss is finite and each tensor of the encoder that should learn has a
-gradient. Nothing is downloaded: weights that a config names for other parts are left out.
+gradient. Nothing is downloaded: weights that a config names for other parts are left out. To take
+seconds, images are small and not padded, and proposals, samples and queries are few. What
+fails is tried on its own backbone: where that fails too, the fault is not the encoder's.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from drop_in_lines import NotMaps, as_config, lines_for
 FRAMEWORKS = ("mmdet", "mmseg", "mmpretrain")
 #: Pixels a side. SSD's last maps vanish in less than 300.
 SIZE = {"mmdet": 320, "mmseg": 128, "mmpretrain": 64}
+UPSTREAM = "fails on its own backbone too"
 RESULT = "drop_in result: "
 
 
@@ -50,8 +53,11 @@ def main() -> None:
             rows.append(job.result())
             print(row(rows[-1]), flush=True)
     counts = Counter(r["state"] for r in rows)
-    maps = len(rows) - counts["not maps"]
-    print(f"\n{counts['passed']} of {maps} train and predict; {counts['not maps']} take no maps")
+    maps = len(rows) - counts["not maps"] - counts[UPSTREAM]
+    print(
+        f"\n{counts['passed']} of {maps} train and predict; {counts['not maps']} take no maps, "
+        f"{counts[UPSTREAM]} fail on their own backbone too"
+    )
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))
 
@@ -105,17 +111,21 @@ def run_apart(framework: str, name: str, seconds: float) -> dict[str, Any]:
     return {**result, "detail": f"exit {process.returncode}: {last[:200]}"}
 
 
-def run(framework: str, name: str, size: int | None = None) -> dict[str, Any]:
+def run(framework: str, name: str, size: int | None = None, own: bool = False) -> dict[str, Any]:
     """Build a config with the encoder, take a step, predict: what became of it.
 
-    ``size`` is the side of the images in pixels.
+    Args:
+        framework: 'mmdet', 'mmseg' or 'mmpretrain'.
+        name: the config, below the framework's folder of them.
+        size: side of the images in pixels.
+        own: leave the config its own backbone.
     """
     warnings.simplefilter("ignore")
     result = dict(config=name, kind="", state="failed", detail="")
     start = time.monotonic()
     try:
-        config, result["kind"] = user_config(framework, config_folder(framework) / name)
-        result["detail"] = try_model(framework, config, size or SIZE[framework])
+        config, result["kind"] = user_config(framework, config_folder(framework) / name, own)
+        result["detail"] = try_model(framework, config, size or SIZE[framework], own)
         result["state"] = "passed"
     except NotMaps as reason:
         result.update(state="not maps", detail=str(reason))
@@ -123,17 +133,21 @@ def run(framework: str, name: str, size: int | None = None) -> dict[str, Any]:
         traceback.print_exc()
         text = " ".join(str(error).split())
         result["detail"] = f"{type(error).__name__}: {text[:300]}".replace("|", "/")
+        if not own and run(framework, name, size, own=True)["state"] == "failed":
+            result["state"] = UPSTREAM
     result["seconds"] = round(time.monotonic() - start, 1)
     return result
 
 
-def user_config(framework: str, base: Path) -> tuple[Any, str]:
-    """The config that a user writes below ``base``, and its kind."""
+def user_config(framework: str, base: Path, own: bool) -> tuple[Any, str]:
+    """The config that a user writes below ``base``, and its kind; ``base`` itself if ``own``."""
     from mmengine.config import Config
 
     original = Config.fromfile(base, import_custom_modules=False)
     if "model" not in original:
         raise NotMaps("no model")
+    if own:
+        return original, "its own backbone"
     lines = lines_for(framework, original.model.to_dict())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "user.py"
@@ -141,7 +155,7 @@ def user_config(framework: str, base: Path) -> tuple[Any, str]:
         return Config.fromfile(path), lines.kind
 
 
-def try_model(framework: str, config: Any, size: int) -> str:
+def try_model(framework: str, config: Any, size: int, own: bool) -> str:
     """A step and a prediction; the loss, or an exception."""
     import torch
     from drop_in_batches import batch
@@ -155,19 +169,14 @@ def try_model(framework: str, config: Any, size: int) -> str:
     registry = importlib.import_module(f"{framework}.registry").MODELS
     importlib.import_module(f"{framework}.models")
     without_weights(config.model)
-    config.model.setdefault(
-        "data_preprocessor", config.get("data_preprocessor")
-    )  # as a runner does
+    with_fewer(config.model)
+    preprocessor = config.get("data_preprocessor")
+    config.model.setdefault("data_preprocessor", preprocessor)  # as a runner does
+    without_padding(config.model, size)
     torch.manual_seed(0)
     model = registry.build(config.model)
     model.init_weights()
     model.train()
-    # Of a teacher and a student, the one that learns.
-    encoder = next(
-        m
-        for m in model.modules()
-        if isinstance(m, ConvViT) and any(p.requires_grad for p in m.parameters())
-    )
     for key, value in dict(iter=0, max_iters=1, epoch=0, max_epochs=1).items():
         MessageHub.get_current_instance().update_info(key, value)  # as a runner tells it
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-6))
@@ -175,13 +184,20 @@ def try_model(framework: str, config: Any, size: int) -> str:
     losses = model.train_step(batch(framework, config.to_dict(), size, True), optimizer)
     if not all(torch.isfinite(torch.as_tensor(v)).all() for v in losses.values()):
         raise ValueError(f"losses {losses}")
-    idle = [n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.any()]
-    if idle:
-        raise ValueError(f"{len(idle)} tensors of the encoder have no gradient: {idle[:3]}")
+    if not own:
+        # Of a teacher and a student, the one that learns.
+        encoder = next(
+            m
+            for m in model.modules()
+            if isinstance(m, ConvViT) and any(p.requires_grad for p in m.parameters())
+        )
+        idle = [n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.any()]
+        if idle:
+            raise ValueError(f"{len(idle)} tensors of the encoder have no gradient: {idle[:3]}")
     model.eval()
     with torch.no_grad():
         predictions = model.test_step(batch(framework, config.to_dict(), size, False))
-    assert len(predictions) == 2
+    assert len(predictions) == 1
     return f"loss {float(losses['loss']):.3g}"
 
 
@@ -196,6 +212,35 @@ def without_weights(config: Any) -> None:
     for value in config.values() if isinstance(config, dict) else config:
         if isinstance(value, (dict, list)):
             without_weights(value)
+
+
+def without_padding(config: Any, size: int) -> None:
+    """Let no preprocessor pad the batches of a training beyond ``size``."""
+    preprocessor = config.get("data_preprocessor") or {}
+    if preprocessor.get("size"):  # mmseg's
+        preprocessor.size = (size, size)
+    if preprocessor.get("batch_augments"):  # mmdet's
+        preprocessor.batch_augments = None
+    for part in (config.get("detector"), preprocessor):  # of semi-supervised models
+        if part:
+            without_padding(part, size)
+
+
+#: How many of what a config asks for are enough to go through its parts.
+FEWER = dict(nms_pre=200, max_per_img=20, num_points=256, num_queries=20, num_proposals=20)
+
+
+def with_fewer(config: Any) -> None:
+    """Cut the numbers of proposals, sampled regions, points and queries."""
+    if isinstance(config, dict):
+        for key, most in FEWER.items():
+            if isinstance(config.get(key), int):
+                config[key] = min(config[key], most)
+        if isinstance(config.get("sampler"), dict) and "num" in config.sampler:
+            config.sampler.num = min(config.sampler.num, 16)
+    for value in config.values() if isinstance(config, dict) else config:
+        if isinstance(value, (dict, list, tuple)):
+            with_fewer(value)
 
 
 if __name__ == "__main__":

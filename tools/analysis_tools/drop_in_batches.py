@@ -1,4 +1,4 @@
-"""Random batches as the data loaders of mmdet, mmseg and mmpretrain make them: two images."""
+"""Random batches as the data loaders of mmdet, mmseg and mmpretrain make them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import torch
 def batch(framework: str, config: dict, size: int, training: bool) -> dict[str, Any]:
     """What ``train_step`` (training) or ``test_step`` of a config's model takes.
 
-    Of masks, those that the config's own pipelines load.
+    Two images to train, one to predict (guided anchors take no more). Of masks, those that the
+    config's own pipelines load.
     """
     model = config["model"]
     semi_supervised = framework == "mmdet" and "detector" in model
     inner = model["detector"] if semi_supervised else model
-    samples = [_SAMPLES[framework](inner, size, i, _loads_masks(config)) for i in range(2)]
-    images = [torch.randint(0, 256, (3, size, size), dtype=torch.uint8) for _ in samples]
+    count = 2 if training else 1
+    samples = [_SAMPLES[framework](inner, size, i, _loads_masks(config)) for i in range(count)]
+    shapes = [getattr(sample, "img_shape", (size, size)) for sample in samples]
+    images = [torch.randint(0, 256, (3, *shape), dtype=torch.uint8) for shape in shapes]
     data = dict(inputs=images, data_samples=samples)
     if semi_supervised and training:
         branches = ("sup", "unsup_teacher", "unsup_student")
@@ -40,7 +43,8 @@ def _detection(model: dict, size: int, i: int, masks: bool) -> Any:
     from mmdet.structures.mask import BitmapMasks
     from mmengine.structures import InstanceData, PixelData
 
-    shape = (size, size)
+    lanes = (model.get("head") or {}).get("type") == "CLRHead"
+    shape = (320, 800) if lanes else (size, size)
     boxes = torch.tensor([[0.1, 0.1, 0.6, 0.5], [0.3, 0.4, 0.9, 0.95]]) * size
     filled = np.zeros((2, *shape), dtype=np.uint8)
     semantic = torch.zeros(1, *shape, dtype=torch.long)
@@ -72,6 +76,13 @@ def _detection(model: dict, size: int, i: int, masks: bool) -> Any:
     if "semantic_head" in roi_head:  # HTC's, at 1/8
         semantic = semantic[:, ::8, ::8]
     sample.gt_sem_seg = PixelData(sem_seg=semantic)
+    if roi_head and "rpn_head" not in model:  # Fast R-CNN's, from a file
+        sample.proposals = InstanceData(bboxes=boxes * 0.9, scores=torch.ones(2))
+    if lanes:  # one of four: two scores, start, angle, length, points
+        lines = np.zeros((4, 78), dtype=np.float32)
+        lines[1:, 0] = 1
+        lines[0] = [0, 1, 0, 400, 0.3, 50, *[400] * 72]
+        sample.lines_array = lines
     return sample
 
 
