@@ -102,14 +102,14 @@ def _predicted_classes(sample: Mapping, num_classes: int) -> np.ndarray:
     found = field_of(sample, "pred_sem_seg", "a model of mmseg gives it in its predict()")["data"]
     # A head with one channel (sigmoid) gives its classes as floats.
     predicted = found.squeeze(0).cpu().numpy()
-    values, counts = np.unique(predicted, return_counts=True)
-    wrong = ~np.isin(values, np.arange(num_classes))
+    wrong = ~np.isin(predicted, np.arange(num_classes))
     if wrong.any():
+        values = np.unique(predicted[wrong])
         logits = sample.get("seg_logits")
         head = "" if logits is None else f", the head has {len(logits['data'])} channels"
         raise ValueError(
-            f"{name_of(sample)}: {counts[wrong].sum():,} of {predicted.size:,} pixels are predicted"
-            f" as class {', '.join(f'{value:g}' for value in values[wrong])}; the data set has"
+            f"{name_of(sample)}: {wrong.sum():,} of {predicted.size:,} pixels are predicted"
+            f" as class {', '.join(f'{value:g}' for value in values)}; the data set has"
             f" {num_classes} classes, 0 to {num_classes - 1}{head}. Set num_classes of the heads to"
             f" {num_classes}, and take a checkpoint that was trained so"
         )
