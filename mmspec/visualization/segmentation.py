@@ -73,8 +73,8 @@ def label_overlay(
     """
     ignored = labels == IGNORED
     known = (labels >= 0) & (labels < len(palette))
-    colours = np.where(known[..., None], palette[np.where(known, labels, 0)], UNKNOWN)
-    colours = colours.astype(np.float32)
+    palette = np.vstack([palette, UNKNOWN]).astype(np.float32)
+    colours = palette[np.where(known, labels, len(palette) - 1)]
     tinted = ~ignored & (labels != (-1 if background is None else background))
     edge = np.zeros(labels.shape, dtype=bool)
     below, right = labels[:-1] != labels[1:], labels[:, :-1] != labels[:, 1:]

@@ -84,3 +84,9 @@ def test_nothing_but_background_needs_no_legend():
     image = np.zeros((40, 60), np.uint8)
     picture = segmentation_picture(dict(input=image), np.zeros((40, 60), int), None, CLASSES)
     assert picture.shape == (40 + 8 + 22, 2 * 64 + 4, 3)
+
+
+def test_without_a_known_class_all_is_white() -> None:
+    shown = np.zeros((4, 4, 3), np.uint8)
+    picture = label_overlay(shown, np.zeros((4, 4), int), infrared_palette(0, None), None)
+    assert len(np.unique(picture)) == 1 and picture.min() > 0
