@@ -36,7 +36,6 @@ EXTRAS_REQUIRE = {
         "onedl-mmdetection>=3.5.1",
         "onedl-mmsegmentation>=1.4.2",
         "onedl-mim>=0.5.1",
-        "faster-coco-eval",
         "pysodmetrics>=1.6",
     ],
     # The last releases of OpenMMLab (2024). mmcv-lite is mmcv without compiled operators: who has
@@ -48,7 +47,6 @@ EXTRAS_REQUIRE = {
         "mmdet>=3.3.0",
         "mmsegmentation>=1.2.2",
         "openmim>=0.3.9",
-        "faster-coco-eval",
         "pysodmetrics>=1.6",
         "numpy<2",
         "opencv-python<4.12",
@@ -57,7 +55,7 @@ EXTRAS_REQUIRE = {
         "regex",
         "setuptools<82",
     ],
-    "tests": ["pytest", "ruff"],
+    "tests": ["pytest", "ruff", "faster-coco-eval"],
 }
 
 
