@@ -42,6 +42,7 @@ def toy_run(
     iters: int | None = None,
     checkpoint: dict | None = None,
     optimizer: dict | None = None,
+    wrapper: dict | None = None,
     scores: tuple[float, ...] = (),
     hooks: dict | None = None,
     **arguments,
@@ -76,6 +77,7 @@ def toy_run(
             type="OptimWrapper",
             optimizer=optimizer or dict(type="SGD", lr=0.1, momentum=0.9),
             paramwise_cfg=dict(bias_lr_mult=2.0),
+            **(wrapper or {}),
         ),
         param_scheduler=schedule,
         default_hooks=dict(

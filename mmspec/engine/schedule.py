@@ -33,6 +33,8 @@ _COUNTERS = {
 class ScheduleHook(Hook):
     """Lets a resumed run follow the config's schedule, and warns of one that does not fit.
 
+    It warns, too, of a learning rate that is for more or fewer images a step than the run takes.
+
     mmengine restores schedulers with the settings of the run that saved them: with a longer
     schedule the rate then stays where the old one ended. Here the rate of a resumed run is that of
     a run that had the config from its start.
@@ -101,6 +103,21 @@ class ScheduleHook(Hook):
         for part in schedulers.values() if isinstance(schedulers, dict) else [schedulers]:
             for message in misfits(part, runner):
                 runner.logger.warning(message)
+        scale = runner.auto_scale_lr or {}
+        asked, taken = scale.get("base_batch_size"), images_a_step(runner)
+        if asked and not scale.get("enable") and taken not in (None, asked):
+            runner.logger.warning(
+                f"The learning rate is for {asked} images a step, this run takes {taken}: scale it"
+                " by --auto-scale-lr (auto_scale_lr.enable=True), or make up the batch by"
+                " optim_wrapper.accumulative_counts"
+            )
+
+
+def images_a_step(runner: Runner) -> int | None:
+    """Images between two updates of the weights, of all processes; None if it is no one number."""
+    batch = getattr(runner.train_dataloader.batch_sampler, "batch_size", None)
+    counts = getattr(runner.optim_wrapper, "_accumulative_counts", None)  # several optimizers: none
+    return batch and counts and runner.world_size * batch * counts
 
 
 def misfits(schedulers: Sequence[_ParamScheduler], runner: Runner) -> Iterator[str]:

@@ -202,3 +202,26 @@ def test_a_schedule_that_does_not_fit_is_warned_of(length, schedule, message, tm
 def test_a_schedule_that_fits_is_not(schedule, tmp_path):
     _, log = rates(tmp_path, schedule=schedule, epochs=2)
     assert "training at" not in log and "single step" not in log and "never moves" not in log
+
+
+@pytest.mark.parametrize(
+    ("scale", "counts", "warned"),
+    [
+        (dict(base_batch_size=16), 1, "is for 16 images a step, this run takes 4"),
+        (dict(base_batch_size=16), 2, "is for 16 images a step, this run takes 8"),
+        (dict(base_batch_size=16), 4, None),
+        (dict(base_batch_size=4), 1, None),
+        (dict(base_batch_size=16, enable=True), 1, None),
+        (None, 1, None),
+    ],
+)
+def test_a_rate_for_another_batch_is_warned_of(tmp_path, scale, counts, warned):
+    _, log = rates(
+        tmp_path,
+        schedule=[],
+        epochs=1,
+        auto_scale_lr=scale,
+        wrapper=dict(accumulative_counts=counts),
+    )
+    assert ("images a step" in log) == (warned is not None)
+    assert warned is None or warned in log
