@@ -70,6 +70,20 @@ EXPECTED = {
             auxiliary_head=dict(in_channels=224),
         ),
     ),
+    ("mmseg", "heads of resized maps"): (
+        "mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py",
+        dict(
+            pretrained=None,
+            backbone=encoder(0, 1, 2),
+            neck=dict(
+                type="MultiLevelNeck",
+                in_channels=[48, 96, 224],
+                out_channels=128,
+                scales=[1, 1, 2],
+            ),
+            decode_head=dict(in_channels=(128, 128, 128)),
+        ),
+    ),
     ("mmseg", "heads of one fine map (d8, d16, ViT)"): (
         "deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py",
         dict(
@@ -127,6 +141,34 @@ def test_a_vit_gives_its_neck_and_its_head_away():
     assert changes["head"]["num_classes"] == 1000
     changes = lines("mmseg", "vit/vit_deit-b16_mln_upernet_8xb2-160k_ade20k-512x512.py").changes
     assert changes["neck"] is None
+
+
+def test_a_classifier_without_a_neck_is_given_one():
+    changes = lines("mmpretrain", "tinyvit/tinyvit-11m_8xb256_in1k.py").changes
+    assert changes["neck"] == dict(type="GlobalAveragePooling")
+    assert changes["head"]["in_channels"] == 224
+
+
+def test_a_head_without_convolutions_is_as_wide_as_what_it_reads():
+    changes = lines("mmseg", "cgnet/cgnet_fcn_4xb4-60k_cityscapes-680x680.py").changes
+    assert changes["decode_head"] == dict(in_channels=224, in_index=2, channels=224)
+
+
+def test_maps_of_one_size_for_setr_mla():
+    changes = lines("mmseg", "setr/setr_vit-l-mla_8xb1-160k_ade20k-512x512.py").changes
+    assert changes["neck"] == dict(
+        _delete_=True,
+        type="MultiLevelNeck",
+        in_channels=ALL,
+        out_channels=256,
+        scales=[0.25, 0.5, 1, 2],
+    )
+    assert "decode_head" not in changes
+
+
+def test_swin_is_no_plain_vit():
+    name = "swin/swin-base-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py"
+    assert lines("mmseg", name).kind == "heads"
 
 
 def test_a_detector_within_a_model():

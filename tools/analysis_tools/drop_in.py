@@ -32,8 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from drop_in_lines import NotMaps, as_config, lines_for
 
 FRAMEWORKS = ("mmdet", "mmseg", "mmpretrain")
-#: Pixels a side. SSD's last maps vanish in less than 300.
+#: Pixels a side. SSD's last maps vanish in less than 300; LRASPP pools 49 x 49 positions at 1/8.
 SIZE = {"mmdet": 320, "mmseg": 128, "mmpretrain": 64}
+LEAST = {"LRASPPHead": 400}
 UPSTREAM = "fails on its own backbone too"
 RESULT = "drop_in result: "
 
@@ -46,6 +47,9 @@ def main() -> None:
     configs = args.configs or [
         name for name in installed_configs(args.framework) if fnmatch.fnmatch(name, args.match)
     ]
+    folder = config_folder(args.framework)
+    if missing := [name for name in configs if not (folder / name).is_file()]:
+        raise SystemExit(f"no such config in {folder}: {', '.join(missing)}")
     with ThreadPoolExecutor(args.jobs) as pool:
         jobs = [pool.submit(run_apart, args.framework, name, args.seconds) for name in configs]
         rows = []
@@ -159,6 +163,7 @@ def try_model(framework: str, config: Any, size: int, own: bool) -> str:
     """A step and a prediction; the loss, or an exception."""
     import torch
     from drop_in_batches import batch
+    from mmengine.config import Config
     from mmengine.logging import MessageHub
     from mmengine.optim import OptimWrapper
     from mmengine.registry import init_default_scope
@@ -166,8 +171,14 @@ def try_model(framework: str, config: Any, size: int, own: bool) -> str:
     from mmspec.models import ConvViT
 
     init_default_scope(framework)
+    head = config.model.get("decode_head")
+    if isinstance(head, dict):
+        size = max(size, LEAST.get(head.type, 0))
     registry = importlib.import_module(f"{framework}.registry").MODELS
     importlib.import_module(f"{framework}.models")
+    if isinstance(config.model.get("teacher_config"), str):
+        teacher = config.model.teacher_config.removeprefix("configs/")
+        config.model.teacher_config = Config.fromfile(config_folder(framework) / teacher)
     without_weights(config.model)
     with_fewer(config.model)
     preprocessor = config.get("data_preprocessor")

@@ -62,6 +62,8 @@ def _detection(model: dict, size: int, i: int, masks: bool) -> Any:
             scale_factor=(1.0, 1.0),
             flip=False,
             flip_direction=None,
+            org_width=shape[1],
+            org_height=shape[0],
             border=np.zeros(4, dtype=np.float32),
             homography_matrix=np.eye(3, dtype=np.float32),
         ),

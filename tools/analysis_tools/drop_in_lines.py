@@ -108,6 +108,11 @@ def _with_first_neck(model: dict, **settings: Any) -> dict | list[dict]:
     return settings
 
 
+def _new_neck(model: dict, **settings: Any) -> dict:
+    """What to write for a neck in place of the config's, which may name none."""
+    return dict(**({"_delete_": True} if "neck" in model else {}), **settings)
+
+
 # mmdet ------------------------------------------------------------------------------------------
 
 
@@ -200,14 +205,15 @@ def _indices(reads: dict) -> list[int]:
     return index if isinstance(index, list) else [index]
 
 
-_VIT_NECKS = ("MultiLevelNeck", "MLANeck", "Feature2Pyramid")
+_VIT_NECKS = ("MultiLevelNeck", "Feature2Pyramid")
 """They make a pyramid of equal maps, which ConvViT gives by itself."""
 
 
 def _is_dilated(model: dict) -> bool:
     """Whether the backbone stops at 1/8 or 1/16 (d8, d16, ViT), so that its last map is fine."""
     backbone = model["backbone"]
-    return 1 in (backbone.get("strides") or ())[1:] or "patch_size" in backbone
+    plain = "patch_size" in backbone and "depths" not in backbone  # Swin has depths
+    return 1 in (backbone.get("strides") or ())[1:] or plain
 
 
 def _reads(head: dict, dilated: bool) -> dict[str, Any]:
@@ -231,6 +237,8 @@ def _reads(head: dict, dilated: bool) -> dict[str, Any]:
     index = index[0] if isinstance(index, (list, tuple)) else index
     index = min(index % 4 if index < 0 else index, 2 if dilated else 3)
     reads = dict(in_channels=WIDTHS[index], in_index=index)
+    if head.get("num_convs") == 0:  # FCNHead classifies what it reads
+        reads["channels"] = WIDTHS[index]
     if head.get("c1_in_channels"):  # DeepLabV3+: the map at 1/4 beside it
         reads["c1_in_channels"] = WIDTHS[0]
     return reads
@@ -256,6 +264,24 @@ def _segmentation_neck(model: dict) -> dict | None:
     return changes
 
 
+def _resized(model: dict) -> dict | None:
+    """LRASPP pools 49 x 49 positions of its last map, SETR-MLA joins maps of one size."""
+    head, neck = model["decode_head"], _first_neck(model)
+    changes = dict(pretrained=None)
+    if neck is not None and neck["type"] == "MLANeck":  # all to 1/16
+        widths, width, scales = list(WIDTHS), neck["out_channels"], [0.25, 0.5, 1, 2]
+        changes["backbone"] = _encoder()
+    elif isinstance(head, dict) and head["type"] == "LRASPPHead":  # to 1/4, 1/8, 1/8
+        widths, width, scales = _widths(0, 1, 2), head["channels"], [1, 1, 2]
+        changes["backbone"] = _encoder(0, 1, 2)
+        changes["decode_head"] = dict(in_channels=(width,) * 3)
+    else:
+        return None
+    sizes = dict(in_channels=widths, out_channels=width, scales=scales)
+    changes["neck"] = _new_neck(model, type="MultiLevelNeck", **sizes)
+    return changes
+
+
 def _heads_of_one_map(model: dict) -> dict | None:
     if not _is_dilated(model) or _first_neck(model) is not None:
         return None
@@ -266,23 +292,25 @@ def _heads_of_one_map(model: dict) -> dict | None:
 
 
 def _classifier(model: dict) -> dict | None:
-    if model.get("type") != "ImageClassifier" or not model.get("head"):
+    if model.get("type") != "ImageClassifier" or "num_classes" not in (model.get("head") or {}):
         return None
-    head, neck = model["head"], _first_neck(model)
-    encoder = _encoder(2, final_norm=True)
-    width = WIDTHS[2]
-    if neck is not None and neck["type"] == "GlobalAveragePooling":
-        if head["type"] not in ("LinearClsHead", "StackedLinearClsHead"):
-            return None
-        return dict(backbone=encoder, head=dict(in_channels=width))
-    if neck is None and "num_classes" in head:
-        pooled = dict(_delete_=True, type="GlobalAveragePooling")
-        linear = dict(
-            _delete_=True, type="LinearClsHead", num_classes=head["num_classes"], in_channels=width
-        )
-        linear["loss"] = head.get("loss", dict(type="CrossEntropyLoss"))
-        return dict(backbone=encoder, neck=pooled, head=linear)
-    return None
+    head, neck = model["head"], model.get("neck")
+    backbone, width = _encoder(2, final_norm=True), WIDTHS[2]
+    linear = head["type"] in ("LinearClsHead", "StackedLinearClsHead")
+    if linear and neck and neck == dict(type="GlobalAveragePooling"):
+        return dict(backbone=backbone, head=dict(in_channels=width))
+    loss = head.get("loss", dict(type="CrossEntropyLoss"))
+    return dict(
+        backbone=backbone,
+        neck=_new_neck(model, type="GlobalAveragePooling"),
+        head=dict(
+            _delete_=True,
+            type="LinearClsHead",
+            num_classes=head["num_classes"],
+            in_channels=width,
+            loss=loss,
+        ),
+    )
 
 
 KINDS = (
@@ -318,6 +346,12 @@ KINDS = (
         "No neck, the head goes on from 1/16: a 1x1 convolution brings F3 to its width.",
     ),
     Kind("panoptic head", "mmdet", _panoptic, "MaskFormer, Mask2Former: the four widths."),
+    Kind(
+        "heads of resized maps",
+        "mmseg",
+        _resized,
+        "A MultiLevelNeck brings F3 to 1/8 for LRASPP, all maps to 1/16 for SETR-MLA.",
+    ),
     Kind(
         "neck",
         "mmseg",
@@ -355,7 +389,6 @@ _NOT_MAPS: tuple[tuple[Callable[[dict], bool], str], ...] = (
     (lambda m: "language_model" in m or "text_encoder" in m, "reads text beside the image"),
     (lambda m: _type(m, "neck") == "RFP", "its neck runs a backbone of its own (DetectoRS)"),
     (lambda m: "Trident" in m["backbone"]["type"], "its head asks for a TridentNet backbone"),
-    (lambda m: "teacher_config" in m or "teacher_backbone" in m, "is taught by another detector"),
     (
         lambda m: m["backbone"]["type"] == "HourglassNet",
         "its head reads each stack of an hourglass network",
