@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "analysis_tools"))
-from drop_in import config_folder, installed_configs
+from drop_in import config_folder, installed_configs, plainest
 from drop_in_lines import KINDS, NotMaps, as_config, lines_for
 
 ALL, LAST_THREE = [48, 96, 224, 224], [96, 224, 224]
@@ -210,3 +210,14 @@ def test_installed_configs_are_no_parts_of_others():
     names = installed_configs("mmdet")
     assert "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py" in names
     assert not [name for name in names if "_base_" in name]
+
+
+def test_the_plainest_of_each_folder():
+    names = [
+        "a/a_r101_1x.py",
+        "a/a_r50_2x.py",
+        "a/a_r50_fpn_2x.py",
+        "b/x/b-large.py",
+        "b/b-base.py",
+    ]
+    assert plainest(names) == ["a/a_r50_2x.py", "b/b-base.py"]

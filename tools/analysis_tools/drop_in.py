@@ -47,6 +47,8 @@ def main() -> None:
     configs = args.configs or [
         name for name in installed_configs(args.framework) if fnmatch.fnmatch(name, args.match)
     ]
+    if args.plainest:
+        configs = plainest(configs)
     folder = config_folder(args.framework)
     if missing := [name for name in configs if not (folder / name).is_file()]:
         raise SystemExit(f"no such config in {folder}: {', '.join(missing)}")
@@ -73,6 +75,7 @@ def parse_args() -> argparse.Namespace:
         "configs", nargs="*", help="below the framework's configs/; all installed ones if none"
     )
     parser.add_argument("--match", default="*", help="of all, those that fit a pattern")
+    parser.add_argument("--plainest", action="store_true", help="of these, one of each folder")
     parser.add_argument("--seconds", type=float, default=300, help="limit of a config")
     parser.add_argument("--jobs", type=int, default=1, help="configs at a time")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
@@ -98,6 +101,18 @@ def installed_configs(framework: str) -> list[str]:
     folder = config_folder(framework)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.py"))
     return [n for n in names if not {"_base_", "common"} & set(Path(n).parts)]
+
+
+def plainest(names: list[str]) -> list[str]:
+    """One config of each folder: of a ResNet-50 or a base model, with the fewest additions."""
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folders.setdefault(Path(name).parts[0], []).append(name)
+
+    def additions(name: str) -> tuple:
+        return "r50" not in name and "base" not in name, name.count("-") + name.count("_"), name
+
+    return [min(inside, key=additions) for inside in folders.values()]
 
 
 def run_apart(framework: str, name: str, seconds: float) -> dict[str, Any]:
