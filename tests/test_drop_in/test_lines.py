@@ -57,6 +57,14 @@ EXPECTED = {
             neck=dict(type="ChannelMapper", in_channels=[224], kernel_size=1, out_channels=1024),
         ),
     ),
+    ("mmdet", "re-identification"): (
+        "reid/reid_r50_8xb32-6e_mot17train80_test-mot17val20.py",
+        dict(
+            backbone=encoder(2, final_norm=True),
+            neck=dict(kernel_size=[16, 8]),
+            head=dict(in_channels=224),
+        ),
+    ),
     ("mmdet", "panoptic head"): (
         "mask2former/mask2former_r50_8xb2-lsj-50e_coco.py",
         dict(backbone=encoder(), panoptic_head=dict(in_channels=ALL)),
@@ -184,6 +192,7 @@ def test_a_detector_within_a_model():
         ("mmdet", "detectors/detectors_htc-r50_1x_coco.py", "runs a backbone of its own"),
         ("mmdet", "tridentnet/tridentnet_r50-caffe_1x_coco.py", "TridentNet"),
         ("mmdet", "cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py", "hourglass"),
+        ("mmdet", "misc/d2_retinanet_r50-caffe_fpn_ms-90k_coco.py", "Detectron2Wrapper"),
         ("mmseg", "dpt/dpt_vit-b16_8xb2-160k_ade20k-512x512.py", "its own backbone"),
         ("mmpretrain", "clip/clip_vit-base-p16_zeroshot-cls_in1k.py", "no backbone"),
     ],

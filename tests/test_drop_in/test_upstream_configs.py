@@ -28,6 +28,7 @@ CONFIGS = (
             "mask2former/mask2former_r50_8xb2-lsj-50e_coco.py",
             "nas_fcos/nas-fcos_r50-caffe_fpn_fcoshead-gn-head_4xb4-1x_coco.py",
             "pisa/retinanet-r50_fpn_pisa_1x_coco.py",
+            "reid/reid_r50_8xb32-6e_mot17train80_test-mot17val20.py",
             "reppoints/reppoints-moment_r50_fpn_1x_coco.py",
             "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
             "solo/solo_r50_fpn_1x_coco.py",

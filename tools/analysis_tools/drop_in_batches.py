@@ -39,12 +39,15 @@ def _loads_masks(part: Any) -> bool:
 
 
 def _detection(model: dict, size: int, i: int, masks: bool) -> Any:
-    from mmdet.structures import DetDataSample
+    from mmdet.structures import DetDataSample, ReIDDataSample
     from mmdet.structures.mask import BitmapMasks
     from mmengine.structures import InstanceData, PixelData
 
     lanes = (model.get("head") or {}).get("type") == "CLRHead"
     shape = (320, 800) if lanes else (size, size)
+    if model["type"] == "BaseReID":
+        person = ReIDDataSample(metainfo=dict(img_shape=(256, 128)))
+        return person.set_gt_label(i)
     boxes = torch.tensor([[0.1, 0.1, 0.6, 0.5], [0.3, 0.4, 0.9, 0.95]]) * size
     filled = np.zeros((2, *shape), dtype=np.uint8)
     semantic = torch.zeros(1, *shape, dtype=torch.long)

@@ -49,10 +49,10 @@ def lines_for(framework: str, model: dict) -> Lines:
     model = copy.deepcopy(model)
     if "tracker" in model or "track_head" in model:
         raise NotMaps("follows objects through videos")
-    if framework == "mmdet" and "detector" in model:  # of semi-supervised models
+    if framework == "mmdet" and "type" in model.get("detector", {}):  # semi-supervised
         inner = lines_for(framework, model["detector"])
         return Lines(inner.kind, dict(detector=inner.changes))
-    if not model.get("backbone", {}).get("type"):
+    if "backbone" not in model:
         raise NotMaps(f"{model.get('type')} has no backbone of its own")
     for holds, reason in _NOT_MAPS:
         if holds(model):
@@ -162,6 +162,17 @@ def _c4(model: dict) -> dict | None:
     mapper = dict(type="ChannelMapper", in_channels=_widths(2), kernel_size=1)
     mapper["out_channels"] = model["rpn_head"]["in_channels"]
     return dict(backbone=_encoder(2), neck=mapper)
+
+
+def _reid(model: dict) -> dict | None:
+    if model.get("type") != "BaseReID":
+        return None
+    pool = [2 * side for side in model["neck"]["kernel_size"]]  # of 1/32, in positions
+    return dict(
+        backbone=_encoder(2, final_norm=True),
+        neck=dict(kernel_size=pool),
+        head=dict(in_channels=WIDTHS[2]),
+    )
 
 
 def _panoptic(model: dict) -> dict | None:
@@ -344,6 +355,12 @@ KINDS = (
         "mmdet",
         _c4,
         "No neck, the head goes on from 1/16: a 1x1 convolution brings F3 to its width.",
+    ),
+    Kind(
+        "re-identification",
+        "mmdet",
+        _reid,
+        "F3 after its norm, averaged: twice the positions, for it is at 1/16.",
     ),
     Kind("panoptic head", "mmdet", _panoptic, "MaskFormer, Mask2Former: the four widths."),
     Kind(
