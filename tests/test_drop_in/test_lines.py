@@ -195,6 +195,13 @@ def test_a_detector_within_a_model():
         ("mmdet", "misc/d2_retinanet_r50-caffe_fpn_ms-90k_coco.py", "Detectron2Wrapper"),
         ("mmseg", "dpt/dpt_vit-b16_8xb2-160k_ade20k-512x512.py", "its own backbone"),
         ("mmpretrain", "clip/clip_vit-base-p16_zeroshot-cls_in1k.py", "no backbone"),
+        (
+            "mmpretrain",
+            "mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py",
+            "MAE is no classifier",
+        ),
+        ("mmpretrain", "dinov2/vit-base-p14_dinov2-pre_headless.py", "no head"),
+        ("mmpretrain", "lenet/lenet5_mnist.py", "classifies by itself"),
     ],
 )
 def test_what_takes_no_maps_is_told(framework, name, reason):

@@ -302,9 +302,13 @@ def _heads_of_one_map(model: dict) -> dict | None:
 # mmpretrain -------------------------------------------------------------------------------------
 
 
-def _classifier(model: dict) -> dict | None:
-    if model.get("type") != "ImageClassifier" or "num_classes" not in (model.get("head") or {}):
-        return None
+def _classifier(model: dict) -> dict:
+    if model["type"] != "ImageClassifier":
+        raise NotMaps(f"{model['type']} is no classifier")
+    if not model.get("head"):
+        raise NotMaps("has no head")
+    if "num_classes" not in model["head"]:
+        raise NotMaps("its backbone classifies by itself")
     head, neck = model["head"], model.get("neck")
     backbone, width = _encoder(2, final_norm=True), WIDTHS[2]
     linear = head["type"] in ("LinearClsHead", "StackedLinearClsHead")
