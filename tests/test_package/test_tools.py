@@ -193,6 +193,8 @@ def test_ctrl_c_says_how_to_resume(folder, launched):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # a shell's background jobs ignore Ctrl-C, and so do their children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     for line in process.stdout:
         if re.search(r"Epoch\(train\) +\[ *3\]", line):
