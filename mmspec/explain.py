@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +21,13 @@ def explained(parser: argparse.ArgumentParser) -> Iterator[None]:
     What a user can mend are the errors of mmspec's own classes, a missing file, and a loss that is
     no number: their messages name what is at fault and the way out.
     """
+    if "RANK" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         yield
-    except KeyboardInterrupt:
-        parser.exit(INTERRUPTED, _by_one_process("Interrupted"))
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if is_interrupt(error):
+            parser.exit(INTERRUPTED, _by_one_process("Interrupted"))
         kind = type(error)
         if kind.__module__.partition(".")[0] != "mmspec" and not isinstance(
             error, FileNotFoundError | FloatingPointError
@@ -32,6 +35,19 @@ def explained(parser: argparse.ArgumentParser) -> Iterator[None]:
             raise
         # That of a loader's worker holds the worker's traceback, which ends with the message.
         parser.error(str(error).rpartition(f"{kind.__name__}: ")[2].strip())
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: mmengine's ``pretty_text`` makes a SyntaxError of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _interrupt_once(number: int, frame: object) -> None:
+    """Heed the terminal's Ctrl-C; the launcher's, right after it, would cut the message off."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def command_to_resume(work_dir: str) -> str:

@@ -57,7 +57,7 @@ def main() -> None:
     if args.device == "cpu" or args.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before torch looks for GPUs
 
-    from mmspec.explain import INTERRUPTED, command_to_resume, explained
+    from mmspec.explain import INTERRUPTED, command_to_resume, explained, is_interrupt
 
     with explained(parser):
         # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
@@ -97,8 +97,10 @@ def main() -> None:
         drop_short_phases(runner)
         try:
             runner.train()
-        except KeyboardInterrupt:
-            parser.exit(INTERRUPTED, command_to_resume(cfg.work_dir))
+        except (KeyboardInterrupt, Exception) as error:
+            if is_interrupt(error):
+                parser.exit(INTERRUPTED, command_to_resume(cfg.work_dir))
+            raise
         leave_process_group()
 
 

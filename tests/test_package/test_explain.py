@@ -45,6 +45,17 @@ def test_other_errors_keep_their_traceback():
         raise ValueError("a bug")
 
 
+def test_ctrl_c_that_a_library_turned_into_another_error(capsys):
+    try:
+        try:
+            raise KeyboardInterrupt
+        except BaseException as error:  # as mmengine does where it formats a config
+            raise SyntaxError("failed to format") from error
+    except SyntaxError as error:
+        turned = error
+    assert end(turned, capsys) == (130, "Interrupted")
+
+
 def test_ctrl_c_ends_with_its_status(capsys, monkeypatch):
     assert end(KeyboardInterrupt(), capsys) == (130, "Interrupted")
     monkeypatch.setenv("RANK", "1")

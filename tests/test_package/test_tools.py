@@ -183,7 +183,9 @@ def test_a_damaged_checkpoint_is_tested_in_one_line_too(run, folder, trained):
 @pytest.mark.parametrize("launched", [False, True])
 def test_ctrl_c_says_how_to_resume(folder, launched):
     given = ["line.py", "--work-dir", "stopped here", "--cfg-options", "train_cfg.max_epochs=9999"]
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2"] if launched else []
+    launcher = (
+        ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"] if launched else []
+    )
     process = subprocess.Popen(
         [sys.executable, *launcher, TOOLS / "train.py", *given]
         + (["--launcher", "pytorch"] if launched else []),
