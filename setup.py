@@ -20,9 +20,7 @@ INSTALL_REQUIRES = [
     "numpy",
     "pillow",
     "tifffile",
-    "imagehash",
     "matplotlib",
-    "rich",
     "safetensors",
     "tensorboard",
     "tqdm",
@@ -55,7 +53,9 @@ EXTRAS_REQUIRE = {
         "regex",
         "setuptools<82",
     ],
-    "tests": ["pytest", "ruff", "faster-coco-eval"],
+    # What the tools that prepare data need beyond mmspec itself.
+    "tools": ["imagehash", "rich"],
+    "tests": ["pytest", "ruff", "faster-coco-eval", "imagehash", "rich"],
 }
 
 

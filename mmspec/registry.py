@@ -15,9 +15,26 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
-MODELS = Registry("model", parent=MMENGINE_MODELS, scope="mmspec", locations=["mmspec.models"])
+MODELS = Registry(
+    "model",
+    parent=MMENGINE_MODELS,
+    scope="mmspec",
+    locations=[
+        f"mmspec.models.{room}"
+        for room in (
+            "backbones",
+            "data_preprocessors",
+            "heads",
+            "losses",
+            "maskers",
+            "matchers",
+            "necks",
+            "selfsup",
+        )
+    ],
+)
 TASK_UTILS = Registry(
-    "task util", parent=MMENGINE_TASK_UTILS, scope="mmspec", locations=["mmspec.models"]
+    "task util", parent=MMENGINE_TASK_UTILS, scope="mmspec", locations=["mmspec.models.task_utils"]
 )
 DATASETS = Registry(
     "dataset", parent=MMENGINE_DATASETS, scope="mmspec", locations=["mmspec.datasets"]

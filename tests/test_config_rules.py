@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 import mmspec  # noqa: F401  (stands in for mmcv's operators before mmdet asks for them)
 from mmspec.datasets.repeatable import RepeatableSamplesMixin
-from mmspec.inheritance import check_file
+from mmspec.engine.inheritance import check_file
 from mmspec.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent / "configs"

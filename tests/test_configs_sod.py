@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from test_configs_rgbt import CROP, DIMS, SIZE, VIT, train_a_model
 
-from mmspec.launch import merge_options
+from mmspec.engine.launch import merge_options
 
 pytest.importorskip("mmseg")
 pytest.importorskip("py_sod_metrics")

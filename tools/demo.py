@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from loss_curve import save_loss_curve
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
@@ -23,10 +24,10 @@ from PIL import Image
 
 import mmspec  # noqa: F401  (before mmcv looks for its operators)
 from mmspec.datasets import UnreadableImageError
-from mmspec.datasets.infrared_folder import find_images
+from mmspec.datasets.files import find_images
 from mmspec.datasets.repeatable import isolated_random
-from mmspec.launch import build_runner, read_config
-from mmspec.visualization import mask_sheet, reconstruction_sheet, save_loss_curve
+from mmspec.engine.launch import build_runner, read_config
+from mmspec.visualization import mask_sheet, reconstruction_sheet
 
 PRETRAIN = Path(__file__).resolve().parents[1] / "configs" / "pretrain"
 CONFIG = PRETRAIN / "infmae_convvit-tiny-p16_1xb16-coslr_demo.py"

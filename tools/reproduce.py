@@ -36,7 +36,7 @@ import torch
 from mmengine.config import Config
 
 from mmspec.checkpoints.work_dir import is_finished, saved_checkpoints
-from mmspec.launch import read_config
+from mmspec.engine.launch import read_config
 from mmspec.text_files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]

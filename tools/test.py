@@ -48,7 +48,7 @@ def main() -> None:
         # Late, so that --help is quick.
         from mmengine import dump
 
-        from mmspec.launch import (
+        from mmspec.engine.launch import (
             LaunchError,
             build_runner,
             draw_to,

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mmengine.dataset import BaseDataset
@@ -14,9 +12,8 @@ from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
 
+from .files import find_images
 from .repeatable import RepeatableSamplesMixin
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 
 
 @DATASETS.register_module()
@@ -119,72 +116,3 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
                 f" {self.data_prefix['img_path']} turned out broken, the last"
                 f" {self._broken_in_a_row} draws all were; the log names them with the reasons."
             ) from error
-
-
-def find_images(folder: str) -> list[str]:
-    """Paths of the images below ``folder``, relative to it, with '/', sorted.
-
-    Suffixes count in any case, hidden files and folders do not, links are followed and each folder
-    is entered once. A link named as an image that leads nowhere, or to itself, is listed, so that
-    loading names it.
-
-    Raises:
-        FileNotFoundError: No such local folder, or no image in it; says what else was found. Or a
-            subfolder that cannot be read. Any other link that leads nowhere gives a warning, as
-            there may be a folder of images missing behind it.
-    """
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(
-            f"no folder {folder!r}: check data_root and data_prefix (images on another storage"
-            " backend than the local disk need an ann_file that lists them)"
-        )
-    images: list[str] = []
-    others: Counter[str] = Counter()
-    entered: set[tuple[int, int]] = set()
-    pending = [""]
-    while pending:
-        below = pending.pop()
-        path = os.path.join(folder, below)
-        try:
-            status = os.stat(path)
-            with os.scandir(path) as listing:
-                entries = [entry for entry in listing if not entry.name.startswith(".")]
-        except OSError as error:
-            raise FileNotFoundError(
-                f"the folder {path!r} cannot be read ({error.strerror}): make it readable, or move"
-                f" it out of {folder!r}"
-            ) from None
-        if (status.st_dev, status.st_ino) in entered:
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        subfolders = []
-        for entry in entries:
-            relative = f"{below}/{entry.name}" if below else entry.name
-            suffix = os.path.splitext(entry.name)[1].lower()
-            if _is_folder(entry):
-                subfolders.append(relative)
-            elif suffix in IMAGE_SUFFIXES:
-                images.append(relative)
-            else:
-                others[suffix or "no suffix"] += 1
-                if entry.is_symlink() and not os.path.exists(entry.path):
-                    warnings.warn(
-                        f"{entry.path} is a link that leads nowhere or to itself: if it stands for"
-                        " a folder of images, they are missing",
-                        stacklevel=2,
-                    )
-        pending.extend(sorted(subfolders, reverse=True))
-    if not images:
-        found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
-        raise FileNotFoundError(
-            f"no images in {folder!r} or below: looked for {', '.join(IMAGE_SUFFIXES)}, found"
-            f" {found or 'no other files either'}"
-        )
-    return sorted(images)
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()  # of most entries without a call to the file system
-    except OSError:  # a link to itself
-        return False

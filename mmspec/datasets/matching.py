@@ -9,8 +9,8 @@ from mmengine.logging import print_log
 
 from mmspec.registry import DATASETS
 
+from .files import Fault, without_suffix
 from .rgbt_folder import RGBTFolder
-from .segmentation.pairing import Fault, without_suffix
 
 
 @DATASETS.register_module()

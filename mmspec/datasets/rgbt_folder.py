@@ -8,8 +8,8 @@ from mmengine.logging import print_log
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
 
-from .infrared_folder import InfraredFolder, find_images
-from .segmentation.pairing import Fault, index_by_name, named, without_suffix
+from .files import Fault, find_images, index_by_name, named, without_suffix
+from .infrared_folder import InfraredFolder
 
 _OTHER = {"infrared": "visible", "visible": "infrared"}
 

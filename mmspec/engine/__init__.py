@@ -1,20 +1,22 @@
-"""Hooks and what else concerns the course of a run. Importing this module fills ``HOOKS``."""
+"""Hooks, launching and resuming. Importing this module fills ``HOOKS``."""
 
 from .checkpoints import DurableCheckpointHook
 from .cmss import CMSSScheduleHook
 from .cmss_pictures import CMSSVisualizationHook
-from .detection import DetectionPictureHook
 from .head_classes import HeadClassesHook
-from .inherited import InheritedValuesHook
+from .inheritance import InheritedValuesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
-from .matching import MatchingPictureHook
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
+from .pictures import (
+    DetectionPictureHook,
+    MatchingPictureHook,
+    SaliencyPictureHook,
+    SegmentationOverlayHook,
+    SmallTargetPictureHook,
+)
 from .repeatable import RepeatableDrawsHook, RepeatableEpochsHook
 from .resume import ResumeHook
-from .saliency import SaliencyPictureHook
 from .schedule import ScheduleHook
-from .segmentation import SegmentationOverlayHook
-from .small_target import SmallTargetPictureHook
 from .visualization import ReconstructionVisualizationHook
 
 __all__ = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmspec.models import CMSSMasking
+from mmspec.models.maskers import CMSSMasking
 from mmspec.registry import HOOKS
 
-from .runner import bare_model
+from .model_and_batch import bare_model
 
 LOSSES = ("loss_thermal", "loss_visible")
 

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmspec.datasets.repeatable import isolated_random
-from mmspec.models import CMSSMasking
+from mmspec.models.maskers import CMSSMasking
 from mmspec.registry import HOOKS
 from mmspec.visualization.cmss import (
     CMSSPicture,
@@ -24,8 +24,8 @@ from mmspec.visualization.cmss import (
 )
 
 from .cmss import find_masking
+from .model_and_batch import bare_model, fixed_batch
 from .pictures import without_ending_the_run
-from .runner import bare_model, fixed_batch
 
 _IN_CHECKPOINT = "cmss_pictures"
 _COLUMNS = 8

@@ -8,11 +8,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from mmspec.launch import LaunchError
 from mmspec.registry import HOOKS
 
+from .launch import LaunchError
+from .model_and_batch import bare_model
 from .other_model import refuse_other_model
-from .runner import bare_model
 
 #: Parts of a model whose ``num_classes`` are not the data set's: proposals are object or not, a
 #: semantic branch beside a detector has classes of its own, a backbone those it was trained for.

@@ -7,7 +7,7 @@ from mmengine.optim import ConstantParamScheduler, LinearParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
 
-from mmspec.launch import LaunchError
+from .launch import LaunchError
 
 # Arguments of mmengine's schedulers that are numbers of epochs or iterations.
 _POINTS = ("begin", "end", "T_max", "total_steps", "step_size")

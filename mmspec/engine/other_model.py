@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mmengine.runner import Runner
 
-from mmspec.launch import LaunchError
-
-from .runner import bare_model
+from .launch import LaunchError
+from .model_and_batch import bare_model
 
 
 def refuse_other_model(runner: Runner, checkpoint: dict, whole: bool) -> None:

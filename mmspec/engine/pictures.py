@@ -1,4 +1,4 @@
-"""Pictures of the first images of a validation or a test."""
+"""Hooks that draw the first images of a validation or a test, one a task."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
+from mmengine.fileio import dump
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -20,6 +22,19 @@ from PIL import Image
 from torch import Tensor
 
 from mmspec.datasets.transforms.rgbt import VISIBLE
+from mmspec.evaluation.foreground import foreground_probability
+from mmspec.evaluation.matching import match_errors
+from mmspec.evaluation.miss_rate import TIMES, MissRateMetric
+from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
+from mmspec.evaluation.small_target import SmallTargetMetric
+from mmspec.registry import HOOKS
+from mmspec.visualization.detection import detection_picture
+from mmspec.visualization.matching import match_picture
+from mmspec.visualization.miss_rate import save_miss_rate_curves
+from mmspec.visualization.roc import save_roc_curve
+from mmspec.visualization.saliency import saliency_picture, save_pr_curves
+from mmspec.visualization.segmentation import segmentation_picture
+from mmspec.visualization.small_target import small_target_picture
 
 
 @contextmanager
@@ -172,3 +187,151 @@ def loaded_images(
     if visible is None:
         return dict(input=loaded_image(image, size) if infrared is None else infrared)
     return dict(input=visible) if infrared is None else dict(infrared=infrared, visible=visible)
+
+
+@HOOKS.register_module()
+class SegmentationOverlayHook(PictureHook):
+    """Writes prediction and truth over the input into ``WORK_DIR/overlays``.
+
+    Of a pair both images are shown, and the overlays are over the infrared one.
+    """
+
+    folder = "overlays"
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        prediction = sample.pred_sem_seg.data[0].long().cpu().numpy()
+        truth = sample.gt_sem_seg.data[0].cpu().numpy() if "gt_sem_seg" in sample else None
+        images = loaded_images(image, sample, prediction.shape)
+        return segmentation_picture(images, prediction, truth, classes)
+
+
+@HOOKS.register_module()
+class DetectionPictureHook(PictureHook):
+    """Writes predicted and true boxes, side by side, into ``WORK_DIR/detections``.
+
+    Of a pair they are drawn over the infrared image and, below, over the visible one. Of a test
+    there is also ``miss_rate.png``, the curves of the first setting that has any, if a
+    ``MissRateMetric`` ran.
+
+    Args:
+        num_images: how many; None: all.
+        out_dir: another folder for the pictures of a test.
+        score_threshold: predictions below are not drawn.
+    """
+
+    folder = "detections"
+
+    def __init__(
+        self,
+        num_images: int | None = 8,
+        out_dir: str | None = None,
+        score_threshold: float = 0.3,
+    ) -> None:
+        super().__init__(num_images, out_dir)
+        self.score_threshold = score_threshold
+
+    def draw_curves(self, runner: Runner) -> None:
+        for metric in self.test_metrics(runner, MissRateMetric):
+            if metric.curves:  # in the main process, and of settings with a pedestrian
+                setting = next(iter(metric.curves))[0]
+                panels = {
+                    time: {setting: metric.curves[setting, time]}
+                    for time in TIMES
+                    if (setting, time) in metric.curves
+                }
+                save_miss_rate_curves(panels, self.test_folder(runner) / "miss_rate.png")
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        found = sample.pred_instances
+        truth = None
+        if "instances" in sample:
+            truth = [
+                (instance["bbox"], instance["bbox_label"], bool(instance["ignore_flag"]))
+                for instance in sample.instances
+            ]
+        return detection_picture(
+            list(loaded_images(image, sample, sample.ori_shape[:2]).values()),
+            found.bboxes.float().cpu().numpy(),
+            found.scores.float().cpu().numpy(),
+            found.labels.cpu().numpy(),
+            truth,
+            classes,
+            self.score_threshold,
+        )
+
+
+@HOOKS.register_module()
+class SmallTargetPictureHook(PictureHook):
+    """Writes hits, misses and false alarms of every tested image, and the ROC curve of the test.
+
+    They go to ``WORK_DIR/small_targets/test``; the curve is ``roc.png`` there, if a
+    ``SmallTargetMetric`` ran and found pixels of both kinds. Validations are not drawn.
+
+    Args:
+        num_images: how many images of a test; None: all.
+        out_dir: another folder.
+    """
+
+    folder = "small_targets"
+
+    def __init__(self, num_images: int | None = None, out_dir: str | None = None) -> None:
+        super().__init__(num_images, out_dir)
+
+    def after_val_iter(self, *args, **kwargs) -> None:
+        """Draws nothing."""
+
+    def draw_curves(self, runner: Runner) -> None:
+        for metric in self.test_metrics(runner, SmallTargetMetric):
+            if metric.roc is not None:
+                save_roc_curve(metric.roc, self.test_folder(runner) / "roc.png")
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        probability = foreground_probability(sample.seg_logits.data, sample.img_path)
+        truth = sample.gt_sem_seg.data[0].cpu().numpy()
+        return small_target_picture(loaded_image(image, truth.shape), truth, probability)
+
+
+@HOOKS.register_module()
+class SaliencyPictureHook(PictureHook):
+    """Writes visible and infrared image, truth and probability, and the curves of a test.
+
+    They go to ``WORK_DIR/saliency``; of a test there are also ``pr_curve.png`` and
+    ``pr_curve.json``: the thresholds, strictest first, and for each data set precision, recall,
+    F and E at them, if a ``SaliencyMetric`` ran.
+    """
+
+    folder = "saliency"
+
+    def draw_curves(self, runner: Runner) -> None:
+        folder = self.test_folder(runner)
+        for metric in self.test_metrics(runner, SaliencyMetric):
+            if metric.curves:  # in the main process
+                save_pr_curves(metric.curves, folder / "pr_curve.png")
+                numbers = {
+                    name or "all": {key: values.tolist() for key, values in asdict(curve).items()}
+                    for name, curve in metric.curves.items()
+                }
+                numbers["thresholds"] = (THRESHOLDS / 255).tolist()
+                dump(numbers, folder / "pr_curve.json")
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        truth = sample.gt_sem_seg.data[0].cpu().numpy()
+        visible, infrared = modalities(image, sample.channels, truth.shape)
+        score = foreground_probability(sample.seg_logits.data, sample.img_path)
+        return saliency_picture(visible, infrared, truth, score)
+
+
+@HOOKS.register_module()
+class MatchingPictureHook(PictureHook):
+    """Writes the matches of a pair into ``WORK_DIR/matches``, right ones green, wrong ones red.
+
+    A match is right within 3 pixels of the truth; the 150 best are drawn.
+    """
+
+    folder = "matches"
+
+    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
+        visible, thermal = modalities(image, sample.channels, tuple(image.shape[-2:]))
+        points = sample.thermal_points, sample.visible_points
+        errors = match_errors(*points, sample.truth.cpu().numpy())
+        return match_picture(thermal, visible, *points, errors)

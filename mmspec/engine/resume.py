@@ -10,8 +10,9 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.checkpoints.work_dir import is_readable, saved_checkpoints
-from mmspec.launch import LaunchError
 from mmspec.registry import HOOKS
+
+from .launch import LaunchError
 
 
 @HOOKS.register_module()

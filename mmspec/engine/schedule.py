@@ -19,8 +19,9 @@ from mmengine.optim import (
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmspec.launch import LaunchError
 from mmspec.registry import HOOKS
+
+from .launch import LaunchError
 
 # What a scheduler counts; the rest of its state is its settings.
 _COUNTERS = {

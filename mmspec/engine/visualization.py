@@ -9,12 +9,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmspec.models import PairReconstruction
+from mmspec.models.selfsup import PairReconstruction
 from mmspec.registry import HOOKS
 from mmspec.visualization.reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 
+from .model_and_batch import bare_model, fixed_batch
 from .pictures import without_ending_the_run
-from .runner import bare_model, fixed_batch
 
 
 @HOOKS.register_module()

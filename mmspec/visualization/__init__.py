@@ -8,7 +8,6 @@ from .cmss import (
     save_mixture_history,
     visible_history_sheet,
 )
-from .loss_curve import save_loss_curve
 from .masks import mask_sheet
 from .matching import match_picture
 from .miss_rate import save_miss_rate_curves
@@ -28,7 +27,6 @@ __all__ = [
     "pair_reconstruction_sheet",
     "reconstruction_sheet",
     "saliency_picture",
-    "save_loss_curve",
     "save_miss_rate_curves",
     "save_mixture_history",
     "save_pr_curves",

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from mmspec.masking import grid_of
-from mmspec.models import MSpecGene
+from mmspec.models.selfsup import MSpecGene
 
 from .reconstruction import display_gain, enlarged, hidden, titled_grid, to_display
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mmspec.models import PairReconstruction, Reconstruction
+from mmspec.models.selfsup import PairReconstruction, Reconstruction
 
 MASKED = np.array([38, 50, 72], dtype=np.uint8)
 #: Pixels of an enlarged picture's longer side: one of 3 x 20,000 would fill the memory.

@@ -8,7 +8,10 @@ from mmengine.registry import MODELS
 from mmspec.checkpoints import load_encoder, load_into, read_checkpoint
 from mmspec.checkpoints.reader import CheckpointInfo
 from mmspec.checkpoints.safe_load import CheckpointError
-from mmspec.models import ConvViT, InfMAE, InfMAEDecoder, MaskedViT, ReconstructionHead
+from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.necks import InfMAEDecoder
+from mmspec.models.selfsup import InfMAE
 
 ARCH = dict(embed_dims=(8, 12, 16), depths=(1, 2, 3), num_heads=2, mlp_ratios=(4, 3, 2))
 INFO = CheckpointInfo("a.pth", "test")

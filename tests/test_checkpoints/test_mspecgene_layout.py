@@ -2,12 +2,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from exporting import export_encoder
 from mmpretrain.models import VisionTransformer
 
 from mmspec.checkpoints import load_encoder, read_checkpoint
-from mmspec.checkpoints.exporting import export_encoder
 from mmspec.checkpoints.safe_load import CheckpointError
-from mmspec.models import ConvViT, DualModalityDecoder, MaskedViT, MSpecGene, ReconstructionHead
+from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.necks import DualModalityDecoder
+from mmspec.models.selfsup import MSpecGene
 
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=4, feedforward_channels=192)
 INIT = "mmspec.PretrainedEncoder"

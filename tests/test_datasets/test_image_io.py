@@ -24,7 +24,7 @@ from mmspec.datasets.image_io import (
     read_infrared,
 )
 from mmspec.datasets.jpeg_warnings import heard_from_libjpeg
-from mmspec.datasets.transforms.labels import read_label_values
+from mmspec.datasets.label_io import read_label_values
 
 
 def smooth_gray(height=24, width=40):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmspec.datasets.transforms import LabelError
-from mmspec.datasets.transforms.labels import LabelCodes, read_label_values
+from mmspec.datasets.label_io import LabelCodes, LabelError, read_label_values
 
 CLASSES = np.tile(np.arange(4, dtype=np.uint8), (4, 1))
 

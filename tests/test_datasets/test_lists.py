@@ -4,11 +4,11 @@ import logging
 
 import numpy as np
 import pytest
+from matching_pairs import roadscene_pairs
 from mmengine.logging import MMLogger
 from PIL import Image
 
 from mmspec.datasets import RGBTFolder
-from mmspec.matching.pairs import roadscene_pairs
 from mmspec.registry import DATASETS
 from mmspec.text_files import TextFileError
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from matching_pairs import roadscene_pairs
 
 from mmspec.evaluation.matching import project
-from mmspec.matching import roadscene_pairs
 from mmspec.matching.views import random_homography, seen_through
 from mmspec.registry import DATASETS, TRANSFORMS
 

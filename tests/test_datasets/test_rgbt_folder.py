@@ -13,7 +13,7 @@ from PIL import Image
 
 from mmspec.datasets import RGBTFolder, UnreadableImageError
 from mmspec.datasets.transforms import InfraredPhotometric, LoadRGBTImageFromFile, TransformPair
-from mmspec.models import RGBTDataPreprocessor
+from mmspec.models.data_preprocessors import RGBTDataPreprocessor
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters" / "prepare_pairs.py"
 CROP = dict(

@@ -9,9 +9,9 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmspec.datasets import UnreadableImageError
+from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.datasets.thermal_scene import CLASSES, THING_CLASSES
-from mmspec.datasets.transforms import LabelError
 from mmspec.registry import DATASETS
 
 SIZE = (32, 48)

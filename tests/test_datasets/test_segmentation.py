@@ -11,9 +11,9 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmspec.datasets import UnreadableImageError, segmentation
+from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.datasets.transforms import (
-    LabelError,
     LoadInfraredImageFromFile,
     LoadRGBTImageFromFile,
     LoadSegmentationLabels,

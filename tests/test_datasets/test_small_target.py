@@ -8,8 +8,9 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmspec.datasets import UnreadableImageError
+from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.synthetic import SyntheticInfrared
-from mmspec.datasets.transforms import LabelError, LoadInfraredImageFromFile
+from mmspec.datasets.transforms import LoadInfraredImageFromFile
 from mmspec.registry import DATASETS
 
 SIZE = (30, 40)

@@ -11,15 +11,12 @@ from PIL import Image
 
 from mmspec.checkpoints import read_checkpoint
 from mmspec.engine import CMSSScheduleHook, CMSSVisualizationHook, cmss_pictures
-from mmspec.models import (
-    CMSSMasking,
-    DualModalityDecoder,
-    MaskedViT,
-    MSpecGene,
-    RandomPairMasker,
-    ReconstructionHead,
-)
-from mmspec.models.rgbt_preprocessor import CHANNELS
+from mmspec.models.backbones import MaskedViT
+from mmspec.models.data_preprocessors.pretraining import CHANNELS
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.maskers import CMSSMasking, RandomPairMasker
+from mmspec.models.necks import DualModalityDecoder
+from mmspec.models.selfsup import MSpecGene
 
 ARCH = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmspec.engine import CMSSScheduleHook
-from mmspec.models import CMSSMasking
+from mmspec.models.maskers import CMSSMasking
 
 
 class Model(BaseModel):

@@ -102,7 +102,7 @@ def miss_rate_metric(images: int) -> MissRateMetric:
 def test_miss_rate_curves_of_a_test(tmp_path, monkeypatch, images, times):
     drawn = []
     monkeypatch.setattr(
-        "mmspec.engine.detection.save_miss_rate_curves",
+        "mmspec.engine.pictures.save_miss_rate_curves",
         lambda panels, path: drawn.append(panels) or save_miss_rate_curves(panels, path),
     )
     evaluator = SimpleNamespace(metrics=[DetectionMetric(), miss_rate_metric(images)])

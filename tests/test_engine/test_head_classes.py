@@ -16,7 +16,7 @@ from torch import nn
 
 from mmspec.engine import HeadClassesHook
 from mmspec.engine.head_classes import class_heads
-from mmspec.launch import LaunchError
+from mmspec.engine.launch import LaunchError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 VEHICLES = ("person", "bicycle", "car")

@@ -5,8 +5,8 @@ import logging
 import pytest
 import torch
 
+from mmspec.engine.launch import LaunchError
 from mmspec.engine.other_model import refuse_other_model
-from mmspec.launch import LaunchError
 
 
 class Runner:

@@ -5,14 +5,12 @@ import torch
 from PIL import Image
 
 from mmspec.engine import ReconstructionVisualizationHook
-from mmspec.models import (
-    DualModalityDecoder,
-    MaskedViT,
-    MSpecGene,
-    RandomPairMasker,
-    ReconstructionHead,
-)
-from mmspec.models.rgbt_preprocessor import CHANNELS
+from mmspec.models.backbones import MaskedViT
+from mmspec.models.data_preprocessors.pretraining import CHANNELS
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.maskers import RandomPairMasker
+from mmspec.models.necks import DualModalityDecoder
+from mmspec.models.selfsup import MSpecGene
 
 
 def test_sheet_of_pairs(tmp_path):

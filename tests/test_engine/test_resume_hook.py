@@ -11,7 +11,7 @@ from toy_run import toy_run
 
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.checkpoints.work_dir import is_finished, is_readable, saved_checkpoints
-from mmspec.launch import LaunchError
+from mmspec.engine.launch import LaunchError
 
 SCHEDULE = [dict(type="PolyLR", by_epoch=False)]
 

@@ -6,7 +6,7 @@ import pytest
 from mmengine.hooks import Hook
 from toy_run import toy_run
 
-from mmspec.launch import LaunchError
+from mmspec.engine.launch import LaunchError
 
 
 class Record(Hook):

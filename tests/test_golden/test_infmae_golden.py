@@ -8,7 +8,11 @@ import torch
 
 from mmspec.checkpoints import read_checkpoint
 from mmspec.checkpoints.layouts import find_layout
-from mmspec.models import ConvViT, InfMAE, InfMAEDecoder, InformationMasker, ReconstructionHead
+from mmspec.models.backbones import ConvViT
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.maskers import InformationMasker
+from mmspec.models.necks import InfMAEDecoder
+from mmspec.models.selfsup import InfMAE
 
 ARCH = dict(embed_dims=(16, 24, 48), depths=(2, 2, 3), num_heads=4, mlp_ratios=(4, 4, 4))
 

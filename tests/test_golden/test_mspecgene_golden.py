@@ -6,13 +6,11 @@ import torch
 
 from mmspec.checkpoints import read_checkpoint
 from mmspec.masking import PatchMask
-from mmspec.models import (
-    DualModalityDecoder,
-    MaskedViT,
-    MSpecGene,
-    RandomPairMasker,
-    ReconstructionHead,
-)
+from mmspec.models.backbones import MaskedViT
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.maskers import RandomPairMasker
+from mmspec.models.necks import DualModalityDecoder
+from mmspec.models.selfsup import MSpecGene
 
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=4, feedforward_channels=192)
 

@@ -17,8 +17,7 @@ from mmspec.masking import (
     updated_mixture,
     visible_count,
 )
-from mmspec.masking.cmss import largest_keep_shift
-from mmspec.masking.cmss.metric import MIN_VARIANCE
+from mmspec.masking.cmss import MIN_TOKEN_VARIANCE, largest_keep_shift
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -57,7 +56,7 @@ def test_metric_of_constant_tokens_is_finite(value):
     for pair in ((constant, constant), (constant, noise), (noise, constant), (noise, -noise)):
         scores = structural_sparsity(*pair)
         assert scores.isfinite().all() and (scores >= 0).all()
-        assert scores.max() <= 1 / MIN_VARIANCE**2
+        assert scores.max() <= 1 / MIN_TOKEN_VARIANCE**2
 
 
 def test_metric_is_float32_under_autocast_and_for_half_tokens():

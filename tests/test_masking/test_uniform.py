@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from mmspec.masking import UniformMask, secondary_mask, uniform_keep
-from mmspec.models import InfMAE, MaskedSwin, UniformMasker
+from mmspec.models.backbones import MaskedSwin
 from mmspec.models.backbones.masked_swin import compact_image
+from mmspec.models.maskers import UniformMasker
+from mmspec.models.selfsup import InfMAE
 
 ARCH = dict(embed_dims=12, depths=[1, 1, 1, 1], num_heads=[1, 2, 3, 4])
 

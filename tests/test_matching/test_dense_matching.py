@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sift import match_sift
 from torch import nn
 
 from mmspec.evaluation.matching import match_errors
-from mmspec.matching import MatchingEncoder, match_features, match_sift, mutual_nearest
-from mmspec.models import ConvViT
+from mmspec.matching import MatchingEncoder, match_features, mutual_nearest
+from mmspec.models.backbones import ConvViT
 
 
 def test_mutual_nearest_by_hand():

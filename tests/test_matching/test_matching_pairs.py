@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from matching_pairs import registration_pairs, roadscene_pairs
 from PIL import Image
 
 from mmspec.datasets import UnreadableImageError
@@ -8,8 +9,6 @@ from mmspec.evaluation.matching import corner_error, project
 from mmspec.matching import (
     estimate_homography,
     random_homography,
-    registration_pairs,
-    roadscene_pairs,
 )
 
 

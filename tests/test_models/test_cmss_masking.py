@@ -7,7 +7,7 @@ import torch.multiprocessing
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from mmspec.masking import Schedule
-from mmspec.models import CMSSMasking
+from mmspec.models.maskers import CMSSMasking
 from mmspec.registry import MODELS
 
 STEPS = 3

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmspec.masking import PatchMask, random_keep
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 from mmspec.models.layers.position import sincos_positions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "analysis_tools"))

@@ -5,16 +5,11 @@ from mmpretrain.models.utils import SelfSupDataPreprocessor
 from mmpretrain.structures import DataSample
 
 from mmspec.masking import PatchMask
-from mmspec.models import (
-    ConvViT,
-    InfMAE,
-    InfMAEDecoder,
-    InformationMasker,
-    MaskedSwin,
-    MaskedViT,
-    RandomMasker,
-    ReconstructionHead,
-)
+from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.maskers import InformationMasker, RandomMasker
+from mmspec.models.necks import InfMAEDecoder
+from mmspec.models.selfsup import InfMAE
 
 ARCH = dict(embed_dims=(8, 12, 16), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))
 MEAN, STD = (108.375,) * 3, (51.0,) * 3

@@ -8,7 +8,7 @@ from mmcv.transforms import LoadImageFromFile
 
 import mmspec.models.input_check as input_check
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 
 
 @pytest.fixture

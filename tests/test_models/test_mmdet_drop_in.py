@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 
 pytest.importorskip("mmdet")
 pytestmark = pytest.mark.stack

@@ -12,7 +12,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 
 pytestmark = pytest.mark.stack
 

@@ -4,14 +4,11 @@ from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 
 from mmspec.masking import PatchMask
-from mmspec.models import (
-    ConvViT,
-    DualModalityDecoder,
-    MaskedViT,
-    MSpecGene,
-    RandomPairMasker,
-    ReconstructionHead,
-)
+from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.maskers import RandomPairMasker
+from mmspec.models.necks import DualModalityDecoder
+from mmspec.models.selfsup import MSpecGene
 
 VIT = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
 CONVVIT = dict(embed_dims=(8, 12, 16), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))

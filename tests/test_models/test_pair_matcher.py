@@ -11,8 +11,11 @@ from torch import nn
 
 from mmspec.evaluation.matching import project as project_numpy
 from mmspec.matching import random_homography
-from mmspec.models import DualSoftmaxLoss, MatchingHead, PairMatcher, RGBTDataPreprocessor
+from mmspec.models.data_preprocessors import RGBTDataPreprocessor
+from mmspec.models.heads import MatchingHead
 from mmspec.models.heads.matching import project, sample
+from mmspec.models.losses import DualSoftmaxLoss
+from mmspec.models.matchers import PairMatcher
 
 SHAPE = (48, 64)  # height, width
 

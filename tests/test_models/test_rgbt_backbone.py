@@ -5,7 +5,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from mmspec.models import ConvViT, RGBTBackbone
+from mmspec.models.backbones import ConvViT, RGBTBackbone
 from mmspec.registry import MODELS
 
 VIT = dict(embed_dims=32, num_layers=3, num_heads=2, feedforward_channels=32)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 
-from mmspec.models import SimpleFPN
+from mmspec.models.necks import SimpleFPN
 
 
 @pytest.mark.parametrize("num_outs", [4, 5])

@@ -9,7 +9,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmspec.models import ConvViT, SmallTargetHead
+from mmspec.models.backbones import ConvViT
+from mmspec.models.heads import SmallTargetHead
 from mmspec.models.heads.small_target import PRIOR
 from mmspec.registry import MODELS
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from mmspec.models import SLSLoss, SoftIoULoss
+from mmspec.models.losses import SLSLoss, SoftIoULoss
 from mmspec.registry import MODELS
 
 BOTH = [SoftIoULoss, partial(SLSLoss, warmup=0)]

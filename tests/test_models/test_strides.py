@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmspec  # noqa: F401
-from mmspec.models import ConvViT, MaskedSwin, MaskedViT, RGBTBackbone
+from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT, RGBTBackbone
 
 TINY = dict(type="mmspec.ConvViT", arch="tiny")
 VIT = dict(

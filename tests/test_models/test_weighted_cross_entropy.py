@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmspec.models import WeightedCrossEntropyLoss
+from mmspec.models.losses import WeightedCrossEntropyLoss
 from mmspec.registry import MODELS
 
 pytestmark = pytest.mark.stack

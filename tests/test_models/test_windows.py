@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mmspec.masking import PatchMask, random_keep
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 from mmspec.models.layers.attention import Attention
 from mmspec.models.layers.windows import from_windows, to_windows
 

@@ -6,8 +6,8 @@ import shlex
 import pytest
 
 from mmspec.datasets import UnreadableImageError
+from mmspec.engine.launch import LaunchError
 from mmspec.explain import command_to_resume, explained
-from mmspec.launch import LaunchError
 
 WORKER = """Caught {kind} in DataLoader worker process 0.
 Original Traceback (most recent call last):

@@ -1,5 +1,6 @@
 """``import mmspec`` costs nothing and offers the two functions a notebook needs."""
 
+import ast
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ import pytest
 import mmspec
 import mmspec.checkpoints
 
+# What the encoder of a user's own config brings with it, and nothing else of mmspec.
+ENCODER_ROOMS = {"masking", "matching", "models", "ops", "optional", "registry", "stack", "version"}
 HEAVY = ("torch", "numpy", "mmengine", "mmcv", "mmpretrain", "mmspec.registry")
 
 
@@ -32,3 +35,14 @@ def test_mmcv_operators_are_offered():
     from mmspec.ops.stand_in import FINDER
 
     assert FINDER in sys.meta_path
+
+
+def test_an_encoder_imports_no_data_set_and_no_hook():
+    code = (
+        "import sys, mmspec; from mmengine.registry import MODELS;"
+        "MODELS.build(dict(type='mmspec.ConvViT', arch='tiny'));"
+        "print({name.split('.')[1] for name in sys.modules if name.startswith('mmspec.')})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    rooms = ast.literal_eval(result.stdout.strip().splitlines()[-1])
+    assert rooms <= ENCODER_ROOMS, result.stderr

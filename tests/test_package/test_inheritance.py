@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmspec.inheritance import InheritedValueError, check_inherited_values
-from mmspec.launch import LaunchError, read_config
+from mmspec.engine.inheritance import InheritedValueError, check_inherited_values
+from mmspec.engine.launch import LaunchError, read_config
 
 REPO = Path(__file__).resolve().parents[2]
 BASE = """

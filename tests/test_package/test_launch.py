@@ -3,8 +3,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmspec import launch
-from mmspec.launch import LaunchError
+from mmspec.engine import launch
+from mmspec.engine.launch import LaunchError
 
 CONFIG = """
 data_root = 'images'

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from entropy import gray_level_entropy
 from PIL import Image
-
-from mmspec.datasets.corpus import gray_level_entropy
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/analysis_tools/entropy.py"
 

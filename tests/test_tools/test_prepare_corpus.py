@@ -7,9 +7,9 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pytest
+from corpus import ImageFacts, choose_images, inspect_image, near_duplicates
 from PIL import Image
 
-from mmspec.datasets.corpus import ImageFacts, choose_images, inspect_image, near_duplicates
 from mmspec.datasets.infrared_folder import InfraredFolder
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/prepare_corpus.py"

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmspec.launch import read_config
+from mmspec.engine.launch import read_config
 
 REPO = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(REPO / "tools" / "reproduce.py"))

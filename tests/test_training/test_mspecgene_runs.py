@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmspec.launch import build_runner, read_config
+from mmspec.engine.launch import build_runner, read_config
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = """

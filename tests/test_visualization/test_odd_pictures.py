@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from loss_curve import save_loss_curve
 from PIL import Image
 
 from mmspec.masking import PatchMask
-from mmspec.models import PairReconstruction, Reconstruction
+from mmspec.models.selfsup import PairReconstruction, Reconstruction
 from mmspec.visualization import (
     CMSSPicture,
     MixtureRecord,
@@ -19,7 +20,6 @@ from mmspec.visualization import (
     pair_reconstruction_sheet,
     reconstruction_sheet,
     saliency_picture,
-    save_loss_curve,
     save_miss_rate_curves,
     save_mixture_history,
     segmentation_picture,

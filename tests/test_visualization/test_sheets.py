@@ -3,17 +3,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from loss_curve import read_losses, save_loss_curve
 from PIL import Image
 
 from mmspec.masking import PatchMask
-from mmspec.models import PairReconstruction, Reconstruction
+from mmspec.models.selfsup import PairReconstruction, Reconstruction
 from mmspec.visualization import (
     mask_sheet,
     pair_reconstruction_sheet,
     reconstruction_sheet,
-    save_loss_curve,
 )
-from mmspec.visualization.loss_curve import read_losses
 from mmspec.visualization.reconstruction import MASKED, display_gain, mask_overlay, to_display
 
 

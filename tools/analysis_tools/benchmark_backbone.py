@@ -29,7 +29,7 @@ import torch
 from measuring import apart, median_seconds, peak_mib, precision, where
 from torch import Tensor
 
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 
 ENCODERS = {
     "global": dict(windows=False, with_cp=False),

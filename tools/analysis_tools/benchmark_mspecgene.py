@@ -25,9 +25,9 @@ from measuring import median_seconds, precision, where
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor
 
-from mmspec.launch import read_config
+from mmspec.engine.launch import read_config
 from mmspec.masking import PatchMask, grid_of
-from mmspec.models import MSpecGene
+from mmspec.models.selfsup import MSpecGene
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "pretrain"
 PAPER = CONFIGS / "mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k.py"

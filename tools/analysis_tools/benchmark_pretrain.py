@@ -39,8 +39,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmspec.masking import PatchMask, random_keep
-from mmspec.models import ConvViT, InfMAEDecoder, ReconstructionHead
+from mmspec.models.backbones import ConvViT
 from mmspec.models.backbones.conv_vit import PATCH_SIZE
+from mmspec.models.heads import ReconstructionHead
+from mmspec.models.necks import InfMAEDecoder
 
 PAPER = "infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 MAE = "mae_vit-base-p16_4xb64-amp-coslr-400e_inf30.py"

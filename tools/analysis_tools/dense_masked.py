@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmspec.masking import PatchMask
-from mmspec.models import ConvViT
+from mmspec.models.backbones import ConvViT
 from mmspec.models.layers.position import sincos_positions
 
 

@@ -183,7 +183,7 @@ def try_model(framework: str, config: Any, size: int, own: bool) -> str:
     from mmengine.optim import OptimWrapper
     from mmengine.registry import init_default_scope
 
-    from mmspec.models import ConvViT
+    from mmspec.models.backbones import ConvViT
 
     init_default_scope(framework)
     head = config.model.get("decode_head")

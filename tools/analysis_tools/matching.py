@@ -34,27 +34,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matching_pairs import MatchingPair, registration_pairs, roadscene_pairs
 from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 from PIL import Image
+from sift import match_sift
 from torch import Tensor
 
 import mmspec
 from mmspec.checkpoints.safe_load import CheckpointError
+from mmspec.engine.launch import read_config
 from mmspec.evaluation import MatchingMetric
 from mmspec.evaluation.matching import match_errors
-from mmspec.launch import read_config
 from mmspec.matching import (
     Matches,
     MatchingEncoder,
-    MatchingPair,
     estimate_homography,
     match_features,
-    match_sift,
-    registration_pairs,
-    roadscene_pairs,
 )
-from mmspec.models import ConvViT, MaskedViT, PairMatcher
+from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models.matchers import PairMatcher
 from mmspec.registry import MODELS
 from mmspec.visualization.matching import match_picture
 

@@ -16,9 +16,8 @@ from box_files import (
     refuse_negative,
 )
 
+from mmspec.datasets.files import IMAGE_SUFFIXES, without_suffix
 from mmspec.datasets.image_io import UnreadableImageError, image_size
-from mmspec.datasets.infrared_folder import IMAGE_SUFFIXES
-from mmspec.datasets.segmentation.pairing import without_suffix
 from mmspec.text_files import as_flag, each_once, read_json, read_names
 
 M3FD = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from corpus import DroppedImage, ImageFacts, choose_images, inspect_image
 from rich.progress import track
 
-from mmspec.datasets.corpus import DroppedImage, ImageFacts, choose_images, inspect_image
-from mmspec.datasets.infrared_folder import find_images
+from mmspec.datasets.files import find_images
 
 DESCRIPTION = """\
 Choose images for pre-training from folders of raw infrared images (InfMAE, section 3).

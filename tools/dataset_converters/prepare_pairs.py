@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from corpus import ImageFacts, inspect_image, near_duplicates
 from rich.progress import track
 
-from mmspec.datasets.corpus import ImageFacts, inspect_image, near_duplicates
 from mmspec.datasets.rgbt_folder import match_pairs
 from mmspec.text_files import TextFileError, read_names
 

@@ -17,8 +17,8 @@ from PIL import Image
 from mmspec import read_checkpoint
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.datasets import UnreadableImageError
-from mmspec.launch import LaunchError, read_config
-from mmspec.models import InfMAE, MSpecGene
+from mmspec.engine.launch import LaunchError, read_config
+from mmspec.models.selfsup import InfMAE, MSpecGene
 
 IMAGES = {MSpecGene: "THERMAL RGB, an aligned pair", InfMAE: "one infrared image"}
 

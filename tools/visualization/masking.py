@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 from _checkpoint import write_picture
 
-from mmspec.launch import LaunchError
-from mmspec.models import CMSSMasking, InfMAE, MSpecGene
+from mmspec.engine.launch import LaunchError
+from mmspec.models.maskers import CMSSMasking
+from mmspec.models.selfsup import InfMAE, MSpecGene
 from mmspec.visualization import cmss_pictures, cmss_sheet, mask_sheet
 
 

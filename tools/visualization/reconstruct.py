@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from _checkpoint import write_picture
 
-from mmspec.models import InfMAE, MSpecGene
+from mmspec.models.selfsup import InfMAE, MSpecGene
 from mmspec.visualization import pair_reconstruction_sheet, reconstruction_sheet
 
 

@@ -10,9 +10,9 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
+from mmspec.datasets.files import Fault, named
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
 from mmspec.datasets.repeatable import RepeatableSamplesMixin
-from mmspec.datasets.segmentation.pairing import Fault, named
 from mmspec.datasets.sizes import add_size_checks
 from mmspec.registry import DATASETS
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 
-from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.datasets.files import Fault
 from mmspec.text_files import TextFileError, as_flag, read_json
 
 ROUNDING = 0.01  # pixels; boxes are often written with two decimals

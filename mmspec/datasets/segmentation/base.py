@@ -9,15 +9,13 @@ from mmcv.transforms import LoadAnnotations
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
-from mmspec.datasets.infrared_folder import find_images
+from mmspec.datasets.files import Fault, find_images, index_by_name, named, pair, without_suffix
+from mmspec.datasets.label_io import LabelCodes
 from mmspec.datasets.modality import MODALITIES, check_depth, misreads
 from mmspec.datasets.repeatable import RepeatableSamplesMixin
 from mmspec.datasets.sizes import add_size_checks
-from mmspec.datasets.transforms.labels import LabelCodes
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
-
-from .pairing import Fault, index_by_name, named, pair, without_suffix
 
 _ROLES = {
     "infrared_path": "infrared image",

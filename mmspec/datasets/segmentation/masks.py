@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from mmspec.datasets.transforms.labels import LabelCodes, MaskLevels
+from mmspec.datasets.files import Fault
+from mmspec.datasets.label_io import LabelCodes, MaskLevels
 
 from .base import InfraredSegDataset
-from .pairing import Fault
 
 
 class MaskDataset(InfraredSegDataset):

@@ -5,12 +5,11 @@ from typing import ClassVar
 
 from mmcv.transforms import LoadImageFromFile
 
-from mmspec.datasets.infrared_folder import find_images
+from mmspec.datasets.files import Fault, find_images, index_by_name
 from mmspec.datasets.transforms.loading import LoadInfraredImageFromFile
 from mmspec.registry import DATASETS
 
 from .base import InfraredSegDataset
-from .pairing import Fault, index_by_name
 
 _MFNET_PALETTE = [
     [0, 0, 0], [64, 0, 128], [64, 64, 0], [0, 128, 192], [0, 0, 192], [128, 128, 0],

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
+from mmspec.datasets.files import Fault
 from mmspec.registry import DATASETS
 
 from .masks import MaskDataset
-from .pairing import Fault
 
 MASK_SUFFIX = "_pixels0"
 

@@ -1,7 +1,7 @@
 """Steps of data pipelines. Importing this module fills ``mmspec.registry.TRANSFORMS``."""
 
 from .imperfect_pairs import DropModality, MisalignPair
-from .labels import LabelError, LoadSegmentationLabels
+from .labels import LoadSegmentationLabels
 from .loading import LoadInfraredImageFromFile
 from .masking import InformationAwareMask, RandomPatchMask
 from .pairs import TransformPair
@@ -19,7 +19,6 @@ __all__ = [
     "DropModality",
     "InformationAwareMask",
     "InfraredPhotometric",
-    "LabelError",
     "LoadInfraredImageFromFile",
     "LoadRGBTImageFromFile",
     "LoadSegmentationLabels",

@@ -45,7 +45,7 @@ class ViewThermal(BaseTransform):
 
     The corners of the view stay in the image, so that each of its pixels has a place in the visible
     image, and no border tells how it was made. The homography belongs to the sample, the same in
-    every run; those of seed 0 are the ones of :func:`mmspec.matching.roadscene_pairs`.
+    every run; those of seed 0 are the ones of ``tools/analysis_tools/matching.py``.
 
     Required keys: ``img`` (H, W, C), ``channels``, names of a pair, and ``sample_idx``. Modified
     keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the thermal

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from rich.progress import track
 
-from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.datasets.files import Fault
 
 
 class Check(Protocol):

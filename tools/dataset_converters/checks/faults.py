@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from mmspec.datasets.segmentation.pairing import Fault
+from mmspec.datasets.files import Fault
 
 SHOWN = 5  # of each kind
 #: What differs between faults of one kind: the entry's image, paths, quoted text, lists, numbers.

@@ -10,8 +10,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from mmspec.datasets.files import Fault
 from mmspec.datasets.image_io import UnreadableImageError, remark_kind
-from mmspec.datasets.segmentation.pairing import Fault
 from mmspec.datasets.transforms import LoadRGBTImageFromFile
 
 

@@ -8,10 +8,11 @@ from functools import partial
 
 import numpy as np
 
+from mmspec.datasets.files import Fault
+from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.segmentation import InfraredSegDataset
-from mmspec.datasets.segmentation.pairing import Fault
 from mmspec.datasets.synthetic import SyntheticInfrared
-from mmspec.datasets.transforms import LabelError, LoadSegmentationLabels
+from mmspec.datasets.transforms import LoadSegmentationLabels
 from mmspec.visualization.legend import legend
 from mmspec.visualization.segmentation import background_of, infrared_palette, label_overlay
 

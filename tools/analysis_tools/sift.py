@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .dense import Matches
+from mmspec.matching.dense import Matches
 
 #: Distance to the nearest descriptor over that to the second; above, a match is dropped (Lowe,
 #: IJCV 2004, section 7.1).

@@ -13,7 +13,7 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmspec.inheritance import RUNNER_KEYS, InheritedValueError, check_inherited_values
+from .inheritance import RUNNER_KEYS, InheritedValueError, check_inherited_values
 
 # Hooks of mmspec's own configs (configs/_base_/runtime.py) that any config can have.
 RUN_HOOKS = {
@@ -196,7 +196,7 @@ def _find(node: Any, value: Any, path: str) -> Iterator[str]:
 
 def _similar_configs(path: str) -> str:
     """The nearest file names among the configs beside ``tools``, in a clone or in ``.mim``."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     homes = [home for home in (package.parent, package / ".mim") if (home / "configs").is_dir()]
     configs = {file.name: file for home in homes for file in (home / "configs").rglob("*.py")}
     close = difflib.get_close_matches(Path(path).with_suffix(".py").name, configs, n=3)

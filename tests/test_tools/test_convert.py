@@ -7,7 +7,7 @@ import torch
 
 from mmspec import load_encoder, read_checkpoint
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "model_converters" / "to_mmspec.py"
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "model_converters" / "convert.py"
 
 
 def convert(*arguments) -> subprocess.CompletedProcess:

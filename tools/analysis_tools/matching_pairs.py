@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_visible, read_infrared
+from mmspec.matching.views import MULTIPLE, random_homography, resize, scaled_shape, seen_through
 from mmspec.text_files import each_once, read_names
-
-from .views import MULTIPLE, random_homography, resize, scaled_shape, seen_through
 
 
 @dataclass(frozen=True)

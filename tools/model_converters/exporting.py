@@ -6,7 +6,7 @@ import re
 
 from torch import Tensor
 
-from .safe_load import CheckpointError
+from mmspec.checkpoints.safe_load import CheckpointError
 
 _VITDET_NAMES = [
     (r"(cls_token|pos_embed)$", r"\1"),

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+from mmspec.registry import HOOKS
 
 # Keys of a config that act after the file was read: the runner's arguments and what it looks up.
 RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
@@ -258,3 +261,22 @@ def _call(node: Any) -> str:
     if not isinstance(node, dict):
         return repr(node)
     return f"dict({', '.join(f'{key}={_call(value)}' for key, value in node.items())})"
+
+
+@HOOKS.register_module()
+class InheritedValuesHook(Hook):
+    """Refuses a run whose config file sets variables that its ``_base_`` has already used.
+
+    ``tools/train.py`` and ``tools/test.py`` refuse such a file when they read it; this is for the
+    frameworks' own tools (``mim train``), which is after the data sets were built.
+
+    Raises:
+        InheritedValueError: see :func:`~mmspec.engine.inheritance.check_inherited_values`.
+    """
+
+    priority = "VERY_HIGH"
+
+    def before_run(self, runner: Runner) -> None:
+        file = runner.cfg.filename
+        if file and Path(file).is_file():
+            check_inherited_values(file)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Convert a checkpoint of any known layout to mmspec's names, as plain tensors.
 
-    python tools/model_converters/to_mmspec.py InfMAE.pth infmae.safetensors --encoder-only
-    python tools/model_converters/to_mmspec.py M-SpecGene.pth vitdet.pth --layout vitdet
+    python tools/model_converters/convert.py InfMAE.pth infmae.safetensors --encoder-only
+    python tools/model_converters/convert.py M-SpecGene.pth vitdet.pth --layout vitdet
 
 Reads InfMAE, ConvMAE / MCMAE and M-SpecGene as published, facebookresearch/mae, timm and mmpretrain
 ViTs, and mmspec's own training checkpoints. Writes ``.safetensors``, or ``.pth`` with nothing but
@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 import torch
+from exporting import TARGETS, export_encoder
 from safetensors.torch import save_file
 from torch import Tensor
 
 from mmspec import __version__, read_checkpoint
-from mmspec.checkpoints.exporting import TARGETS, export_encoder
 from mmspec.checkpoints.layouts import UNKNOWN
 
 

@@ -9,7 +9,7 @@ from mmengine.model import BaseDataPreprocessor
 
 from mmspec.registry import MODELS
 
-from .modality_normalization import (
+from .normalization import (
     CHANNELS,
     IMAGENET_MEAN,
     IMAGENET_STD,

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import MODELS
 
-from .modality_normalization import (
+from .normalization import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     ModalityNormalization,

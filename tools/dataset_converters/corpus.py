@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import imagehash
 import numpy as np
 from PIL import Image
 
 from mmspec.datasets.image_io import COLOURED, UnreadableImageError, decode_infrared
+
+try:
+    import imagehash
+except ImportError as error:
+    raise ImportError("near-duplicates need imagehash: pip install 'mmspec[tools]'") from error
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,3 @@ def near_duplicates(
                 kept[count], kept_signs[count] = index, block[row]
                 count += 1
     return anchors, distances
-
-
-def gray_level_entropy(gray: np.ndarray) -> float:
-    """Shannon entropy in bits of the 256-bin histogram of a uint8 image (InfMAE, equation 1)."""
-    shares = np.bincount(gray.ravel(), minlength=256) / gray.size
-    shares = shares[shares > 0]
-    return float(-(shares * np.log2(shares)).sum()) + 0.0  # never -0.0

@@ -1,0 +1,332 @@
+"""GMM-CMSS progressive masking of RGB-thermal pairs (M-SpecGene, arXiv 2507.16318).
+
+A metric of how flat a patch is in both modalities, an online mixture of its values, targets drawn
+around means that move from low to high over the epochs, the patches nearest to the targets, and the
+epoch-wise schedule of those means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .selection import visible_count
+
+#: Least variance of a token. The fixed positions alone give about 0.3, so that it holds only for
+#: tokens without any structure, which would otherwise divide by zero.
+MIN_TOKEN_VARIANCE = 1e-3
+
+
+def structural_sparsity(thermal: Tensor, rgb: Tensor, variance: str = "both") -> Tensor:
+    """CMSS of patch tokens: ``sqrt((1 + cos) / 2) / (Var(thermal) * Var(rgb))``.
+
+    Low where a patch holds structure, high where it is flat. Not yet divided by the largest value
+    of the batch, which is a matter of all processes.
+
+    Args:
+        thermal, rgb: (B, L, C) tokens of the same patches, of any floating dtype.
+        variance: 'both'; or 'first', the thermal variance squared, as in the released code, where
+            the structure of the RGB image never counts.
+
+    Returns:
+        (B, L) float32, finite and not negative for finite tokens.
+    """
+    if variance not in ("both", "first"):
+        raise ValueError(f"variance={variance!r}: 'both' or 'first'")
+    if thermal.shape != rgb.shape or thermal.dim() != 3:
+        raise ValueError(
+            "tokens of the two modalities must be (B, L, C) and of one shape, got thermal "
+            f"{tuple(thermal.shape)} and rgb {tuple(rgb.shape)}"
+        )
+    # Half precision has neither the range nor the digits.
+    with torch.autocast(thermal.device.type, enabled=False):
+        thermal, rgb = thermal.float(), rgb.float()
+        norm_thermal, norm_rgb = (torch.linalg.vector_norm(x, dim=-1) for x in (thermal, rgb))
+        # Inner products by token: on a CPU a product and a sum take some six times as long.
+        inner = (thermal.unsqueeze(-2) @ rgb.unsqueeze(-2).mT).flatten(1)
+        tiny = torch.finfo(inner.dtype).tiny
+        cosine = inner / (norm_thermal * norm_rgb).clamp(min=tiny)
+        var_thermal = _variance(thermal, norm_thermal)
+        var_rgb = var_thermal if variance == "first" else _variance(rgb, norm_rgb)
+        return ((1 + cosine) / 2).clamp(0, 1).sqrt() / (var_thermal * var_rgb)
+
+
+def _variance(tokens: Tensor, norm: Tensor) -> Tensor:
+    """Unbiased variance over channels, at least ``MIN_TOKEN_VARIANCE``: (B, L).
+
+    From the norm that is at hand: on a CPU ``torch.var`` takes some thirty times as long.
+    """
+    channels = tokens.shape[-1]
+    squares = norm.square() - channels * tokens.mean(-1).square()
+    return (squares / (channels - 1)).clamp(min=MIN_TOKEN_VARIANCE)
+
+
+#: Least variance of a component, of values in [0, 1].
+MIN_VARIANCE = 1e-8
+#: Values of a smaller variance are all alike and tell nothing of a mixture.
+ALIKE = 1e-6
+#: A component that explains a smaller share of the values is dead and starts anew.
+MIN_WEIGHT = 1e-3
+
+
+class Mixture(NamedTuple):
+    """K Gaussians: means, variances and weights (K,), in no order."""
+
+    means: Tensor
+    variances: Tensor
+    weights: Tensor
+
+
+def random_mixture(components: int) -> Mixture:
+    """The start: random means in [0, 1), variance 1, equal weights."""
+    return Mixture(
+        torch.rand(components),
+        torch.ones(components),
+        torch.full((components,), 1 / components),
+    )
+
+
+def mixture_statistics(values: Tensor, mixture: Mixture) -> Tensor:
+    """The expectation step: what the values tell of each component.
+
+    Sums over the values, so that those of several processes add up to those of their joint batch.
+
+    Args:
+        values: any shape, in [0, 1]; those that are not finite (tokens that overflowed) are left
+            out.
+        mixture: the mixture so far.
+
+    Returns:
+        (3, K): the responsibilities summed; times the offset from the component's mean; times the
+        offset squared. Offsets rather than values keep a narrow component's variance exact in
+        float32.
+    """
+    means, variances, weights = (parameter[:, None] for parameter in mixture)
+    values = values.reshape(1, -1).to(means.dtype)
+    finite = values.isfinite()
+    offsets = torch.where(finite, values - means, 0.0)
+    # In the logarithm: a value far from all components would be 0 / 0.
+    log_density = weights.log() - 0.5 * variances.log() - offsets.square() / (2 * variances)
+    shares = log_density.softmax(0) * finite
+    weighted = shares * offsets
+    return torch.stack([shares.sum(1), weighted.sum(1), (weighted * offsets).sum(1)])
+
+
+def updated_mixture(mixture: Mixture, statistics: Tensor) -> Mixture:
+    """The maximisation step, from :func:`mixture_statistics` of all processes.
+
+    Variances are those around the new means, at least ``MIN_VARIANCE``. A component whose weight
+    falls below ``MIN_WEIGHT`` starts anew with the variance of all values and weight 1 / K, its
+    mean at theirs, moved by so many standard deviations that no two such components are equal.
+
+    Two kinds of batch leave the mixture as it is: one without a finite value (tokens that
+    overflowed), and values that are all alike (constant images), on which the components would
+    become equal and stay so.
+    """
+    counts, firsts, seconds = statistics
+    total = counts.sum()
+    tiny = torch.finfo(counts.dtype).tiny
+    shift = firsts / counts.clamp(min=tiny)
+    means = mixture.means + shift
+    variances = seconds / counts.clamp(min=tiny) - shift.square()
+    weights = counts / total
+
+    overall = (weights * means).sum()
+    variance = (weights * (variances + (means - overall).square())).sum()
+    components = len(counts)
+    places = torch.arange(components, device=counts.device) - (components - 1) / 2
+    dead = weights < MIN_WEIGHT
+    fresh = Mixture(
+        torch.where(dead, overall + places * variance.sqrt(), means),
+        torch.where(dead, variance, variances).clamp(min=MIN_VARIANCE),
+        torch.where(dead, 1 / components, weights),
+    )
+    fresh = fresh._replace(weights=fresh.weights / fresh.weights.sum())
+    informative = statistics.isfinite().all() & (variance > ALIKE)
+    return Mixture(*(torch.where(informative, new, old) for new, old in zip(fresh, mixture)))
+
+
+#: Variance at a mean of 0, where no component lies.
+VARIANCE_AT_ZERO = 0.01
+
+
+def target_distribution(
+    mixture: Mixture, centres: Tensor, num_centres: Tensor, shift: Tensor
+) -> Mixture:
+    """The Gaussians that targets come from.
+
+    Args:
+        mixture: the fitted K Gaussians.
+        centres: (K,), of which the first ``num_centres`` are in use.
+        num_centres: scalar int64, 1..K.
+        shift: scalar, added to the centres.
+
+    Returns:
+        K Gaussians: means ``centres + shift``; variances read off at these means by linear
+        interpolation between the mixture's (mean, variance) pairs and (0, 0.01), constant beyond;
+        weights of the mixture's components of the same rank by mean, 0 for those not in use.
+    """
+    order = mixture.means.argsort()
+    in_use = torch.arange(len(centres), device=centres.device) < num_centres
+    weights = mixture.weights.gather(0, order) * in_use
+    means = centres + shift
+    known, order = F.pad(mixture.means, (1, 0)).sort()
+    table = F.pad(mixture.variances, (1, 0), value=VARIANCE_AT_ZERO).gather(0, order)
+    return Mixture(means, _interpolated(means, known, table), weights / weights.sum())
+
+
+def _interpolated(x: Tensor, known: Tensor, values: Tensor) -> Tensor:
+    """Piecewise linear through (known, values), known ascending; constant beyond its ends."""
+    right = torch.searchsorted(known, x).clamp(1, len(known) - 1)
+    left_x, right_x = known.gather(0, right - 1), known.gather(0, right)
+    width = (right_x - left_x).clamp(min=torch.finfo(x.dtype).tiny)
+    share = ((x - left_x) / width).clamp(0, 1)
+    return torch.lerp(values.gather(0, right - 1), values.gather(0, right), share)
+
+
+def draw_targets(
+    distribution: Mixture,
+    num_centres: Tensor,
+    batch: int,
+    num_patches: int,
+    keep: int,
+    shuffle: bool = True,
+) -> Tensor:
+    """Draws the targets of the visible patches: (batch, keep).
+
+    Args:
+        distribution: of :func:`target_distribution`.
+        num_centres: scalar int64, how many of its components are in use.
+        batch: number of images.
+        num_patches: patches of an image, L.
+        keep: targets of an image.
+        shuffle: True: L targets an image, each component with its share of them, in random order,
+            of which the first ``keep`` are taken. False, as in the released code: batch * L
+            targets, component after component, so that an image sees mostly one of them.
+    """
+    device = distribution.means.device
+    if shuffle:
+        total = num_patches
+        # A part of a random order; a whole one takes three times as long.
+        places = torch.rand(batch, num_patches, device=device).topk(keep).indices
+    else:
+        total = batch * num_patches
+        places = torch.arange(total, device=device).view(batch, num_patches)[:, :keep]
+    ends = (total * distribution.weights).floor().cumsum(0)
+    # What rounding leaves goes to the last component in use.
+    component = torch.minimum((places[..., None] >= ends).sum(-1), num_centres - 1)
+    means = distribution.means[component]
+    return means + torch.randn_like(means) * distribution.variances[component].sqrt()
+
+
+def choose_nearest(scores: Tensor, targets: Tensor) -> Tensor:
+    """For one target after the other, the patch of nearest score that is not yet taken.
+
+    Sequential over the targets by definition, one batched search a target. Both modalities' targets
+    in one call, one after the other, give disjoint sets.
+
+    Args:
+        scores: (B, L). Patches whose score is not finite are taken last.
+        targets: (B, V), V at most L.
+
+    Returns:
+        (B, V) int64 distinct patch numbers, in the order of the targets.
+    """
+    if targets.shape[1] > scores.shape[1]:
+        raise ValueError(f"{targets.shape[1]} targets for {scores.shape[1]} patches")
+    # NaN would be the nearest to any target, and as good as taken where it is infinite.
+    largest = torch.finfo(scores.dtype).max / 2
+    free = scores.nan_to_num(largest, largest, largest)
+    distance = torch.empty_like(free)
+    chosen = []
+    for target in targets.t().unsqueeze(-1):
+        torch.sub(free, target, out=distance)
+        nearest = distance.abs_().argmin(1, keepdim=True)
+        free.scatter_(1, nearest, torch.inf)
+        chosen.append(nearest)
+    return torch.cat(chosen, 1)
+
+
+#: A modality shows at least 1 - MAX_MASK_RATIO of the patches, however its loss compares.
+MAX_MASK_RATIO = 0.95
+KEEP_GAIN = 10.0
+TARGET_GAIN = 0.1
+MAX_TARGET_SHIFT = 0.1
+# 100 patches between ratios 0.9 and 0.95 are 5, not int(4.999999999999993).
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """State of the schedule.
+
+    Attributes:
+        centres: means of the targets, R_1..R_m; the last one moves.
+        keep_shift: how many visible patches thermal gives to RGB, B (of which the integer counts).
+        target_shift: what is added to thermal targets and taken from RGB targets, b.
+    """
+
+    centres: tuple[float, ...] = (0.0,)
+    keep_shift: float = 0.0
+    target_shift: float = 0.0
+
+
+def largest_keep_shift(num_patches: int, mask_ratio: float) -> int:
+    """Most patches that one modality may give to the other; one is left to it in any case."""
+    spare = int(max(0.0, num_patches * (MAX_MASK_RATIO - mask_ratio)) + _ROUNDING)
+    return min(spare, visible_count(num_patches, ratio=mask_ratio) - 1)
+
+
+def advance_schedule(
+    schedule: Schedule,
+    means: Sequence[float],
+    loss_difference: float,
+    finished: int,
+    max_epochs: int,
+    keep_limit: int,
+) -> Schedule:
+    """The schedule for the next epoch.
+
+    In the first half of the epochs the last centre moves so that the centres' sum reaches that of
+    the mixture's means by the middle of the run; once it has passed the mixture's mean of its rank,
+    it is fixed there and a new one starts at 0. In the second half the last centre is the largest
+    mean, and the last one still below moves up. Targets, and with them visible patches, thus go
+    from structure-rich to flat.
+
+    Args:
+        schedule: of the epoch that ended.
+        means: of the mixture's K components, in any order.
+        loss_difference: RGB loss minus thermal loss.
+        finished: number of epochs that ended, from 1.
+        max_epochs: of the run.
+        keep_limit: of :func:`largest_keep_shift`. The bounds of both shifts hold in either
+            direction; the released code lets them pass for an epoch and has none below.
+    """
+    centres, means = list(schedule.centres), sorted(means)
+    half = max_epochs // 2
+    if finished < half:
+        reached = means[len(centres) - 1]
+        if reached < centres[-1] and len(centres) < len(means):
+            centres[-1] = reached
+            centres.append(0.0)
+        centres[-1] += (sum(means) - sum(centres)) / (half - finished)
+    else:
+        centres[-1] = means[-1]
+        below = [i for i, centre in enumerate(centres) if centre < means[-1]]
+        if below:
+            missing = len(means) * means[-1] - sum(centres)
+            centres[below[-1]] += missing / max(max_epochs + 1 - finished, 1)
+    return Schedule(
+        tuple(centres),
+        _bounded(schedule.keep_shift + KEEP_GAIN * loss_difference, keep_limit),
+        _bounded(schedule.target_shift + TARGET_GAIN * loss_difference, MAX_TARGET_SHIFT),
+    )
+
+
+def _bounded(value: float, limit: float) -> float:
+    return min(max(value, -limit), limit)
