@@ -6,8 +6,8 @@ model = dict(
     # The mean and std of ImageNet for both modalities, as released.
     data_preprocessor=dict(
         type="mmspec.RGBTDataPreprocessor",
-        mean_thermal=[123.675, 116.28, 103.53],
-        std_thermal=[58.395, 57.12, 57.375],
+        mean_infrared=[123.675, 116.28, 103.53],
+        std_infrared=[58.395, 57.12, 57.375],
         mean_visible=[123.675, 116.28, 103.53],
         std_visible=[58.395, 57.12, 57.375],
     ),
@@ -36,7 +36,7 @@ train_pipeline = [
             dict(type="RandomFlip", prob=0.5),
         ],
         # Photometric steps of each image alone, as mmspec.InfraredPhotometric; none as released.
-        thermal=[],
+        infrared=[],
         visible=[],
     ),
     dict(type="PackInputs", meta_keys=meta_keys),

@@ -1,4 +1,4 @@
-# Mask R-CNN over thermal and visible images, in the ViTDet way (arXiv 2203.16527): M-SpecGene's
+# Mask R-CNN over infrared and visible images, in the ViTDet way (arXiv 2203.16527): M-SpecGene's
 # detection (arXiv 2507.16318). One encoder for both modalities, whose maps at 1/16 are concatenated
 # before a simple pyramid.
 _base_ = ["mmdet::_base_/models/mask-rcnn_r50_fpn.py", "./det_finetune.py"]
@@ -11,8 +11,8 @@ data_preprocessor = dict(
     _delete_=True,
     type="mmspec.RGBTDetDataPreprocessor",
     # As in pre-training: the mean and std of ImageNet for both modalities.
-    mean_thermal=[123.675, 116.28, 103.53],
-    std_thermal=[58.395, 57.12, 57.375],
+    mean_infrared=[123.675, 116.28, 103.53],
+    std_infrared=[58.395, 57.12, 57.375],
     mean_visible=[123.675, 116.28, 103.53],
     std_visible=[58.395, 57.12, 57.375],
     pad_size_divisor=scale[0],  # every image becomes 960 x 960

@@ -1,5 +1,5 @@
-# A head for matching thermal to visible images on a frozen encoder: data, head and schedule.
-# Pairs are aligned; a random homography views the thermal image, and is the truth.
+# A head for matching infrared to visible images on a frozen encoder: data, head and schedule.
+# Pairs are aligned; a random homography views the infrared image, and is the truth.
 _base_ = "./runtime.py"
 
 model = dict(
@@ -7,8 +7,8 @@ model = dict(
     # As in pre-training: the mean and std of ImageNet for both modalities.
     data_preprocessor=dict(
         type="mmspec.RGBTDataPreprocessor",
-        mean_thermal=[123.675, 116.28, 103.53],
-        std_thermal=[58.395, 57.12, 57.375],
+        mean_infrared=[123.675, 116.28, 103.53],
+        std_infrared=[58.395, 57.12, 57.375],
         mean_visible=[123.675, 116.28, 103.53],
         std_visible=[58.395, 57.12, 57.375],
     ),
@@ -63,7 +63,7 @@ test_pipeline = [
     load,
     dict(type="mmspec.TransformPair", both=[dict(type="mmspec.ScaleToWidth", width=width)]),
     # The views of tools/analysis_tools/matching.py.
-    dict(type="mmspec.ViewThermal", seed=0),
+    dict(type="mmspec.ViewInfrared", seed=0),
     pack,
 ]
 # Under other numbers these are 19, 35 and 85 of the registration set, which is a test set.

@@ -1,4 +1,4 @@
-# UperNet over thermal and visible images: M-SpecGene's segmentation (arXiv 2507.16318). One encoder
+# UperNet over infrared / visible pairs: M-SpecGene's segmentation (arXiv 2507.16318). One encoder
 # for both modalities, whose maps after blocks 4, 6, 8 and 12 at 1/16 are concatenated and brought
 # to 1/4 ... 1/32 by mmseg's Feature2Pyramid, as in its MAE configs.
 _base_ = ["./seg_finetune.py", "./seg_upernet.py"]
@@ -12,8 +12,8 @@ stride = (341, 341)
 preprocessing = dict(
     type="mmspec.RGBTSegDataPreprocessor",
     # As in pre-training: the mean and std of ImageNet for both modalities.
-    mean_thermal=[123.675, 116.28, 103.53],
-    std_thermal=[58.395, 57.12, 57.375],
+    mean_infrared=[123.675, 116.28, 103.53],
+    std_infrared=[58.395, 57.12, 57.375],
     mean_visible=[123.675, 116.28, 103.53],
     std_visible=[58.395, 57.12, 57.375],
     seg_pad_val=255,

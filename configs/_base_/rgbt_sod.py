@@ -1,4 +1,4 @@
-# Salient object detection over thermal and visible images: the segmentation model of two modalities
+# Salient object detection over infrared / visible pairs: the segmentation model of two modalities
 # with one channel, what is salient, on VT5000 (M-SpecGene, arXiv 2507.16318).
 _base_ = "./rgbt_seg.py"
 

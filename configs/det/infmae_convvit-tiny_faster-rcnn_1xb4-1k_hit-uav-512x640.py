@@ -1,5 +1,5 @@
 # A tiny InfMAE encoder with a narrow Faster R-CNN (Mask R-CNN without its mask branch) on HIT-UAV,
-# thermal images taken from a drone, for one CPU.
+# infrared images taken from a drone, for one CPU.
 _base_ = "../_base_/det_mask_rcnn.py"
 
 # Frequently modified

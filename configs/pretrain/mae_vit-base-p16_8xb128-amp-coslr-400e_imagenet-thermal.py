@@ -1,5 +1,5 @@
 # The first stage of M-SpecGene, which was not released: plain MAE ViT-B on 1.48 M visible and
-# 0.48 M thermal images, mixed, for 400 epochs. Its checkpoint starts the second stage.
+# 0.48 M infrared images, mixed, for 400 epochs. Its checkpoint starts the second stage.
 _base_ = "./mae_vit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 
 # Frequently modified
@@ -18,7 +18,7 @@ model = dict(
     ),
 )
 augmentation = _base_.train_pipeline[1:]
-thermal = dict(
+infrared = dict(
     type="mmspec.InfraredFolder",
     data_root=thermal_root,
     pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", channels=3), *augmentation],
@@ -31,7 +31,7 @@ visible = dict(
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
-    dataset=dict(_delete_=True, type="ConcatDataset", datasets=[visible, thermal]),
+    dataset=dict(_delete_=True, type="ConcatDataset", datasets=[visible, infrared]),
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)

@@ -16,7 +16,7 @@ lr = 6e-4  # 1.5e-4 * pairs a step / 256; --auto-scale-lr adapts it to another n
 #     model.backbone.init_cfg.checkpoint=mae.pth
 
 # Deviations from the released code, with its own value:
-# * CMSS by the variances of both modalities (variance='both'); there the thermal one twice
+# * CMSS by the variances of both modalities (variance='both'); there the infrared one twice
 #   (masker=dict(variance='first') does that), so that the structure of RGB never counts.
 # * targets shuffled inside each image (shuffle=True); there laid out component by component.
 # * learning rate 6e-4, by the rule above; there 2.4e-3, the rule's value for 4096.

@@ -70,7 +70,7 @@ _MAE_NAMES = [
     (r"blocks\.(\d+)\.mlp\.fc2\.", r"backbone.layers.\1.ffn.layers.1."),
     (r"norm\.", "backbone.ln1."),
 ]
-_DUAL = {"": "thermal", "2": "visible"}
+_DUAL = {"": "infrared", "2": "visible"}
 _MSPECGENE_NAMES = [
     (r"backbone\.", "backbone."),
     (r"neck\.decoder_(embed|blocks|pred)(2?)\.", lambda m: f"neck.{_DUAL[m[2]]}.{m[1]}."),
@@ -130,7 +130,7 @@ def _from_mae(state: dict[str, Tensor]) -> Renamed:
 
 
 def _from_mspecgene(state: dict[str, Tensor]) -> Renamed:
-    """M-SpecGene as released: an mmpretrain ViT and two decoders, the unnumbered one thermal."""
+    """M-SpecGene as released: an mmpretrain ViT and two decoders, the unnumbered one infrared."""
     ours, ignored = {}, {}
     for key, value in state.items():
         if re.fullmatch(r"neck\.decoder_pos_embed2?", key):

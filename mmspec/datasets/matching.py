@@ -18,7 +18,7 @@ class RoadSceneMatchingDataset(RGBTFolder):
     """RoadScene's aligned pairs (Xu et al., U2Fusion, TPAMI 2022), some left out by name.
 
     SuperFusion's registration set is made of RoadScene's pairs under other numbers: who tests on it
-    must not train on them. The truth of a pair is made by ``ViewThermal`` in the pipeline.
+    must not train on them. The truth of a pair is made by ``ViewInfrared`` in the pipeline.
 
     Args:
         exclude: names of pairs of the list that are left out, logged with their number; a warning

@@ -10,7 +10,7 @@ from mmspec.registry import HOOKS
 
 from .model_and_batch import bare_model
 
-LOSSES = ("loss_thermal", "loss_visible")
+LOSSES = ("loss_infrared", "loss_visible")
 
 
 def find_masking(hook: Hook, runner: Runner) -> CMSSMasking:
@@ -64,7 +64,7 @@ class CMSSScheduleHook(Hook):
         means = ", ".join(f"{mean:.4g}" for mean in sorted(self.masking.means.tolist()))
         runner.logger.info(
             f"CMSS after epoch {finished}: targets around {centres}; mixture means {means}; "
-            f"RGB shows {int(schedule.keep_shift)} patches more and thermal as many less; thermal "
-            f"targets moved by {schedule.target_shift:+.4f}, RGB targets by "
+            f"{int(schedule.keep_shift)} patches more are seen of the visible image and as many less of "
+            f"the infrared one, whose targets moved by {schedule.target_shift:+.4f}, the others by "
             f"{-schedule.target_shift:+.4f}"
         )

@@ -93,7 +93,7 @@ class CMSSVisualizationHook(Hook):
             (record["epoch"], *(mask.numpy() for mask in record["masks"]))
             for record in evenly_spaced(self.records, _COLUMNS)
         ]
-        sheet = visible_history_sheet(first.thermal, first.rgb, masks)
+        sheet = visible_history_sheet(first.infrared, first.visible, masks)
         Image.fromarray(sheet).save(folder / "visible_patches.png")
         mixtures = [
             MixtureRecord(record["epoch"], *(part.numpy() for part in record["mixture"]))
@@ -109,6 +109,6 @@ def _record(epoch: int, pictures: list[CMSSPicture], masking: CMSSMasking) -> di
     centres = masking.centres[: int(masking.num_centres)]
     return dict(
         epoch=epoch,
-        masks=[torch.from_numpy(mask) for mask in (first.thermal_mask, first.rgb_mask)],
+        masks=[torch.from_numpy(mask) for mask in (first.infrared_mask, first.visible_mask)],
         mixture=[scores, *(x.cpu().clone() for x in (*masking.mixture, centres))],
     )

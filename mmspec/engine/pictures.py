@@ -331,7 +331,7 @@ class MatchingPictureHook(PictureHook):
     folder = "matches"
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        visible, thermal = modalities(image, sample.channels, tuple(image.shape[-2:]))
-        points = sample.thermal_points, sample.visible_points
+        visible, infrared = modalities(image, sample.channels, tuple(image.shape[-2:]))
+        points = sample.infrared_points, sample.visible_points
         errors = match_errors(*points, sample.truth.cpu().numpy())
-        return match_picture(thermal, visible, *points, errors)
+        return match_picture(infrared, visible, *points, errors)

@@ -1,4 +1,4 @@
-"""Metrics of matching points between a thermal and a visible image."""
+"""Metrics of matching points between an infrared and a visible image."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class MatchingMetric(BaseMetric):
     Pixels are those of the images that were matched: numbers at two sizes do not compare. A pair
     whose homography could not be estimated has an infinite corner error.
 
-    A sample is a dict with ``img_path``, ``img_shape`` (H, W) of the thermal image,
-    ``thermal_points`` and ``visible_points``, (N, 2) x, y of the matches; ``homography``, the
+    A sample is a dict with ``img_path``, ``img_shape`` (H, W) of the infrared image,
+    ``infrared_points`` and ``visible_points``, (N, 2) x, y of the matches; ``homography``, the
     estimate, (3, 3) or None; ``truth``, see :func:`project`, an array or a tensor.
 
     Args:
@@ -58,7 +58,7 @@ class MatchingMetric(BaseMetric):
             name = name_of(sample)
             points = [
                 _checked(_field(sample, f"{side}_points"), (-1, 2), f"{name}: {side}_points")
-                for side in ("thermal", "visible")
+                for side in ("infrared", "visible")
             ]
             if len(points[0]) != len(points[1]):
                 raise ValueError(f"{name}: {len(points[0])} and {len(points[1])} points")
@@ -66,7 +66,7 @@ class MatchingMetric(BaseMetric):
             if estimate is not None:
                 estimate = _checked(estimate, (3, 3), f"{name}: homography")
             shape = tuple(_field(sample, "img_shape")[:2])
-            truth = field_of(sample, "truth", "mmspec.ViewThermal makes it in the test's pipeline")
+            truth = field_of(sample, "truth", "mmspec.ViewInfrared makes it in the test's pipeline")
             if isinstance(truth, Tensor):
                 truth = truth.cpu().numpy()
             wanted = (*shape, 2) if np.ndim(truth) == 3 else (3, 3)
@@ -93,12 +93,12 @@ class MatchingMetric(BaseMetric):
 
 
 def project(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Where points of the thermal image are in the visible one.
+    """Where points of the infrared image are in the visible one.
 
     Args:
         points: (N, 2) x, y in pixels; the first pixel's centre is (0, 0).
-        truth: a homography, (3, 3), or the place of each thermal pixel, (H, W, 2) x, y in pixels of
-            the visible image. Between pixels it is linear, outside the image it goes on as at the
+        truth: a homography, (3, 3), or the place of each infrared pixel, (H, W, 2) x, y in
+            pixels of the visible image. Between pixels it is linear, outside the image it goes on as at the
             edge.
 
     Returns:
@@ -120,10 +120,10 @@ def project(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def match_errors(
-    thermal_points: np.ndarray, visible_points: np.ndarray, truth: np.ndarray
+    infrared_points: np.ndarray, visible_points: np.ndarray, truth: np.ndarray
 ) -> np.ndarray:
     """Distance of each visible point from where the truth has it, (N,) float64 pixels."""
-    return np.linalg.norm(project(thermal_points, truth) - visible_points, axis=1)
+    return np.linalg.norm(project(infrared_points, truth) - visible_points, axis=1)
 
 
 def matching_accuracy(errors: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
@@ -134,12 +134,12 @@ def matching_accuracy(errors: np.ndarray, thresholds: Sequence[float]) -> np.nda
 
 
 def corner_error(estimate: np.ndarray | None, truth: np.ndarray, shape: tuple[int, int]) -> float:
-    """Mean distance of the thermal image's four corners under estimate and truth, in pixels.
+    """Mean distance of the infrared image's four corners under estimate and truth, in pixels.
 
     Args:
         estimate: homography (3, 3); None where there is none, an infinite error.
         truth: see :func:`project`.
-        shape: (H, W) of the thermal image.
+        shape: (H, W) of the infrared image.
     """
     if estimate is None:
         return math.inf

@@ -22,38 +22,40 @@ from .selection import visible_count
 MIN_TOKEN_VARIANCE = 1e-3
 
 
-def structural_sparsity(thermal: Tensor, rgb: Tensor, variance: str = "both") -> Tensor:
-    """CMSS of patch tokens: ``sqrt((1 + cos) / 2) / (Var(thermal) * Var(rgb))``.
+def structural_sparsity(infrared: Tensor, visible: Tensor, variance: str = "both") -> Tensor:
+    """CMSS of patch tokens: ``sqrt((1 + cos) / 2) / (Var(infrared) * Var(visible))``.
 
     Low where a patch holds structure, high where it is flat. Not yet divided by the largest value
     of the batch, which is a matter of all processes.
 
     Args:
-        thermal, rgb: (B, L, C) tokens of the same patches, of any floating dtype.
-        variance: 'both'; or 'first', the thermal variance squared, as in the released code, where
-            the structure of the RGB image never counts.
+        infrared, visible: (B, L, C) tokens of the same patches, of any floating dtype.
+        variance: 'both'; or 'first', the infrared variance squared, as in the released code, where
+            the structure of the visible image never counts.
 
     Returns:
         (B, L) float32, finite and not negative for finite tokens.
     """
     if variance not in ("both", "first"):
         raise ValueError(f"variance={variance!r}: 'both' or 'first'")
-    if thermal.shape != rgb.shape or thermal.dim() != 3:
+    if infrared.shape != visible.shape or infrared.dim() != 3:
         raise ValueError(
-            "tokens of the two modalities must be (B, L, C) and of one shape, got thermal "
-            f"{tuple(thermal.shape)} and rgb {tuple(rgb.shape)}"
+            "tokens of the two modalities must be (B, L, C) and of one shape, got infrared "
+            f"{tuple(infrared.shape)} and visible {tuple(visible.shape)}"
         )
     # Half precision has neither the range nor the digits.
-    with torch.autocast(thermal.device.type, enabled=False):
-        thermal, rgb = thermal.float(), rgb.float()
-        norm_thermal, norm_rgb = (torch.linalg.vector_norm(x, dim=-1) for x in (thermal, rgb))
+    with torch.autocast(infrared.device.type, enabled=False):
+        infrared, visible = infrared.float(), visible.float()
+        norm_infrared, norm_visible = (
+            torch.linalg.vector_norm(x, dim=-1) for x in (infrared, visible)
+        )
         # Inner products by token: on a CPU a product and a sum take some six times as long.
-        inner = (thermal.unsqueeze(-2) @ rgb.unsqueeze(-2).mT).flatten(1)
+        inner = (infrared.unsqueeze(-2) @ visible.unsqueeze(-2).mT).flatten(1)
         tiny = torch.finfo(inner.dtype).tiny
-        cosine = inner / (norm_thermal * norm_rgb).clamp(min=tiny)
-        var_thermal = _variance(thermal, norm_thermal)
-        var_rgb = var_thermal if variance == "first" else _variance(rgb, norm_rgb)
-        return ((1 + cosine) / 2).clamp(0, 1).sqrt() / (var_thermal * var_rgb)
+        cosine = inner / (norm_infrared * norm_visible).clamp(min=tiny)
+        var_infrared = _variance(infrared, norm_infrared)
+        var_visible = var_infrared if variance == "first" else _variance(visible, norm_visible)
+        return ((1 + cosine) / 2).clamp(0, 1).sqrt() / (var_infrared * var_visible)
 
 
 def _variance(tokens: Tensor, norm: Tensor) -> Tensor:
@@ -267,8 +269,9 @@ class Schedule:
 
     Attributes:
         centres: means of the targets, R_1..R_m; the last one moves.
-        keep_shift: how many visible patches thermal gives to RGB, B (of which the integer counts).
-        target_shift: what is added to thermal targets and taken from RGB targets, b.
+        keep_shift: how many patches the infrared image shows less and the visible one more, B (of
+            which the integer counts).
+        target_shift: what is added to infrared targets and taken from visible targets, b.
     """
 
     centres: tuple[float, ...] = (0.0,)
@@ -301,7 +304,7 @@ def advance_schedule(
     Args:
         schedule: of the epoch that ended.
         means: of the mixture's K components, in any order.
-        loss_difference: RGB loss minus thermal loss.
+        loss_difference: visible loss minus infrared loss.
         finished: number of epochs that ended, from 1.
         max_epochs: of the run.
         keep_limit: of :func:`largest_keep_shift`. The bounds of both shifts hold in either

@@ -1,4 +1,4 @@
-"""Matching points between a thermal and a visible image, by the features of an encoder."""
+"""Matching points between an infrared and a visible image, by the features of an encoder."""
 
 from .dense import Matches, match_features, mutual_nearest
 from .features import MatchingEncoder

@@ -12,14 +12,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Matches:
-    """Points of a thermal image and theirs in the visible one.
+    """Points of an infrared image and theirs in the visible one.
 
     Attributes:
-        thermal, visible: (N, 2) float64 x, y in pixels; the first pixel's centre is (0, 0).
+        infrared, visible: (N, 2) float64 x, y in pixels; the first pixel's centre is (0, 0).
         scores: (N,) float64, similarity, more is better.
     """
 
-    thermal: np.ndarray
+    infrared: np.ndarray
     visible: np.ndarray
     scores: np.ndarray
 
@@ -29,9 +29,9 @@ class Matches:
 
 @torch.no_grad()
 def match_features(
-    thermal: Tensor,
+    infrared: Tensor,
     visible: Tensor,
-    thermal_shape: tuple[int, int],
+    infrared_shape: tuple[int, int],
     visible_shape: tuple[int, int],
     chunk: int = 4096,
 ) -> Matches:
@@ -42,16 +42,16 @@ def match_features(
     cell away.
 
     Args:
-        thermal, visible: (C, h, w) float, on one device.
-        thermal_shape, visible_shape: (H, W) of the images that they cover.
+        infrared, visible: (C, h, w) float, on one device.
+        infrared_shape, visible_shape: (H, W) of the images that they cover.
         chunk: rows of the matrix of similarities that are held at once.
     """
-    maps = [F.normalize(x, dim=0) for x in (thermal, visible)]
+    maps = [F.normalize(x, dim=0) for x in (infrared, visible)]
     first, second = (x.flatten(1).T.contiguous() for x in maps)
     rows, columns, scores = mutual_nearest(first, second, chunk)
     offsets = _vertex_offsets(first[rows], maps[1], columns)
     return Matches(
-        _to_pixels(_cells(rows, thermal), thermal.shape, thermal_shape),
+        _to_pixels(_cells(rows, infrared), infrared.shape, infrared_shape),
         _to_pixels(_cells(columns, visible) + offsets, visible.shape, visible_shape),
         scores.double().cpu().numpy(),
     )

@@ -7,21 +7,21 @@ import numpy as np
 
 
 def estimate_homography(
-    thermal_points: np.ndarray, visible_points: np.ndarray, threshold: float = 3.0
+    infrared_points: np.ndarray, visible_points: np.ndarray, threshold: float = 3.0
 ) -> np.ndarray | None:
     """The homography that most matches agree with, by OpenCV: MAGSAC++, or else plain RANSAC.
 
     Args:
-        thermal_points, visible_points: (N, 2) x, y in pixels.
+        infrared_points, visible_points: (N, 2) x, y in pixels.
         threshold: pixels up to which a match agrees.
 
     Returns:
-        (3, 3) float64 from thermal to visible; None of fewer than four matches, or where nothing
+        (3, 3) float64 from infrared to visible; None of fewer than four matches, or where nothing
         is found.
     """
-    if len(thermal_points) < 4:
+    if len(infrared_points) < 4:
         return None
-    points = [np.asarray(p, np.float64)[:, None] for p in (thermal_points, visible_points)]
+    points = [np.asarray(p, np.float64)[:, None] for p in (infrared_points, visible_points)]
     cv2.setRNGSeed(0)
     for method in (cv2.USAC_MAGSAC, cv2.RANSAC):
         try:

@@ -26,17 +26,17 @@ class CMSSPicture:
     """One pair and its patches, for a row of :func:`cmss_sheet`.
 
     Attributes:
-        thermal: (H, W) gray levels.
-        rgb: (H, W, 3) uint8.
+        infrared: (H, W) gray levels.
+        visible: (H, W, 3) uint8.
         scores: (rows, columns) CMSS.
-        thermal_mask, rgb_mask: (rows, columns) bool, true where masked.
+        infrared_mask, visible_mask: (rows, columns) bool, true where masked.
     """
 
-    thermal: np.ndarray
-    rgb: np.ndarray
+    infrared: np.ndarray
+    visible: np.ndarray
     scores: np.ndarray
-    thermal_mask: np.ndarray
-    rgb_mask: np.ndarray
+    infrared_mask: np.ndarray
+    visible_mask: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,21 @@ def cmss_pictures(model: MSpecGene, pairs: Tensor) -> list[CMSSPicture]:
 
     Args:
         model: with a :class:`CMSSMasking`; in evaluation mode, so that this keeps its state.
-        pairs: (B, 6, H, W), normalised, thermal first.
+        pairs: (B, 6, H, W), normalised, infrared first.
     """
     grid = grid_of(*pairs.shape[-2:], model.head.patch_size)
     sides = pairs.chunk(2, dim=1)
     tokens = model.backbone.patch_tokens(torch.cat(sides)).chunk(2)
     parts = [
-        *(model.to_gray_levels(x, name) for x, name in zip(sides, ("thermal", "visible"))),
+        *(model.to_gray_levels(x, name) for x, name in zip(sides, ("infrared", "visible"))),
         model.masker.scores(*tokens).unflatten(1, grid),
         *(mask.mask.unflatten(1, grid) for mask in model.masker(*tokens)),
     ]
     return [
         CMSSPicture(
-            thermal.mean(0), rgb.transpose(1, 2, 0).round().astype(np.uint8), scores, *masks
+            infrared.mean(0), visible.transpose(1, 2, 0).round().astype(np.uint8), scores, *masks
         )
-        for thermal, rgb, scores, *masks in zip(*(part.cpu().numpy() for part in parts))
+        for infrared, visible, scores, *masks in zip(*(part.cpu().numpy() for part in parts))
     ]
 
 
@@ -108,41 +108,41 @@ def cmss_sheet(pictures: Sequence[CMSSPicture]) -> np.ndarray:
     """
     rows = []
     for picture in pictures:
-        thermal = to_display(picture.thermal, display_gain(picture.thermal))
+        infrared = to_display(picture.infrared, display_gain(picture.infrared))
         rows.append(
             [
-                thermal,
-                cmss_overlay(thermal, picture.scores),
-                hidden(thermal, picture.thermal_mask),
-                picture.rgb,
-                cmss_overlay(picture.rgb, picture.scores),
-                hidden(picture.rgb, picture.rgb_mask),
+                infrared,
+                cmss_overlay(infrared, picture.scores),
+                hidden(infrared, picture.infrared_mask),
+                picture.visible,
+                cmss_overlay(picture.visible, picture.scores),
+                hidden(picture.visible, picture.visible_mask),
             ]
         )
-    titles = ("thermal", "CMSS", "visible", "RGB", "CMSS", "visible")
+    titles = ("infrared", "CMSS", "patches seen", "visible", "CMSS", "patches seen")
     return titled_grid(rows, titles)
 
 
 def visible_history_sheet(
-    thermal: np.ndarray,
-    rgb: np.ndarray,
+    infrared: np.ndarray,
+    visible: np.ndarray,
     masks: Sequence[tuple[int, np.ndarray, np.ndarray]],
 ) -> np.ndarray:
-    """The visible patches of one pair over the epochs: thermal above RGB, a column an epoch.
+    """The visible patches of one pair over the epochs: infrared above visible, a column an epoch.
 
     Args:
-        thermal: (H, W) gray levels.
-        rgb: (H, W, 3) uint8.
-        masks: (epoch, thermal mask, RGB mask), the masks (rows, columns) bool, true where masked.
+        infrared: (H, W) gray levels.
+        visible: (H, W, 3) uint8.
+        masks: (epoch, infrared mask, visible mask), each (rows, columns) bool, true where masked.
 
     Returns:
         (H', W', 3) uint8.
     """
-    shown = to_display(thermal, display_gain(thermal))
+    shown = to_display(infrared, display_gain(infrared))
     titles = ("input", *(f"epoch {epoch}" for epoch, _, _ in masks))
     rows = [
         [shown, *(hidden(shown, mask) for _, mask, _ in masks)],
-        [rgb, *(hidden(rgb, mask) for _, _, mask in masks)],
+        [visible, *(hidden(visible, mask) for _, _, mask in masks)],
     ]
     return titled_grid(rows, titles)
 

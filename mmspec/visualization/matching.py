@@ -1,4 +1,4 @@
-"""Matches between a thermal and a visible image as a picture."""
+"""Matches between an infrared and a visible image as a picture."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LEAST_WIDTH, _GAP, _HEAD = 480, 8, 20
 
 
 def match_picture(
-    thermal: np.ndarray,
+    infrared: np.ndarray,
     visible: np.ndarray,
-    thermal_points: np.ndarray,
+    infrared_points: np.ndarray,
     visible_points: np.ndarray,
     errors: np.ndarray,
     threshold: float = 3.0,
@@ -25,9 +25,9 @@ def match_picture(
     Matches whose points are not finite count as wrong and are not drawn.
 
     Args:
-        thermal: (H, W) uint8, shown under a display gain.
+        infrared: (H, W) uint8, shown under a display gain.
         visible: (H', W', 3) uint8 RGB.
-        thermal_points, visible_points: (N, 2) x, y in pixels, the best match first.
+        infrared_points, visible_points: (N, 2) x, y in pixels, the best match first.
         errors: (N,) of the matches, in pixels.
         threshold: most pixels of a right match.
         most_lines: of the best matches; the heading counts all.
@@ -35,10 +35,10 @@ def match_picture(
     Returns:
         (h, w, 3) uint8.
     """
-    scale = whole_scale(thermal.shape, _LEAST_WIDTH)
+    scale = whole_scale(infrared.shape, _LEAST_WIDTH)
     scale = min(scale, whole_scale(visible.shape[:2], MOST_SIDE))
     shown = [
-        Image.fromarray(image) for image in (to_display(thermal, display_gain(thermal)), visible)
+        Image.fromarray(image) for image in (to_display(infrared, display_gain(infrared)), visible)
     ]
     shown = [
         image.resize((image.width * scale, image.height * scale), Image.BILINEAR) for image in shown
@@ -51,13 +51,13 @@ def match_picture(
     right = errors <= threshold
     lines = np.arange(min(len(errors), most_lines))
     for index in lines[np.argsort(right[lines], kind="stable")]:  # right ones on top
-        if not np.isfinite([thermal_points[index], visible_points[index]]).all():
+        if not np.isfinite([infrared_points[index], visible_points[index]]).all():
             continue
         colour = RIGHT if right[index] else WRONG
         # Far outside, Pillow would draw for minutes, or refuse the number.
         (x1, y1), (x2, y2) = (
             np.clip((points[index] + 0.5) * scale + (x, _HEAD), -9, np.add(sheet.size, 9))
-            for points, x in ((thermal_points, 0), (visible_points, left))
+            for points, x in ((infrared_points, 0), (visible_points, left))
         )
         draw.line((x1, y1, x2, y2), fill=colour)
         for x, y in ((x1, y1), (x2, y2)):

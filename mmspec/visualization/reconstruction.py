@@ -115,7 +115,7 @@ def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndar
 def pair_reconstruction_sheet(
     result: PairReconstruction, crossed: PairReconstruction, max_images: int = 8
 ) -> np.ndarray:
-    """Like :func:`reconstruction_sheet`, for pairs: a row for thermal, and one for visible below.
+    """Like :func:`reconstruction_sheet`, for pairs: a row for infrared, and one for visible below.
 
     Args:
         result: of :meth:`MSpecGene.reconstruct`.
@@ -126,7 +126,7 @@ def pair_reconstruction_sheet(
         (H, W, 3) uint8.
     """
     rows = []
-    for side, coloured in (("thermal", False), ("visible", True)):
+    for side, coloured in (("infrared", False), ("visible", True)):
         rows.append(_rows(getattr(result, side), max_images, coloured))
         for row, image, prediction in zip(
             rows[-1],

@@ -46,14 +46,14 @@ def test_every_tensor_has_a_place_and_the_one_norm_fills_both(released):
         k: v.shape for k, v in model.state_dict().items()
     }
     for kind in ("weight", "bias"):
-        norms = [state[f"neck.{side}.norm.{kind}"] for side in ("thermal", "visible")]
+        norms = [state[f"neck.{side}.norm.{kind}"] for side in ("infrared", "visible")]
         assert torch.equal(*norms) and norms[0].data_ptr() != norms[1].data_ptr()
 
 
-def test_unnumbered_names_are_the_thermal_decoder(released):
+def test_unnumbered_names_are_the_infrared_decoder(released):
     official = torch.load(released, weights_only=False)["state_dict"]
     ours, _ = read_checkpoint(released)
-    for theirs, side in (("", "thermal"), ("2", "visible")):
+    for theirs, side in (("", "infrared"), ("2", "visible")):
         for old, new in (
             (f"mask_token{theirs}", "mask_token"),
             (f"decoder_embed{theirs}.weight", "embed.weight"),
@@ -121,7 +121,7 @@ def test_the_first_stage_starts_the_second(tmp_path):
     model.init_weights()
     ours = model.backbone.state_dict()
     assert all(torch.equal(ours[name.removeprefix("backbone.")], state[name]) for name in state)
-    assert model.neck.thermal.mask_token.std() > 0
+    assert model.neck.infrared.mask_token.std() > 0
 
 
 def test_other_names_come_back_as_they_were(released, features, tmp_path):

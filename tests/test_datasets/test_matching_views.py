@@ -13,14 +13,14 @@ ROWS = np.tile(np.arange(96, dtype=np.uint8)[:, None], (1, 208))
 
 
 def view(image, channels=CHANNELS, index=0, **kwargs):
-    step = TRANSFORMS.build(dict(type="mmspec.ViewThermal", **kwargs))
+    step = TRANSFORMS.build(dict(type="mmspec.ViewInfrared", **kwargs))
     return step(dict(img=image, channels=channels, sample_idx=index))
 
 
 @pytest.mark.parametrize("channels", [CHANNELS, ("infrared",) * 3 + CHANNELS[1:], CHANNELS[::-1]])
 def test_truth_is_where_the_pixels_come_from(channels):
     """The gray level of a pixel tells its column, then its row: x and y cannot be confused."""
-    thermal = [i for i, name in enumerate(channels) if name == "infrared"]
+    infrared = [i for i, name in enumerate(channels) if name == "infrared"]
     visible = [i for i, name in enumerate(channels) if name != "infrared"]
     points = np.stack([COLUMNS.ravel(), ROWS.ravel()], 1)
     for axis, ramp in enumerate((COLUMNS, ROWS)):
@@ -29,9 +29,9 @@ def test_truth_is_where_the_pixels_come_from(channels):
         assert found["img"].shape == image.shape and (image[..., 0] == ramp).all()
         assert (found["img"][..., visible] == image[..., visible]).all()
         wanted = project(points, found["truth"].numpy())[:, axis].reshape(ramp.shape)
-        for channel in thermal:
+        for channel in infrared:
             assert np.abs(found["img"][..., channel] - wanted).max() <= 1
-        assert np.abs(found["img"][..., thermal[0]].astype(float) - ramp).max() > 5
+        assert np.abs(found["img"][..., infrared[0]].astype(float) - ramp).max() > 5
 
 
 def test_views_of_a_seed_belong_to_samples():
@@ -47,7 +47,7 @@ def test_no_shift_changes_nothing():
 
 
 def test_crops_of_a_pair_and_their_truth():
-    """The visible crop tells which place each of its pixels had, the thermal one as well."""
+    """The visible crop tells which place each of its pixels had, the infrared one as well."""
     np.random.seed(0)
     step = TRANSFORMS.build(dict(type="mmspec.CropViews", size=(48, 64)))
     rows, columns = np.mgrid[:48, :64]
@@ -105,7 +105,7 @@ def test_the_data_set_gives_the_pairs_of_the_tool(data_root):
                 dict(
                     type="mmspec.TransformPair", both=[dict(type="mmspec.ScaleToWidth", width=128)]
                 ),
-                dict(type="mmspec.ViewThermal", seed=0),
+                dict(type="mmspec.ViewInfrared", seed=0),
             ],
             test_mode=True,
         )
@@ -113,7 +113,7 @@ def test_the_data_set_gives_the_pairs_of_the_tool(data_root):
     for index, pair in zip(range(3), roadscene_pairs(data_root / "roadscene", 128)):
         sample = dataset[index]
         assert sample["img_path"].endswith(f"{pair.name}.jpg")
-        assert sample["img_shape"] == pair.thermal.shape
-        assert (sample["img"][..., 0] == pair.thermal).all()
+        assert sample["img_shape"] == pair.infrared.shape
+        assert (sample["img"][..., 0] == pair.infrared).all()
         assert (sample["img"][..., 1:] == pair.visible).all()
         assert (sample["truth"].numpy() == pair.truth).all()

@@ -139,7 +139,7 @@ def test_each_modality_has_its_own_photometry(corpus):
 
     load = LoadRGBTImageFromFile()
     before = RGBTFolder(str(corpus), pipeline=[load])[0]["img"]
-    darker = TransformPair(thermal=[InfraredPhotometric(prob=1.0)], visible=[Bright()])
+    darker = TransformPair(infrared=[InfraredPhotometric(prob=1.0)], visible=[Bright()])
     after = RGBTFolder(str(corpus), pipeline=[load, darker])[0]["img"]
     assert not np.array_equal(after[..., 0], before[..., 0])
     assert np.array_equal(after[..., 1:3], before[..., 3:5] // 2)
@@ -152,7 +152,7 @@ def test_a_single_image_is_no_pair():
         TransformPair()(results)
 
 
-MEANS = dict(mean_thermal=(10,) * 3, std_thermal=(2,) * 3, mean_visible=(1, 2, 3),
+MEANS = dict(mean_infrared=(10,) * 3, std_infrared=(2,) * 3, mean_visible=(1, 2, 3),
              std_visible=(4, 5, 6))  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def test_channels_are_never_guessed():
         with pytest.raises(ValueError, match=message):
             preprocessor(dict(inputs=inputs, data_samples=samples))
     with pytest.raises(ValueError, match="3 values"):
-        RGBTDataPreprocessor(mean_thermal=(1,))
+        RGBTDataPreprocessor(mean_infrared=(1,))
 
 
 def report(*arguments) -> subprocess.CompletedProcess:

@@ -19,8 +19,8 @@ FOUR = ("infrared", "red", "green", "blue")
 def sample(channels=PAIR, seed: int = 0) -> dict:
     rng = np.random.default_rng(seed)
     img = rng.integers(30, 220, (12, 16, len(channels)), dtype=np.uint8)
-    thermal = [i for i, name in enumerate(channels) if name == "infrared"]
-    img[..., thermal] = img[..., thermal[:1]]
+    infrared = [i for i, name in enumerate(channels) if name == "infrared"]
+    img[..., infrared] = img[..., infrared[:1]]
     return dict(img=img, channels=channels, img_path="a.png")
 
 
@@ -44,7 +44,7 @@ class Darker:
 )
 def test_each_modality_gets_its_own_photometry(channels):
     before = sample(channels)
-    after = RGBTPhotometric(thermal=Darker(), visible=Bluer())(before | dict(other=1))
+    after = RGBTPhotometric(infrared=Darker(), visible=Bluer())(before | dict(other=1))
     assert after["other"] == 1 and after["channels"] == channels
     for i, name in enumerate(channels):
         old, new = before["img"][..., i], after["img"][..., i]
@@ -181,7 +181,7 @@ def test_synthetic_pairs_show_the_scene_of_the_infrared_set():
         assert not np.array_equal(b["img"][..., 3], a["img"])
         np.testing.assert_array_equal(b["gt_seg_map"], a["gt_seg_map"])
     assert plain[0]["channels"] == ("infrared",)
-    jittered = RGBTPhotometric(thermal=Darker())(plain[0])["img"]
+    jittered = RGBTPhotometric(infrared=Darker())(plain[0])["img"]
     np.testing.assert_array_equal(jittered, plain[0]["img"] // 2)
     with pytest.raises(ValueError, match="modality='thermal'"):
         SyntheticInfrared(1, modality="thermal")

@@ -93,7 +93,7 @@ def test_one_modality_needs_no_folder_of_the_other(tmp_path):
         build(tmp_path)
 
 
-def test_another_name_of_the_thermal_folder(tmp_path):
+def test_another_name_of_the_infrared_folder(tmp_path):
     release(tmp_path, "VT821Dataset")
     (tmp_path / "T").rename(tmp_path / "thermal")
     dataset = build(tmp_path, "VT821Dataset", data_prefix=dict(infrared_path="thermal"))
@@ -205,8 +205,8 @@ def test_rendered_things_are_salient():
         np.testing.assert_array_equal(sample["gt_seg_map"], things)
         assert sample["gt_seg_map"].dtype == np.uint8 and sample["img"].shape == (64, 96, 6)
         assert sample["seg_fields"] == ["gt_seg_map"] and "gt_bboxes" not in sample
-    thermal = SyntheticInfrared(length=9, size=(64, 96), labels="saliency")
-    np.testing.assert_array_equal(thermal[4]["gt_seg_map"], dataset[4]["gt_seg_map"])
+    infrared = SyntheticInfrared(length=9, size=(64, 96), labels="saliency")
+    np.testing.assert_array_equal(infrared[4]["gt_seg_map"], dataset[4]["gt_seg_map"])
 
 
 def test_rendered_pairs_go_through_mmseg_steps():

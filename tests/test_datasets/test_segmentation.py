@@ -73,7 +73,7 @@ def fmb(root):
 
 def semantic_rt(root):
     for name in ("a", "b", "c"):
-        infrared(root / "thermal" / f"{name}.jpg")
+        infrared(root / "infrared" / f"{name}.jpg")
         visible(root / "rgb" / f"{name}.jpg")
         label(root / "labels" / f"{name}.png")
     (root / "train.txt").write_text("b\na\n")

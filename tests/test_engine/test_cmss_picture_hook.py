@@ -109,13 +109,13 @@ def test_the_pairs_and_the_random_numbers_are_the_same_in_each_epoch(tmp_path, m
     run.hook.after_train_epoch(run.runner)
     assert torch.equal(torch.get_rng_state(), state)
     (first,), (second,) = shown
-    for name in ("thermal", "rgb", "scores", "thermal_mask", "rgb_mask"):
+    for name in ("thermal", "visible", "scores", "infrared_mask", "visible_mask"):
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
     pixels = Pairs()[0]["inputs"].numpy()
-    assert np.array_equal(first.rgb, pixels[3:].transpose(1, 2, 0))
-    assert np.allclose(first.thermal, pixels[0], atol=1e-3)
-    assert (~first.thermal_mask).sum() == (~first.rgb_mask).sum() == 4
-    assert (first.thermal_mask | first.rgb_mask).all()
+    assert np.array_equal(first.visible, pixels[3:].transpose(1, 2, 0))
+    assert np.allclose(first.infrared, pixels[0], atol=1e-3)
+    assert (~first.infrared_mask).sum() == (~first.visible_mask).sum() == 4
+    assert (first.infrared_mask | first.visible_mask).all()
 
 
 def test_weights_of_another_run_bring_no_history(tmp_path):

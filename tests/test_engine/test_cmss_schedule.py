@@ -13,9 +13,9 @@ from mmspec.models.maskers import CMSSMasking
 
 
 class Model(BaseModel):
-    """Tokens of a pair are its data; RGB loses 0.02 more than thermal."""
+    """Tokens of a pair are its data; RGB loses 0.02 more than infrared."""
 
-    def __init__(self, masked: bool = True, names=("loss_thermal", "loss_visible")) -> None:
+    def __init__(self, masked: bool = True, names=("loss_infrared", "loss_visible")) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
         self.names = names
@@ -57,7 +57,7 @@ def test_epochs_of_the_runner_move_the_schedule_and_checkpoints_hold_it(tmp_path
     assert schedule.centres[-1] == pytest.approx(model.masker.means.max().item())
     assert "train/cmss_visible" in runner.message_hub.log_scalars
     log = next(tmp_path.glob("*/*.log")).read_text()
-    assert "CMSS after epoch 6: targets around" in log and "RGB shows 1 patches more" in log
+    assert "CMSS after epoch 6: targets around" in log and "1 patches more are seen" in log
 
     for epoch in (2, 6):
         saved = torch.load(tmp_path / f"epoch_{epoch}.pth", weights_only=False)["state_dict"]
@@ -82,7 +82,7 @@ def test_a_model_without_cmss_masking_is_refused(tmp_path):
 
 
 def test_losses_of_other_names_are_refused(tmp_path):
-    with pytest.raises(KeyError, match="gives no loss_thermal and no loss_visible, only loss"):
+    with pytest.raises(KeyError, match="gives no loss_infrared and no loss_visible, only loss"):
         run(tmp_path, Model(names=("loss_a", "loss_b")))
 
 

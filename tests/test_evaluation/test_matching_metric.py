@@ -50,9 +50,9 @@ def test_a_field_and_its_homography_agree():
 
 
 def test_accuracy_counts_errors_of_exactly_the_threshold():
-    thermal = np.zeros((5, 2))
+    infrared = np.zeros((5, 2))
     visible = np.array([(0, 0), (3, 0), (3, 4), (0, 10), (0, 10.1)])
-    errors = match_errors(thermal, visible, IDENTITY)
+    errors = match_errors(infrared, visible, IDENTITY)
     assert errors.tolist() == [0, 3, 5, 10, 10.1]
     assert matching_accuracy(errors, (1, 3, 5, 10)).tolist() == [0.2, 0.4, 0.6, 0.8]
     assert matching_accuracy(np.zeros(0), (1, 3)).tolist() == [0, 0]
@@ -86,12 +86,12 @@ def test_area_under_the_curve(errors, threshold, area):
 def test_homography_of_points_with_outliers():
     rng = np.random.default_rng(0)
     truth = np.array([[1.1, 0.05, 6], [-0.04, 0.95, 3], [1e-4, 2e-4, 1]])
-    thermal = rng.uniform(0, 200, (60, 2))
-    visible = project(thermal, truth)
+    infrared = rng.uniform(0, 200, (60, 2))
+    visible = project(infrared, truth)
     visible[40:] = rng.uniform(0, 200, (20, 2))
-    found = estimate_homography(thermal, visible)
+    found = estimate_homography(infrared, visible)
     assert corner_error(found, truth, (200, 200)) < 1e-3
-    assert estimate_homography(thermal[:3], visible[:3]) is None
+    assert estimate_homography(infrared[:3], visible[:3]) is None
     line = np.c_[np.arange(20.0), np.zeros(20)]
     flat = estimate_homography(line, line)
     assert flat is None or np.isfinite(flat).all()
@@ -102,7 +102,7 @@ def sample(visible, truth=IDENTITY, homography=IDENTITY):
     return dict(
         img_path="FLIR_1",
         img_shape=(100, 200),
-        thermal_points=points,
+        infrared_points=points,
         visible_points=np.array(visible, float).reshape(-1, 2),
         homography=homography,
         truth=truth,

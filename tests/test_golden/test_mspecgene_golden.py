@@ -22,7 +22,7 @@ class Recorded(RandomPairMasker):
         super().__init__()
         self.masks = tuple(PatchMask.from_keep(ids[:, :19], (14, 14)) for ids in orders)
 
-    def forward(self, thermal, visible):
+    def forward(self, infrared, visible):
         return self.masks
 
 
@@ -60,25 +60,25 @@ def test_masks(model, recorded):
 def test_latents_with_the_class_token(model, recorded):
     images = torch.cat(recorded["imgs"].chunk(2, dim=1))
     tokens = model.backbone.patch_tokens(images)
-    thermal, visible = model._encode(images, tokens, model.masker.masks)
-    assert close(thermal, recorded["latent1"])
+    infrared, visible = model._encode(images, tokens, model.masker.masks)
+    assert close(infrared, recorded["latent1"])
     assert close(visible, recorded["latent2"])
 
 
 @torch.no_grad()
 def test_predictions(model, recorded):
     latents = recorded["latent1"], recorded["latent2"]
-    thermal, visible = model.neck(latents, model.masker.masks)
-    assert close(thermal, recorded["pred1"])
+    infrared, visible = model.neck(latents, model.masker.masks)
+    assert close(infrared, recorded["pred1"])
     assert close(visible, recorded["pred2"])
 
 
 @torch.no_grad()
 def test_losses_from_pixels_on(model, recorded):
     losses = model(recorded["imgs"], mode="loss")
-    assert set(losses) == {"loss_thermal", "loss_visible"}
-    assert close(losses["loss_thermal"], recorded["loss1"])
+    assert set(losses) == {"loss_infrared", "loss_visible"}
+    assert close(losses["loss_infrared"], recorded["loss1"])
     assert close(losses["loss_visible"], recorded["loss2"])
     result = model.reconstruct(recorded["imgs"])
-    assert close(result.thermal.loss.mean(), recorded["loss1"])
+    assert close(result.infrared.loss.mean(), recorded["loss1"])
     assert close(result.visible.loss.mean(), recorded["loss2"])

@@ -73,7 +73,7 @@ def test_metric_refuses_what_does_not_fit():
     tokens = torch.zeros(2, 4, 8)
     with pytest.raises(ValueError, match=r"variance='second'"):
         structural_sparsity(tokens, tokens, "second")
-    with pytest.raises(ValueError, match=r"thermal \(2, 4, 8\) and rgb \(1, 4, 8\)"):
+    with pytest.raises(ValueError, match=r"infrared \(2, 4, 8\) and visible \(1, 4, 8\)"):
         structural_sparsity(tokens, tokens[:1])
 
 

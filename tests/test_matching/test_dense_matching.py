@@ -39,9 +39,9 @@ def test_cells_become_pixels_of_each_image():
     features = torch.randn(32, 6, 8)
     shifted = features.roll((1, 2), (1, 2))  # down by a cell, to the right by two
     matches = match_features(features, shifted, (24, 32), (48, 64))
-    order = np.lexsort(matches.thermal.T)
+    order = np.lexsort(matches.infrared.T)
     cells = np.stack([np.tile(np.arange(8), 6), np.repeat(np.arange(6), 8)], 1)
-    assert matches.thermal[order] == pytest.approx((cells + 0.5) * 4 - 0.5)
+    assert matches.infrared[order] == pytest.approx((cells + 0.5) * 4 - 0.5)
     expected = ((cells + np.array([2, 1])) % (8, 6) + 0.5) * 8 - 0.5
     # The neighbours are noise: the refinement moves by at most half a cell.
     assert np.abs(matches.visible[order] - expected).max() <= 4
@@ -60,9 +60,9 @@ def test_refinement_finds_places_between_cells():
         return full
 
     matches = match_features(bumps(0.0), bumps(0.3), (16, 16), (16, 16))
-    inner = (matches.thermal > 2).all(1) & (matches.thermal < 13).all(1)
+    inner = (matches.infrared > 2).all(1) & (matches.infrared < 13).all(1)
     assert inner.sum() > 50
-    assert np.abs(matches.visible - matches.thermal - 0.3)[inner].max() < 0.02
+    assert np.abs(matches.visible - matches.infrared - 0.3)[inner].max() < 0.02
 
 
 def test_maps_of_nothing_give_no_nan():
@@ -119,6 +119,6 @@ def test_sift_on_a_shifted_picture():
     large = np.kron(rng.integers(0, 255, (24, 30)), np.ones((8, 8))).astype(np.uint8)
     matches = match_sift(large[:160, :200], np.repeat(large[16:176, 8:208, None], 3, axis=2))
     truth = np.array([[1.0, 0, -8], [0, 1, -16], [0, 0, 1]])
-    errors = match_errors(matches.thermal, matches.visible, truth)
+    errors = match_errors(matches.infrared, matches.visible, truth)
     assert len(matches) > 20 and np.mean(errors < 1) > 0.8
     assert len(match_sift(np.zeros((64, 64), np.uint8), large)) == 0

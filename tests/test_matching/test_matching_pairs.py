@@ -38,11 +38,11 @@ def ramps(tmp_path):
 def test_the_homography_is_that_of_the_pixels(ramps):
     first, second = roadscene_pairs(ramps, 208)
     for pair in (first, second):
-        assert pair.thermal.shape == (96, 208) and pair.visible.shape == (96, 208, 3)
+        assert pair.infrared.shape == (96, 208) and pair.visible.shape == (96, 208, 3)
         rows, columns = np.mgrid[:96, :208]
         points = np.stack([columns.ravel(), rows.ravel()], 1)
         wanted = project(points, pair.truth)[:, 0].reshape(96, 208)
-        assert np.abs(pair.thermal - wanted).max() < 2.5
+        assert np.abs(pair.infrared - wanted).max() < 2.5
     assert np.abs(first.truth - second.truth).max() > 1e-3
     # The homography of a pair does not depend on the others.
     (again,) = roadscene_pairs(ramps, 208, limit=1)
@@ -51,7 +51,7 @@ def test_the_homography_is_that_of_the_pixels(ramps):
 
 def test_sides_are_multiples_of_16(ramps):
     (pair,) = roadscene_pairs(ramps, 100, limit=1)
-    assert pair.thermal.shape == (48, 96)
+    assert pair.infrared.shape == (48, 96)
 
 
 def test_missing_list_says_what_to_write(tmp_path):
@@ -62,22 +62,22 @@ def test_missing_list_says_what_to_write(tmp_path):
 def test_flow_is_the_deformation(data_root):
     root = data_root / "registration"
     for pair in registration_pairs(root, 256):
-        size = pair.thermal.shape
+        size = pair.infrared.shape
         aligned = cv2.imread(str(root / f"RoadScene/ir/{pair.name}.png"), cv2.IMREAD_GRAYSCALE)
         aligned = cv2.resize(aligned, size[::-1], interpolation=cv2.INTER_AREA).astype(float)
         places = pair.truth.astype(np.float32)
         warped = cv2.remap(aligned, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
-        before = np.abs(aligned - pair.thermal).mean()
-        after = np.abs(warped - pair.thermal).mean()
+        before = np.abs(aligned - pair.infrared).mean()
+        after = np.abs(warped - pair.infrared).mean()
         assert before > 15 and after < 3
 
 
 def test_a_homography_follows_the_flow_roughly(data_root):
     (pair,) = registration_pairs(data_root / "registration", 256, limit=1)
-    rows, columns = np.mgrid[0 : pair.thermal.shape[0] : 8, 0 : pair.thermal.shape[1] : 8]
+    rows, columns = np.mgrid[0 : pair.infrared.shape[0] : 8, 0 : pair.infrared.shape[1] : 8]
     points = np.stack([columns.ravel(), rows.ravel()], 1)
     found = estimate_homography(points, project(points, pair.truth))
-    assert 0.1 < corner_error(found, pair.truth, pair.thermal.shape) < 6
+    assert 0.1 < corner_error(found, pair.truth, pair.infrared.shape) < 6
 
 
 def test_what_is_not_there_is_named(tmp_path, ramps):

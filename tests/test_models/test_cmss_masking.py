@@ -35,9 +35,9 @@ def test_it_is_registered():
 
 
 def test_disjoint_patches_of_the_papers_number():
-    thermal, rgb = masking()(*tokens())
-    assert thermal.num_visible == rgb.num_visible == 19 and thermal.num_patches == 196
-    for one, other in zip(visible(thermal), visible(rgb)):
+    infrared, rgb = masking()(*tokens())
+    assert infrared.num_visible == rgb.num_visible == 19 and infrared.num_patches == 196
+    for one, other in zip(visible(infrared), visible(rgb)):
         assert len(one) == len(other) == 19 and not one & other
 
 
@@ -88,13 +88,13 @@ def test_a_step_on_a_gpu_never_waits_for_it():
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("kind", ["constant", "black thermal", "one flat token", "one image"])
+@pytest.mark.parametrize("kind", ["constant", "black infrared", "one flat token", "one image"])
 def test_finite_on_poor_input(kind):
     module, pair = masking(), tokens(1 if kind == "one image" else 3)
     poor = [x.clone() for x in pair]
     if kind == "constant":
         poor = [torch.full_like(x, 0.5) for x in pair]
-    elif kind == "black thermal":
+    elif kind == "black infrared":
         poor[0] = torch.zeros_like(pair[0])
     elif kind == "one flat token":
         poor[0][0, 0] = poor[1][0, 0] = 0
@@ -118,11 +118,11 @@ def test_a_token_that_is_no_number_does_not_decide_the_masks_of_the_batch(bad, w
     patch = masking().scores(*pair)[1].argmin() if where == "token" else slice(None)
     poor[0][1, patch] = bad
     results = []
-    for thermal, rgb in (pair, poor):
+    for infrared, rgb in (pair, poor):
         module = masking()
-        results.append((module.scores(thermal, rgb), module))
+        results.append((module.scores(infrared, rgb), module))
         torch.manual_seed(3)
-        results[-1] += (module(thermal, rgb),)
+        results[-1] += (module(infrared, rgb),)
     (clean, _, masks), (scores, module, found) = results
     assert torch.equal(scores[[0, 2, 3]], clean[[0, 2, 3]])
     assert scores[1, patch].isnan().all()
@@ -171,9 +171,9 @@ def test_a_new_run_starts_the_schedule_anew_and_a_resumed_one_does_not():
 
 
 def test_tokens_get_no_gradient_and_may_be_half():
-    thermal, rgb = (x.bfloat16().requires_grad_() for x in tokens(2, 16))
+    infrared, rgb = (x.bfloat16().requires_grad_() for x in tokens(2, 16))
     module = masking(mask_ratio=0.75)
-    assert module(thermal, rgb)[0].num_visible == 4
+    assert module(infrared, rgb)[0].num_visible == 4
     assert not any(buffer.requires_grad for buffer in module.buffers())
 
 

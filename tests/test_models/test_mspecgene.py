@@ -25,16 +25,16 @@ def build(encoder: str = "vit", norm_pix: bool = True, mask_ratio: float = 0.75)
         neck=DualModalityDecoder(in_dims=16, dims=8, depth=1, num_heads=2),
         head=ReconstructionHead(norm_pix=norm_pix),
         masker=RandomPairMasker(mask_ratio),
-        data_preprocessor=dict(mean_thermal=(100,) * 3, std_thermal=(50,) * 3),
+        data_preprocessor=dict(mean_infrared=(100,) * 3, std_infrared=(50,) * 3),
     )
     for parameter in model.neck.parameters():  # no zeros, behind which a mistake would hide
         torch.nn.init.normal_(parameter, std=0.3)
     return model
 
 
-def masks(thermal: list[int], visible: list[int], batch: int = 2, grid=(4, 4)):
+def masks(infrared: list[int], visible: list[int], batch: int = 2, grid=(4, 4)):
     return tuple(
-        PatchMask.from_keep(torch.tensor([ids] * batch), grid) for ids in (thermal, visible)
+        PatchMask.from_keep(torch.tensor([ids] * batch), grid) for ids in (infrared, visible)
     )
 
 
@@ -47,9 +47,9 @@ def pairs() -> torch.Tensor:
 def test_a_step_gives_two_losses_and_reaches_every_parameter(encoder, pairs):
     model = build(encoder)
     losses = model(pairs, mode="loss")
-    assert set(losses) == {"loss_thermal", "loss_visible"}
+    assert set(losses) == {"loss_infrared", "loss_visible"}
     total, log = model.parse_losses(losses)
-    assert total == losses["loss_thermal"] + losses["loss_visible"]
+    assert total == losses["loss_infrared"] + losses["loss_visible"]
     total.backward()
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
@@ -85,7 +85,7 @@ def test_both_modalities_are_one_call_of_the_encoder(encoder, pairs, monkeypatch
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_the_masker_sees_detached_patch_tokens_of_thermal_then_visible(encoder, pairs):
+def test_the_masker_sees_detached_patch_tokens_of_infrared_then_visible(encoder, pairs):
     model, seen = build(encoder), []
     masker = model.masker.forward
     model.masker.forward = lambda a, b: (seen.extend([a, b]), masker(a, b))[1]
@@ -110,8 +110,8 @@ def test_convvits_patch_tokens_are_pixels_and_positions():
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_features_of_one_modality_or_two(encoder, pairs):
     model = build(encoder).eval()
-    thermal, visible = model(pairs)
-    for maps, side in zip((thermal, visible), pairs.chunk(2, 1)):
+    infrared, visible = model(pairs)
+    for maps, side in zip((infrared, visible), pairs.chunk(2, 1)):
         alone = model.extract_feat(side)
         assert len(maps) == len(alone)
         assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(maps, alone))
@@ -121,39 +121,39 @@ def test_features_of_one_modality_or_two(encoder, pairs):
 
 def test_each_decoder_attends_to_the_other_modality_as_it_was():
     model = build()
-    neck, (thermal, visible) = model.neck, masks([0, 5], [3, 1])
+    neck, (infrared, visible) = model.neck, masks([0, 5], [3, 1])
     tokens = torch.randn(2, 3, 16), torch.randn(2, 3, 16)
     with torch.no_grad():
-        first, second = neck(tokens, (thermal, visible))
-        x = neck.thermal.sequence(tokens[0], thermal)
+        first, second = neck(tokens, (infrared, visible))
+        x = neck.infrared.sequence(tokens[0], infrared)
         y = neck.visible.sequence(tokens[1], visible)
         assert torch.allclose(second, neck.visible.predict(neck.visible.cross(y, x), 16))
-        changed, _ = neck((tokens[0], tokens[1] + 1), (thermal, visible))
+        changed, _ = neck((tokens[0], tokens[1] + 1), (infrared, visible))
     assert first.shape == (2, 16, 768) and not torch.allclose(changed, first)
 
 
 def test_cross_attention_is_mmpretrains():
     from mmpretrain.models.utils import CrossMultiheadAttention
 
-    attention = build().neck.thermal.cross.attn
+    attention = build().neck.infrared.cross.attn
     x, context = torch.randn(2, 5, 8), torch.randn(2, 7, 8)
     theirs = CrossMultiheadAttention.forward(attention, x, context, context)
     assert torch.allclose(attention(x, context), theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize("hidden", ["thermal", "visible"])
+@pytest.mark.parametrize("hidden", ["infrared", "visible"])
 def test_a_hidden_modality_comes_from_the_other_alone(encoder, hidden, pairs):
     model = build(encoder).eval()
     result = model.reconstruct(pairs, hidden=hidden)
     side = getattr(result, hidden)
     assert side.mask.num_visible == 0 and side.mask.mask.all()
-    other = result.visible if hidden == "thermal" else result.thermal
+    other = result.visible if hidden == "infrared" else result.infrared
     assert other.mask.num_visible == 16 and torch.equal(other.loss, torch.zeros(2))
     # Pixels that keep the mean and variance of every patch may not show in the prediction.
-    patches = model.head.patchify(pairs[:, :3] if hidden == "thermal" else pairs[:, 3:])
+    patches = model.head.patchify(pairs[:, :3] if hidden == "infrared" else pairs[:, 3:])
     mixed = model.head.unpatchify(patches.flip(1, 2), (4, 4))
-    changed = torch.cat([mixed, pairs[:, 3:]] if hidden == "thermal" else [pairs[:, :3], mixed], 1)
+    changed = torch.cat([mixed, pairs[:, 3:]] if hidden == "infrared" else [pairs[:, :3], mixed], 1)
     again = getattr(model.reconstruct(changed, hidden=hidden), hidden)
     assert torch.allclose(again.prediction, side.prediction, atol=0.05)
     assert not torch.allclose(again.image, side.image, atol=1)
@@ -164,11 +164,11 @@ def test_a_hidden_modality_comes_from_the_other_alone(encoder, hidden, pairs):
 def test_reconstruct_shows_each_modality_in_its_own_gray_levels(pairs):
     model = build().eval()
     result = model.reconstruct(pairs, masks=masks([0, 5, 9], [3, 1, 7]))
-    assert torch.allclose(result.thermal.image, (pairs[:, :3] * 50 + 100).clamp(0, 255))
+    assert torch.allclose(result.infrared.image, (pairs[:, :3] * 50 + 100).clamp(0, 255))
     std, mean = torch.tensor([58.395, 57.12, 57.375]), torch.tensor([123.675, 116.28, 103.53])
     visible = pairs[:, 3:] * std.view(3, 1, 1) + mean.view(3, 1, 1)
     assert torch.allclose(result.visible.image, visible.clamp(0, 255), atol=1e-4)
-    assert result.thermal.mask.mask.sum() == 2 * 13
+    assert result.infrared.mask.mask.sum() == 2 * 13
     with pytest.raises(ValueError, match="hidden='rgb'"):
         model.reconstruct(pairs, hidden="rgb")
 
@@ -177,23 +177,23 @@ def test_predict_fills_the_samples(pairs):
     model = build().eval()
     torch.manual_seed(0)
     sample = model(pairs, mode="predict")[0]
-    assert sample.reconstruction_thermal.shape == (3, 64, 64)
+    assert sample.reconstruction_infrared.shape == (3, 64, 64)
     assert sample.patch_mask_visible.shape == (4, 4) and sample.patch_mask_visible.sum() == 12
     torch.manual_seed(0)
     result = model.reconstruct(pairs)
-    assert sample.reconstruction_loss == result.thermal.loss[0] + result.visible.loss[0]
+    assert sample.reconstruction_loss == result.infrared.loss[0] + result.visible.loss[0]
 
 
 def test_random_masks_are_disjoint_or_independent():
     tokens = torch.zeros(64, 20, 4)
-    thermal, visible = RandomPairMasker(0.5)(tokens, tokens)
-    assert (thermal.mask ^ visible.mask).all()
+    infrared, visible = RandomPairMasker(0.5)(tokens, tokens)
+    assert (infrared.mask ^ visible.mask).all()
     tokens = torch.zeros(2, 196, 4)
     assert [mask.num_visible for mask in RandomPairMasker()(tokens, tokens)] == [19, 19]
     tokens = torch.zeros(64, 20, 4)
-    thermal, visible = RandomPairMasker(0.9, disjoint=False)(tokens, tokens)
-    assert thermal.num_visible == visible.num_visible == 2
-    assert not (thermal.mask | visible.mask).all()
+    infrared, visible = RandomPairMasker(0.9, disjoint=False)(tokens, tokens)
+    assert infrared.num_visible == visible.num_visible == 2
+    assert not (infrared.mask | visible.mask).all()
     with pytest.raises(ValueError, match="disjoint=False"):
         RandomPairMasker(0.4)
 
@@ -201,7 +201,7 @@ def test_random_masks_are_disjoint_or_independent():
 def test_nothing_masked_is_an_error(pairs):
     model = build()
     model.masker = RandomPairMasker(0.0, disjoint=False)
-    with pytest.raises(ValueError, match="nothing of the thermal image is masked"):
+    with pytest.raises(ValueError, match="nothing of the infrared image is masked"):
         model(pairs, mode="loss")
 
 
@@ -227,7 +227,7 @@ def test_a_few_steps_fit_one_batch():
 
 def test_residual_stream_stays_in_float32_under_autocast(pairs):
     model, seen = build(), []
-    for decoder in (model.neck.thermal, model.neck.visible):
+    for decoder in (model.neck.infrared, model.neck.visible):
         decoder.cross.register_forward_pre_hook(lambda _, x: seen.append(x[0].dtype))
         decoder.blocks[0].register_forward_pre_hook(lambda _, x: seen.append(x[0].dtype))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -246,5 +246,5 @@ def test_one_line_changes_the_encoder(pairs):
     for _ in range(2):
         model = MODELS.build(cfg)
         losses = model(pairs.repeat(1, 1, 2, 2), mode="loss")
-        assert {"loss_thermal", "loss_visible", "cmss_visible", "cmss_all"} == set(losses)
+        assert {"loss_infrared", "loss_visible", "cmss_visible", "cmss_all"} == set(losses)
         cfg.backbone = dict(type="mmspec.ConvViT", arch=CONVVIT, pretraining=True)

@@ -95,11 +95,11 @@ def test_perfect_features_match_identically():
     model = PairMatcher(nn.Identity(), Codes((12, 16)))
     inputs = torch.rand(2, 6, *SHAPE)
     for found in model.eval()(inputs, mode="predict"):
-        assert len(found.thermal_points) == 12 * 16
+        assert len(found.infrared_points) == 12 * 16
         cells = {(4 * x + 1.5, 4 * y + 1.5) for x in range(16) for y in range(12)}
-        assert set(map(tuple, found.thermal_points)) == cells
+        assert set(map(tuple, found.infrared_points)) == cells
         # Codes of neighbours are unlike: the vertex of the parabolas lies near the cell.
-        assert np.abs(found.visible_points - found.thermal_points).max() < 0.6
+        assert np.abs(found.visible_points - found.infrared_points).max() < 0.6
         assert found.homography == pytest.approx(np.eye(3), abs=0.02)
         assert found.scores == pytest.approx(1, abs=1e-5)
         assert (np.diff(found.scores) <= 0).all()
@@ -118,10 +118,10 @@ def test_the_head_learns_by_the_true_homography():
         return torch.cat([x, y], dim=-1).transpose(1, 2).unflatten(2, (48, 64))
 
     head = MatchingHead([8], num_points=100, loss=DualSoftmaxLoss(0.02, radius=3))
-    thermal, visible = codes(project(pixels, truth)), codes(pixels)
-    right = head.loss(thermal, visible, truth, SHAPE)
+    infrared, visible = codes(project(pixels, truth)), codes(pixels)
+    right = head.loss(infrared, visible, truth, SHAPE)
     swap = torch.tensor([(0.0, 1, 0), (1, 0, 0), (0, 0, 1)])
-    wrong = head.loss(thermal, visible, swap @ truth @ swap, SHAPE)
+    wrong = head.loss(infrared, visible, swap @ truth @ swap, SHAPE)
     assert right["matched"] > 90 and right["loss"] < 1
     assert wrong["matched"] < 50 and wrong["loss"] > 5
 
@@ -144,15 +144,15 @@ def matcher(**kwargs):
 def test_shapes_and_sides():
     model = matcher().eval()
     pairs = torch.randn(3, 6, *SHAPE)
-    thermal, visible = model(pairs)
-    assert thermal.shape == visible.shape == (3, 16, 12, 16)
-    assert torch.allclose(thermal.norm(dim=1), torch.ones(3, 12, 16), atol=1e-5)
+    infrared, visible = model(pairs)
+    assert infrared.shape == visible.shape == (3, 16, 12, 16)
+    assert torch.allclose(infrared.norm(dim=1), torch.ones(3, 12, 16), atol=1e-5)
     # Each image alone decides on its descriptors: none of another pair or of the partner.
     changed = pairs.clone()
     changed[1, :3] = torch.randn(3, *SHAPE)
-    other_thermal, other_visible = model(changed)
+    other_infrared, other_visible = model(changed)
     assert torch.allclose(visible, other_visible, atol=1e-5)
-    same = [torch.allclose(a, b, atol=1e-5) for a, b in zip(thermal, other_thermal)]
+    same = [torch.allclose(a, b, atol=1e-5) for a, b in zip(infrared, other_infrared)]
     assert same == [True, False, True]
 
 
@@ -180,8 +180,8 @@ def test_a_new_head_goes_by_the_pixels_and_learns_to_use_the_maps():
 
 
 def test_images_of_one_level_stay_finite():
-    thermal, visible = matcher().eval()(torch.zeros(1, 6, *SHAPE))
-    assert torch.isfinite(thermal).all() and torch.isfinite(visible).all()
+    infrared, visible = matcher().eval()(torch.zeros(1, 6, *SHAPE))
+    assert torch.isfinite(infrared).all() and torch.isfinite(visible).all()
 
 
 def test_the_encoder_stays_as_it_is():

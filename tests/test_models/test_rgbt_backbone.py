@@ -39,15 +39,15 @@ ENCODERS = {
 
 @MODELS.register_module()
 class WeightedFusion(nn.Module):
-    """Twice the thermal map plus the visible one: tells the two apart."""
+    """Twice the infrared map plus the visible one: tells the two apart."""
 
     def __init__(self, in_channels: int, weight: float) -> None:
         super().__init__()
         self.out_channels = in_channels
         self.weight = weight
 
-    def forward(self, thermal, visible):
-        return self.weight * thermal + visible
+    def forward(self, infrared, visible):
+        return self.weight * infrared + visible
 
 
 def build(encoder: str = "ConvViT", **settings) -> RGBTBackbone:
@@ -77,9 +77,9 @@ def test_every_image_is_fused_with_its_own_partner(encoder, shared):
         maps = model(x)
         encoders = list(model.encoders.values())
         for i in range(3):
-            thermal, visible = encoders[0](x[i : i + 1, :3]), encoders[-1](x[i : i + 1, 3:])
-            assert len(maps) == len(thermal)
-            for fused, t, v in zip(maps, thermal, visible):
+            infrared, visible = encoders[0](x[i : i + 1, :3]), encoders[-1](x[i : i + 1, 3:])
+            assert len(maps) == len(infrared)
+            for fused, t, v in zip(maps, infrared, visible):
                 torch.testing.assert_close(
                     fused[i : i + 1], torch.cat([t, v], 1), rtol=1e-4, atol=1e-4
                 )
@@ -122,8 +122,8 @@ def test_fusions(fusion, expected):
     model = build(fusion=fusion)
     x = pairs(2)
     with torch.no_grad():
-        thermal, visible = (model.encoders["both"](half) for half in (x[:, :3], x[:, 3:]))
-        for fused, t, v in zip(model(x), thermal, visible, strict=True):
+        infrared, visible = (model.encoders["both"](half) for half in (x[:, :3], x[:, 3:]))
+        for fused, t, v in zip(model(x), infrared, visible, strict=True):
             torch.testing.assert_close(fused, expected(t, v), rtol=1e-4, atol=1e-4)
     assert model.out_channels == tuple(
         (2 if fusion == "concat" else 1) * dims for dims in (8, 16, 32, 32)
@@ -135,15 +135,15 @@ def test_gate_starts_at_one_half_and_learns():
     model = RGBTBackbone(ENCODERS["ConvViT"], fusion="gated")
     model.init_weights()
     x = pairs(2)
-    thermal, visible = (model.encoders["both"](half) for half in (x[:, :3], x[:, 3:]))
+    infrared, visible = (model.encoders["both"](half) for half in (x[:, :3], x[:, 3:]))
     maps = model.train()(x)
-    for fused, t, v in zip(maps, thermal, visible):
+    for fused, t, v in zip(maps, infrared, visible):
         torch.testing.assert_close(fused, (t + v) / 2, rtol=1e-4, atol=1e-4)
     sum((m * torch.randn_like(m)).sum() for m in maps).backward()
     assert all(f.gate.weight.grad.abs().sum() > 0 for f in model.fusions)
     with torch.no_grad():
-        model.fusions[0].gate.bias.fill_(100)  # wide open for the thermal map
-    torch.testing.assert_close(model(x)[0], thermal[0], rtol=1e-4, atol=1e-4)
+        model.fusions[0].gate.bias.fill_(100)  # wide open for the infrared map
+    torch.testing.assert_close(model(x)[0], infrared[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("fusion", ["concat", "sum", "max", "gated"])
@@ -174,7 +174,7 @@ def test_absent_modality_gets_no_gradient():
     assert x.grad[1, 3:].abs().sum() > 0
 
 
-def test_one_thermal_channel_counts_as_three():
+def test_one_infrared_channel_counts_as_three():
     model = build()
     x = pairs(2)
     x[:, 1:3] = x[:, :1]

@@ -19,8 +19,8 @@ from mmdet.structures.mask import BitmapMasks  # noqa: E402
 from mmseg.structures import SegDataSample  # noqa: E402
 
 STATISTICS = dict(
-    mean_thermal=(10, 20, 30),
-    std_thermal=(2, 4, 5),
+    mean_infrared=(10, 20, 30),
+    std_infrared=(2, 4, 5),
     mean_visible=(1, 2, 3),
     std_visible=(4, 5, 6),
 )
@@ -39,7 +39,7 @@ def seg(**settings):
 
 
 def pixels(*sizes: tuple[int, int]) -> list[torch.Tensor]:
-    """Pairs (6, H, W) uint8 with three equal thermal channels."""
+    """Pairs (6, H, W) uint8 with three equal infrared channels."""
     generator = torch.Generator().manual_seed(0)
     images = []
     for size in sizes:

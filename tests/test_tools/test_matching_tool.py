@@ -55,11 +55,11 @@ def test_table_and_pictures(data_root, run, tmp_path, capsys):
 
 
 def test_same_place_draws_the_whole_image():
-    pair = SimpleNamespace(thermal=np.zeros((128, 256), np.uint8))
+    pair = SimpleNamespace(infrared=np.zeros((128, 256), np.uint8))
     found = runpy.run_path(str(TOOL))["same_place"](pair)
-    assert len(np.unique(found.thermal, axis=0)) == 16 * 32
-    np.testing.assert_array_equal(found.thermal, found.visible)
-    drawn = found.thermal[:150]  # the most that a picture shows
+    assert len(np.unique(found.infrared, axis=0)) == 16 * 32
+    np.testing.assert_array_equal(found.infrared, found.visible)
+    drawn = found.infrared[:150]  # the most that a picture shows
     assert drawn[:, 1].min() < 16 and drawn[:, 1].max() > 104
 
 
@@ -119,15 +119,15 @@ def test_options_are_checked(run, capsys):
 
 
 def test_picture_of_right_and_wrong_matches():
-    thermal = np.tile(np.arange(96, dtype=np.uint8), (64, 1))
+    infrared = np.tile(np.arange(96, dtype=np.uint8), (64, 1))
     visible = np.full((64, 96, 3), 128, np.uint8)
     points = np.array([(20.0, 20), (40, 40)])
-    picture = match_picture(thermal, visible, points, points, np.array([3.0, 3.1]))
+    picture = match_picture(infrared, visible, points, points, np.array([3.0, 3.1]))
     scale = 5  # to at least 480 pixels
     assert picture.shape == (64 * scale + 20, 2 * 96 * scale + 8, 3)
     row = 20 + int((20 + 0.5) * scale)
     # In the gap between the images each line has its colour.
     assert tuple(picture[row, 96 * scale + 4]) == RIGHT
     assert tuple(picture[row + 20 * scale, 96 * scale + 4]) == WRONG
-    only_best = match_picture(thermal, visible, points, points, np.array([3.0, 3.1]), most_lines=1)
+    only_best = match_picture(infrared, visible, points, points, np.array([3.0, 3.1]), most_lines=1)
     assert not (only_best == WRONG).all(-1).any()

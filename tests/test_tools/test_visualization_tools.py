@@ -102,8 +102,8 @@ def visible(cell: np.ndarray) -> np.ndarray:
 
 def test_masking_of_a_pair(tool):
     row = cells(tool("masking", "mspecgene/epoch_1.pth", "ir.png", "rgb.png"), 1, 6)[0]
-    thermal, rgb = visible(row[2]), visible(row[5])
-    assert thermal.sum() == rgb.sum() == 4 and not (thermal & rgb).any()
+    infrared, rgb = visible(row[2]), visible(row[5])
+    assert infrared.sum() == rgb.sum() == 4 and not (infrared & rgb).any()
     assert (row[0] == row[0][..., :1]).all() and not (row[3] == row[3][..., :1]).all()
     again = tool("masking", "mspecgene/epoch_1.pth", "ir.png", "rgb.png")
     assert np.array_equal(cells(again, 1, 6)[0], row)
@@ -124,7 +124,7 @@ def test_masking_follows_the_state_of_the_checkpoint(tool, root, capsys):
     row = cells(tool("masking", "encoder.pth", *arguments), 1, 6)[0]
     assert visible(row[2]).sum() == 4
     assert "masks as before any training: masker.means" in capsys.readouterr().out
-    assert "such as neck.thermal" in tool("reconstruct", "encoder.pth", *arguments)
+    assert "such as neck.infrared" in tool("reconstruct", "encoder.pth", *arguments)
 
 
 def test_masking_of_one_image(tool):
@@ -146,7 +146,9 @@ def test_reconstructions(tool):
 def test_wrong_input_is_named(tool, root):
     pair = ("ir.png", "rgb.png")
     checkpoint = "mspecgene/epoch_1.pth"
-    assert "1 images given; MSpecGene takes THERMAL RGB" in tool("masking", checkpoint, "ir.png")
+    assert "1 images given; MSpecGene takes INFRARED VISIBLE" in tool(
+        "masking", checkpoint, "ir.png"
+    )
     assert "2 images given; InfMAE takes one" in tool("masking", "infmae/epoch_1.pth", *pair)
     assert "no.pth: no such file" in tool("masking", "no.pth", *pair)
     said = tool("masking", checkpoint, "ir.png", "small.png")

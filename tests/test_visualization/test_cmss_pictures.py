@@ -13,7 +13,7 @@ from mmspec.visualization.cmss import cmss_overlay
 from mmspec.visualization.reconstruction import MASKED
 
 RNG = np.random.default_rng(0)
-THERMAL = RNG.integers(0, 256, (32, 48), dtype=np.uint8)
+INFRARED = RNG.integers(0, 256, (32, 48), dtype=np.uint8)
 RGB = RNG.integers(0, 256, (32, 48, 3), dtype=np.uint8)
 SHOWN = np.ones((2, 3), dtype=bool)
 
@@ -35,7 +35,7 @@ def test_overlay_goes_from_violet_to_yellow_by_rank():
 
 
 def test_sheet_shows_the_visible_patches_of_each_modality():
-    picture = CMSSPicture(THERMAL, RGB, RNG.random((2, 3)), only(0, 0), only(1, 2))
+    picture = CMSSPicture(INFRARED, RGB, RNG.random((2, 3)), only(0, 0), only(1, 2))
     sheet = cmss_sheet([picture, picture])
     assert sheet.shape == (22 + 4 + 2 * 36, 4 + 6 * 52, 3)
     columns = [sheet[26:58, 4 + 52 * i : 52 + 52 * i] for i in range(6)]
@@ -48,7 +48,7 @@ def test_sheet_shows_the_visible_patches_of_each_modality():
 
 def test_history_of_visible_patches_has_a_column_an_epoch():
     masks = [(1, only(0, 0), only(0, 1)), (20, only(1, 0), only(1, 1)), (40, only(0, 2), SHOWN)]
-    sheet = visible_history_sheet(THERMAL, RGB, masks)
+    sheet = visible_history_sheet(INFRARED, RGB, masks)
     assert sheet.shape == (22 + 4 + 2 * 36, 4 + 4 * 52, 3)
     assert np.array_equal(sheet[62:94, 4:52], RGB)
     assert np.array_equal(sheet[62:78, 72:88], RGB[:16, 16:32])

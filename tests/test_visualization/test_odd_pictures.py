@@ -79,14 +79,14 @@ def test_strips_of_patches(size):
     mask = PatchMask.from_keep(torch.tensor([[0]]), grid)
     side = Reconstruction(image, image, image * math.nan, image, mask, torch.zeros(1))
     flags = mask.mask.view(grid).numpy()
-    thermal, rgb = gray(size).astype(float), gray((*size, 3))
-    picture = CMSSPicture(thermal, rgb, np.full(grid, math.nan), flags, flags)
+    infrared, rgb = gray(size).astype(float), gray((*size, 3))
+    picture = CMSSPicture(infrared, rgb, np.full(grid, math.nan), flags, flags)
     for sheet in (
         mask_sheet([gray(size)], stride=1),
         reconstruction_sheet(side),
         pair_reconstruction_sheet(PairReconstruction(side, side), PairReconstruction(side, side)),
         cmss_sheet([picture]),
-        visible_history_sheet(thermal, rgb, [(1, flags, flags)]),
+        visible_history_sheet(infrared, rgb, [(1, flags, flags)]),
     ):
         assert sheet.dtype == np.uint8 and sheet.shape[2] == 3
 

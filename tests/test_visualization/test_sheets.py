@@ -53,8 +53,8 @@ def test_pairs_have_a_gray_and_a_coloured_row_and_a_column_from_the_other_image(
         PairReconstruction(side, side), PairReconstruction(crossed, crossed), max_images=2
     )
     assert sheet.shape == (22 + 4 + 4 * 36, 4 + 5 * 52, 3)
-    thermal, visible = sheet[26:58, 4:52].astype(int), sheet[62:94, 4:52].astype(int)
-    assert np.ptp(thermal, axis=2).max() == 0 and np.ptp(visible, axis=2).max() > 100
+    infrared, visible = sheet[26:58, 4:52].astype(int), sheet[62:94, 4:52].astype(int)
+    assert np.ptp(infrared, axis=2).max() == 0 and np.ptp(visible, axis=2).max() > 100
     gain = display_gain(image[0].permute(1, 2, 0).numpy())
     assert np.array_equal(visible, to_display(image[0].permute(1, 2, 0).numpy(), gain))
     assert (sheet[26:94][[0, 40], 212:260] == 255).all()

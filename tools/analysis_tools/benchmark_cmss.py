@@ -47,12 +47,12 @@ class Sequential:
     def __init__(self, mixture: Mixture) -> None:
         self.means, self.variances, self.weights = (x.double().numpy() for x in mixture)
 
-    def copy(self, thermal: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        return thermal.clone(), rgb.clone()
+    def copy(self, infrared: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        return infrared.clone(), rgb.clone()
 
-    def metric(self, thermal: Tensor, rgb: Tensor) -> Tensor:
-        cosine = (F.normalize(thermal, dim=-1) * F.normalize(rgb, dim=-1)).sum(-1)
-        scores = ((cosine + 1) / 2).sqrt() / (thermal.var(-1) * rgb.var(-1))
+    def metric(self, infrared: Tensor, rgb: Tensor) -> Tensor:
+        cosine = (F.normalize(infrared, dim=-1) * F.normalize(rgb, dim=-1)).sum(-1)
+        scores = ((cosine + 1) / 2).sqrt() / (infrared.var(-1) * rgb.var(-1))
         return scores / scores.max()
 
     def fit(self, scores: Tensor) -> None:
@@ -102,11 +102,11 @@ class Batched:
         self.centres = torch.zeros_like(mixture.means)
         self.num_centres = torch.ones((), dtype=torch.int64, device=mixture.means.device)
 
-    def copy(self, thermal: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        return thermal.detach(), rgb.detach()
+    def copy(self, infrared: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        return infrared.detach(), rgb.detach()
 
-    def metric(self, thermal: Tensor, rgb: Tensor) -> Tensor:
-        scores = structural_sparsity(thermal, rgb)
+    def metric(self, infrared: Tensor, rgb: Tensor) -> Tensor:
+        scores = structural_sparsity(infrared, rgb)
         return scores / scores.max()
 
     def fit(self, scores: Tensor) -> None:
@@ -138,13 +138,13 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     torch.manual_seed(0)
     shape = (args.batch_size, args.num_patches, args.channels)
     level = 0.5 + torch.rand(*shape[:2], 1, device=args.device)  # patches of unequal structure
-    thermal, rgb = (level * torch.randn(shape, device=args.device) for _ in range(2))
+    infrared, rgb = (level * torch.randn(shape, device=args.device) for _ in range(2))
     keep = visible_count(args.num_patches, ratio=args.mask_ratio)
     mixture = random_mixture(3)
     sequential = Sequential(mixture)
     batched = Batched(Mixture(*(x.to(args.device) for x in mixture)))
 
-    scores = batched.metric(thermal, rgb)
+    scores = batched.metric(infrared, rgb)
     targets = [torch.rand(args.batch_size, keep, device=args.device) for _ in range(2)]
     pairs = zip(
         sequential.choose(scores, targets, keep), batched.choose(scores, targets, keep), strict=True
@@ -158,7 +158,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
         for name, way in (("sequential", sequential), ("batched", batched)):
             spent = seconds[name]
             last = args.device if name == "sequential" else keep
-            tokens = timed(spent["copies"], args.device, way.copy, thermal, rgb)
+            tokens = timed(spent["copies"], args.device, way.copy, infrared, rgb)
             scores = timed(spent["metric"], args.device, way.metric, *tokens)
             timed(spent["mixture"], args.device, way.fit, scores)
             targets = [

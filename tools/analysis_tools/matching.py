@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Matching of thermal to visible images by frozen encoders, by heads trained on them, and by SIFT.
+"""Matching of infrared to visible images by frozen encoders, by heads trained on them, and by SIFT.
 
     python tools/analysis_tools/matching.py sift random infmae.pth --roadscene data/RoadScene
     python tools/analysis_tools/matching.py sift mspecgene.pth --registration data/SuperFusion \\
@@ -11,9 +11,9 @@ Dense features of both images, mutual nearest neighbours by cosine, the visible 
 between cells, a homography by MAGSAC++. Printed are the mean matching accuracy and the area under
 the curve of homography corner errors (mmspec.MatchingMetric), in pixels of the scaled images.
 
-  --roadscene     aligned pairs of its test list; the thermal image is seen through a random
+  --roadscene     aligned pairs of its test list; the infrared image is seen through a random
                   homography, the same in every run
-  --registration  thermal images deformed by a known flow; a homography follows it within 1 to 3
+  --registration  infrared images deformed by a known flow; a homography follows it within 1 to 3
                   pixels only, so that AUC cannot be full
 
 Methods: a checkpoint (whatever mmspec.load_encoder reads), or one of a head that a config of
@@ -92,7 +92,7 @@ def parse_args() -> argparse.Namespace:
 
 def build_method(name: str, args: argparse.Namespace) -> Method:
     if name == "sift":
-        return lambda pair: match_sift(pair.thermal, pair.visible)
+        return lambda pair: match_sift(pair.infrared, pair.visible)
     if name == "same-place":
         return same_place
     if name != "random":
@@ -113,8 +113,8 @@ def build_method(name: str, args: argparse.Namespace) -> Method:
 
 
 def by_encoder(encoder: MatchingEncoder, pair: MatchingPair) -> Matches:
-    features = encoder(pair.thermal), encoder(pair.visible)
-    return match_features(*features, pair.thermal.shape, pair.visible.shape[:2])
+    features = encoder(pair.infrared), encoder(pair.visible)
+    return match_features(*features, pair.infrared.shape, pair.visible.shape[:2])
 
 
 def load_matcher(name: str, state: dict[str, Tensor], args: argparse.Namespace) -> PairMatcher:
@@ -130,15 +130,15 @@ def load_matcher(name: str, state: dict[str, Tensor], args: argparse.Namespace) 
 
 
 def by_matcher(model: PairMatcher, pair: MatchingPair) -> Matches:
-    image = np.concatenate([pair.thermal[..., None], pair.visible], axis=2)
+    image = np.concatenate([pair.infrared[..., None], pair.visible], axis=2)
     sample = DataSample(metainfo=dict(channels=("infrared", "red", "green", "blue")))
     data = dict(inputs=[torch.from_numpy(image).permute(2, 0, 1)], data_samples=[sample])
     (found,) = model.test_step(data)
-    return Matches(found.thermal_points, found.visible_points, found.scores)
+    return Matches(found.infrared_points, found.visible_points, found.scores)
 
 
 def same_place(pair: MatchingPair) -> Matches:
-    rows, columns = np.mgrid[: pair.thermal.shape[0] : 8, : pair.thermal.shape[1] : 8]
+    rows, columns = np.mgrid[: pair.infrared.shape[0] : 8, : pair.infrared.shape[1] : 8]
     points = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float)
     # All are equally good: in the order of rows a picture of the first ones had the sky alone.
     points = np.random.default_rng(0).permutation(points)
@@ -169,11 +169,11 @@ def evaluate(
     metric = MatchingMetric()
     for index, pair in enumerate(pairs):
         matches = method(pair)
-        points = matches.thermal, matches.visible
+        points = matches.infrared, matches.visible
         sample = dict(
             img_path=pair.name,
-            img_shape=pair.thermal.shape,
-            thermal_points=matches.thermal,
+            img_shape=pair.infrared.shape,
+            infrared_points=matches.infrared,
             visible_points=matches.visible,
             homography=estimate_homography(*points),
             truth=pair.truth,
@@ -184,7 +184,7 @@ def evaluate(
             points = [p[best] for p in points]
             errors = match_errors(*points, pair.truth)
             out.mkdir(parents=True, exist_ok=True)
-            picture = match_picture(pair.thermal, pair.visible, *points, errors)
+            picture = match_picture(pair.infrared, pair.visible, *points, errors)
             Image.fromarray(picture).save(out / f"{index:02d}_{pair.name}.png")
     return metric.evaluate(len(pairs))
 
@@ -199,7 +199,7 @@ def main() -> None:
     try:
         methods = {name: build_method(name, args) for name in names}
         for title, pairs in sets(args):
-            height, image_width = pairs[0].thermal.shape
+            height, image_width = pairs[0].infrared.shape
             print(f"\n{title}: {len(pairs)} pairs, the first of {image_width} x {height} pixels; %")
             for number, (name, method) in enumerate(methods.items()):
                 shown = labels[name]

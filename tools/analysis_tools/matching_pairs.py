@@ -15,18 +15,18 @@ from mmspec.text_files import each_once, read_names
 
 @dataclass(frozen=True)
 class MatchingPair:
-    """A thermal image, a visible one, and how they go together.
+    """An infrared image, a visible one, and how they go together.
 
     Attributes:
         name: for reports.
-        thermal: (H, W) uint8.
+        infrared: (H, W) uint8.
         visible: (H, W, 3) uint8 RGB.
-        truth: from pixels of the thermal image to those of the visible one: a homography (3, 3), or
-            the place of each, (H, W, 2) x, y. See :func:`mmspec.evaluation.matching.project`.
+        truth: from pixels of the infrared image to those of the visible one: a homography (3, 3),
+            or the place of each, (H, W, 2) x, y. See :func:`mmspec.evaluation.matching.project`.
     """
 
     name: str
-    thermal: np.ndarray
+    infrared: np.ndarray
     visible: np.ndarray
     truth: np.ndarray
 
@@ -38,7 +38,7 @@ def roadscene_pairs(
     seed: int = 0,
     multiple: int = MULTIPLE,
 ) -> Iterator[MatchingPair]:
-    """Aligned pairs of RoadScene's test list, of which a random homography views the thermal image.
+    """Aligned pairs of RoadScene's test list, the infrared image seen through a random homography.
 
     Args:
         root: folder with ``test.txt``, ``cropinfrared`` and ``crop_LR_visible``.
@@ -61,19 +61,19 @@ def roadscene_pairs(
     names = each_once(read_names(listed), listed)
     for index in _spread(len(names), limit):
         name = names[index]
-        thermal, visible = _read_pair(
+        infrared, visible = _read_pair(
             root / "cropinfrared" / f"{name}.jpg", root / "crop_LR_visible" / f"{name}.jpg"
         )
-        shape = scaled_shape(thermal.shape, width, multiple)
+        shape = scaled_shape(infrared.shape, width, multiple)
         truth = random_homography(shape, np.random.default_rng((seed, index)))
-        thermal = seen_through(resize(thermal, shape), truth, shape)
-        yield MatchingPair(name, thermal, resize(visible, shape), truth)
+        infrared = seen_through(resize(infrared, shape), truth, shape)
+        yield MatchingPair(name, infrared, resize(visible, shape), truth)
 
 
 def registration_pairs(
     root: str | Path, width: int, limit: int | None = None, multiple: int = MULTIPLE
 ) -> Iterator[MatchingPair]:
-    """Pairs of SuperFusion's RoadScene test set, of which the thermal image is deformed.
+    """Pairs of SuperFusion's RoadScene test set, of which the infrared image is deformed.
 
     Args:
         root: folder with ``RoadScene/{ir_warp,vi,flow}``; ``flow`` of ``N.png.mat`` is
@@ -93,25 +93,25 @@ def registration_pairs(
         raise FileNotFoundError(f"{root / 'ir_warp'}: no *.png")
     for index in _spread(len(paths), limit):
         path = paths[index]
-        thermal, visible = _read_pair(path, root / "vi" / path.name)
+        infrared, visible = _read_pair(path, root / "vi" / path.name)
         grid = loadmat(root / "flow" / f"{path.name}.mat")["flow"][0].astype(np.float64)
-        if grid.shape != (*thermal.shape, 2):
-            raise ValueError(f"{path}: {thermal.shape}, its flow is of {grid.shape}")
-        shape = scaled_shape(thermal.shape, width, multiple)
+        if grid.shape != (*infrared.shape, 2):
+            raise ValueError(f"{path}: {infrared.shape}, its flow is of {grid.shape}")
+        shape = scaled_shape(infrared.shape, width, multiple)
         truth = (resize(grid, shape) + 1) * (np.array(shape[::-1]) / 2) - 0.5
-        yield MatchingPair(path.stem, resize(thermal, shape), resize(visible, shape), truth)
+        yield MatchingPair(path.stem, resize(infrared, shape), resize(visible, shape), truth)
 
 
-def _read_pair(infrared: Path, visible: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_pair(infrared_path: Path, visible_path: Path) -> tuple[np.ndarray, np.ndarray]:
     """(H, W) and (H, W, 3) uint8."""
-    thermal = read_infrared(infrared)
-    colours = decode_visible(visible.read_bytes(), str(visible))
-    if colours.shape[:2] != thermal.shape:
+    infrared = read_infrared(infrared_path)
+    visible = decode_visible(visible_path.read_bytes(), str(visible_path))
+    if visible.shape[:2] != infrared.shape:
         raise UnreadableImageError(
-            f"{infrared}: {thermal.shape[1]} x {thermal.shape[0]} pixels, its visible image"
-            f" {visible} {colours.shape[1]} x {colours.shape[0]}: not an aligned pair"
+            f"{infrared_path}: {infrared.shape[1]} x {infrared.shape[0]} pixels, its visible image"
+            f" {visible_path} {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
         )
-    return thermal, colours
+    return infrared, visible
 
 
 def _spread(count: int, limit: int | None) -> np.ndarray:

@@ -12,16 +12,16 @@ from mmspec.matching.dense import Matches
 RATIO = 0.8
 
 
-def match_sift(thermal: np.ndarray, visible: np.ndarray, ratio: float = RATIO) -> Matches:
+def match_sift(infrared: np.ndarray, visible: np.ndarray, ratio: float = RATIO) -> Matches:
     """SIFT's nearest neighbours that pass the ratio test.
 
     Args:
-        thermal, visible: (H, W) or (H, W, 3) RGB, uint8.
+        infrared, visible: (H, W) or (H, W, 3) RGB, uint8.
         ratio: most distance to the nearest descriptor over that to the second.
     """
     sift = cv2.SIFT_create()
     found = []
-    for image in (thermal, visible):
+    for image in (infrared, visible):
         gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         found.append(sift.detectAndCompute(gray, None))
     (first, descriptors), (second, others) = found

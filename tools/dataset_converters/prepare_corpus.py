@@ -192,7 +192,7 @@ def main() -> None:
     if coloured := [relative[image.path] for image in kept if image.coloured]:
         print(
             f"{len(coloured):,} kept images are coloured and will be read by luma, the first is"
-            f" {coloured[0]}; pseudo-coloured images are no thermal measurement"
+            f" {coloured[0]}; pseudo-coloured images are no infrared measurement"
         )
     if not kept:
         sys.exit("error: no image is left, nothing was written")

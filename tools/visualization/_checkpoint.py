@@ -20,7 +20,7 @@ from mmspec.datasets import UnreadableImageError
 from mmspec.engine.launch import LaunchError, read_config
 from mmspec.models.selfsup import InfMAE, MSpecGene
 
-IMAGES = {MSpecGene: "THERMAL RGB, an aligned pair", InfMAE: "one infrared image"}
+IMAGES = {MSpecGene: "INFRARED VISIBLE, an aligned pair", InfMAE: "one infrared image"}
 
 
 def write_picture(
@@ -39,7 +39,7 @@ def write_picture(
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="THERMAL RGB for M-SpecGene, one for InfMAE"
+        "images", metavar="IMAGE", nargs="+", help="INFRARED VISIBLE for M-SpecGene, one for InfMAE"
     )
     parser.add_argument(
         "--config", type=Path, help="the run's config; default: the one in the checkpoint's folder"

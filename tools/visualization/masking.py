@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What a pre-training checkpoint masks.
 
-    python tools/visualization/masking.py WORK_DIR/epoch_40.pth thermal.png rgb.png --out masks.png
+    python tools/visualization/masking.py WORK_DIR/epoch_40.pth infrared.png rgb.png --out masks.png
     python tools/visualization/masking.py InfMAE.pth infrared.png --config CONFIG --out masks.png
 
 M-SpecGene: CMSS over both images of a pair, from violet (structure in both) to yellow (flat), and

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """What a pre-training checkpoint reconstructs.
 
-    python tools/visualization/reconstruct.py WORK_DIR/epoch_40.pth thermal.png rgb.png --out x.png
+    python tools/visualization/reconstruct.py WORK_DIR/epoch_40.pth infrared.png rgb.png --out x.png
     python tools/visualization/reconstruct.py WORK_DIR/epoch_20.pth infrared.png --out x.png
 
 Input, visible patches, prediction, and both put together. For M-SpecGene a row for each image of
-the pair and a further column: thermal from RGB alone, and RGB from thermal alone.
+the pair and a further column: infrared from RGB alone, and RGB from infrared alone.
 """
 
 from __future__ import annotations

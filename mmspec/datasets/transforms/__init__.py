@@ -11,7 +11,7 @@ from .rgbt_photometric import RGBTPhotometric
 from .segmentation_crop import SegmentationCrop
 from .slivers import ClipBoxes
 from .target_crop import TargetCrop
-from .views import CropViews, ScaleToWidth, ViewThermal
+from .views import CropViews, ScaleToWidth, ViewInfrared
 
 __all__ = [
     "ClipBoxes",
@@ -29,5 +29,5 @@ __all__ = [
     "SegmentationCrop",
     "TargetCrop",
     "TransformPair",
-    "ViewThermal",
+    "ViewInfrared",
 ]

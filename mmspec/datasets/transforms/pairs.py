@@ -28,7 +28,7 @@ class TransformPair(BaseTransform):
 
     Args:
         both: Geometric transforms, whose draws depend on the size of an image alone.
-        thermal: Photometric transforms of the infrared image, (H', W') uint8.
+        infrared: Photometric transforms of the infrared image, (H', W') uint8.
         visible: Photometric transforms of the visible image, (H', W', 3) uint8 in mmcv's order:
             blue, green, red.
 
@@ -39,10 +39,12 @@ class TransformPair(BaseTransform):
     def __init__(
         self,
         both: Sequence[dict | Callable] = (),
-        thermal: Sequence[dict | Callable] = (),
+        infrared: Sequence[dict | Callable] = (),
         visible: Sequence[dict | Callable] = (),
     ) -> None:
-        self.both, self.thermal, self.visible = (Compose(list(x)) for x in (both, thermal, visible))
+        self.both, self.infrared, self.visible = (
+            Compose(list(x)) for x in (both, infrared, visible)
+        )
 
     def transform(self, results: dict) -> dict:
         channels = results["channels"]
@@ -52,30 +54,30 @@ class TransformPair(BaseTransform):
                 f" {', '.join(sorted(absent))}; load pairs by LoadRGBTImageFromFile"
             )
         image = results["img"]
-        thermal = np.ascontiguousarray(image[..., channels.index("infrared")])
+        infrared = np.ascontiguousarray(image[..., channels.index("infrared")])
         visible = image[..., [channels.index(name) for name in reversed(VISIBLE)]]
         # Not mmcv's cache_random_params: it refuses mmpretrain's RandomResizedCrop, whose method a
         # subclass enters into the same list of random methods again.
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        first = self.both({**results, "img": thermal})
+        first = self.both({**results, "img": infrared})
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
         second = self.both({**results, "img": visible})
-        results = self.thermal(first)
-        thermal, visible = results["img"], self.visible(second)["img"]
-        if thermal.shape != visible.shape[:2]:
+        results = self.infrared(first)
+        infrared, visible = results["img"], self.visible(second)["img"]
+        if infrared.shape != visible.shape[:2]:
             raise ValueError(
-                f"TransformPair: the thermal image became {thermal.shape}, the visible one"
+                f"TransformPair: the infrared image became {infrared.shape}, the visible one"
                 f" {visible.shape}"
             )
-        results["img"] = np.concatenate([thermal[..., None], visible[..., ::-1]], axis=2)
-        results["img_shape"] = thermal.shape
+        results["img"] = np.concatenate([infrared[..., None], visible[..., ::-1]], axis=2)
+        results["img_shape"] = infrared.shape
         results["channels"] = ("infrared", *VISIBLE)
         return results
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(both={self.both}, thermal={self.thermal},"
+            f"{type(self).__name__}(both={self.both}, infrared={self.infrared},"
             f" visible={self.visible})"
         )

@@ -7,7 +7,7 @@ from mmspec.registry import TRANSFORMS
 
 #: mmcv's order of the colours, that of the transforms of single images.
 COLOURS = ("blue", "green", "red")
-THERMAL = dict(type="mmspec.InfraredPhotometric")
+INFRARED = dict(type="mmspec.InfraredPhotometric")
 # The ranges of mmseg's PhotoMetricDistortion.
 VISIBLE = dict(
     type="mmpretrain.ColorJitter",
@@ -21,7 +21,7 @@ VISIBLE = dict(
 
 @TRANSFORMS.register_module()
 class RGBTPhotometric(BaseTransform):
-    """Colour jitter on the visible image; gain, offset, gamma and noise on the thermal one.
+    """Colour jitter on the visible image; gain, offset, gamma and noise on the infrared one.
 
     The draws of the two are independent, as their cameras are (M-SpecGene's release gives both the
     same colour jitter, in one image of six channels). Of a sample of one modality that one is
@@ -32,7 +32,7 @@ class RGBTPhotometric(BaseTransform):
     shape and order.
 
     Args:
-        thermal: Transform of the thermal image, (H, W) uint8; ``InfraredPhotometric`` by default.
+        infrared: Transform of the infrared image, (H, W) uint8; ``InfraredPhotometric`` by default.
         visible: Transform of the visible image, (H, W, 3) uint8 in mmcv's order: blue, green, red;
             by default mmpretrain's ``ColorJitter``, each change by up to what mmseg's
             ``PhotoMetricDistortion`` has.
@@ -40,23 +40,23 @@ class RGBTPhotometric(BaseTransform):
 
     def __init__(
         self,
-        thermal: dict | BaseTransform | None = None,
+        infrared: dict | BaseTransform | None = None,
         visible: dict | BaseTransform | None = None,
     ) -> None:
-        thermal, visible = thermal or THERMAL, visible or VISIBLE
-        self.thermal, self.visible = (
+        infrared, visible = infrared or INFRARED, visible or VISIBLE
+        self.infrared, self.visible = (
             TRANSFORMS.build(step) if isinstance(step, dict) else step
-            for step in (thermal, visible)
+            for step in (infrared, visible)
         )
 
     def transform(self, results: dict) -> dict:
         channels = results["channels"]
         shape = results["img"].shape
         img = np.atleast_3d(results["img"]).copy()
-        thermal = [i for i, name in enumerate(channels) if name == "infrared"]
-        if thermal:
-            gray = np.ascontiguousarray(img[..., thermal[0]])
-            img[..., thermal] = self.thermal({**results, "img": gray})["img"][..., None]
+        infrared = [i for i, name in enumerate(channels) if name == "infrared"]
+        if infrared:
+            gray = np.ascontiguousarray(img[..., infrared[0]])
+            img[..., infrared] = self.infrared({**results, "img": gray})["img"][..., None]
         if set(COLOURS) <= set(channels):
             visible = [channels.index(name) for name in COLOURS]
             colours = np.ascontiguousarray(img[..., visible])
@@ -65,4 +65,4 @@ class RGBTPhotometric(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(thermal={self.thermal}, visible={self.visible})"
+        return f"{type(self).__name__}(infrared={self.infrared}, visible={self.visible})"

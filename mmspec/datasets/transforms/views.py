@@ -1,4 +1,4 @@
-"""Pairs for matching: scaled, cropped, and the thermal image seen through a homography."""
+"""Pairs for matching: scaled, cropped, and the infrared image seen through a homography."""
 
 import numpy as np
 import torch
@@ -40,15 +40,15 @@ class ScaleToWidth(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class ViewThermal(BaseTransform):
-    """See the thermal image of an aligned pair through a homography, which is the truth: for tests.
+class ViewInfrared(BaseTransform):
+    """See the infrared image of an aligned pair through a known homography: for tests.
 
     The corners of the view stay in the image, so that each of its pixels has a place in the visible
     image, and no border tells how it was made. The homography belongs to the sample, the same in
     every run; those of seed 0 are the ones of ``tools/analysis_tools/matching.py``.
 
     Required keys: ``img`` (H, W, C), ``channels``, names of a pair, and ``sample_idx``. Modified
-    keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the thermal
+    keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the infrared
     image to those of the visible one; the first pixel's centre is (0, 0).
 
     Args:
@@ -62,13 +62,13 @@ class ViewThermal(BaseTransform):
         self.seed = seed
 
     def transform(self, results: dict) -> dict:
-        thermal = _thermal_channels(results, "ViewThermal")
+        infrared = _infrared_channels(results, "ViewInfrared")
         image = results["img"].copy()
         shape = image.shape[:2]
         generator = np.random.default_rng((self.seed, results["sample_idx"]))
         truth = random_homography(shape, generator)
-        view = seen_through(np.ascontiguousarray(image[..., thermal[0]]), truth, shape)
-        image[..., thermal] = view[..., None]
+        view = seen_through(np.ascontiguousarray(image[..., infrared[0]]), truth, shape)
+        image[..., infrared] = view[..., None]
         results["img"] = image
         results["truth"] = torch.from_numpy(truth)
         return results
@@ -79,8 +79,8 @@ class ViewThermal(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CropViews(BaseTransform):
-    """Two views of an aligned pair for training: crops at places of their own, the thermal one also
-    seen through a random homography.
+    """Crop both images of an aligned pair at different places, the infrared one also seen through
+    a random homography: for training.
 
     With both views of the whole image, as in tests, a point stays near its place, and a head that
     encodes nothing but places, from the positions in a ViT, brings its loss down: it then matches
@@ -89,7 +89,7 @@ class CropViews(BaseTransform):
     Draws come from NumPy's global generator, as in mmseg's transforms.
 
     Required keys: ``img`` (H, W, C) and ``channels``, names of a pair. Modified keys: ``img``
-    (h, w, C), ``img_shape``. Added keys: ``truth``, see :class:`ViewThermal`; it may lead out of
+    (h, w, C), ``img_shape``. Added keys: ``truth``, see :class:`ViewInfrared`; it may lead out of
     the visible image.
 
     Args:
@@ -103,7 +103,7 @@ class CropViews(BaseTransform):
         self.size = tuple(size)
 
     def transform(self, results: dict) -> dict:
-        thermal = _thermal_channels(results, "CropViews")
+        infrared = _infrared_channels(results, "CropViews")
         image, (height, width) = results["img"], self.size
         if image.shape[0] < height or image.shape[1] < width:
             raise ValueError(
@@ -114,9 +114,9 @@ class CropViews(BaseTransform):
         room = (image.shape[1] - width + 1, image.shape[0] - height + 1)
         (x, y), place = generator.integers(0, room, (2, 2))
         view = _shift(*place) @ random_homography(self.size, generator)
-        gray = np.ascontiguousarray(image[..., thermal[0]])
+        gray = np.ascontiguousarray(image[..., infrared[0]])
         cropped = image[y : y + height, x : x + width].copy()
-        cropped[..., thermal] = seen_through(gray, view, self.size)[..., None]
+        cropped[..., infrared] = seen_through(gray, view, self.size)[..., None]
         results["img"] = cropped
         results["img_shape"] = self.size
         results["truth"] = torch.from_numpy(_shift(-x, -y) @ view)
@@ -130,12 +130,12 @@ def _shift(x: int, y: int) -> np.ndarray:
     return np.array([(1.0, 0, x), (0, 1, y), (0, 0, 1)])
 
 
-def _thermal_channels(results: dict, name: str) -> list[int]:
+def _infrared_channels(results: dict, name: str) -> list[int]:
     channels = results["channels"]
-    thermal = [i for i, channel in enumerate(channels) if channel == "infrared"]
-    if len(thermal) in (0, len(channels)):
+    infrared = [i for i, channel in enumerate(channels) if channel == "infrared"]
+    if len(infrared) in (0, len(channels)):
         raise ValueError(
             f"{name}: channels {tuple(channels)} of {results.get('img_path')} are no pair; load by"
             " LoadRGBTImageFromFile from a data set of pairs"
         )
-    return thermal
+    return infrared

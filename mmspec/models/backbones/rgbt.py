@@ -1,4 +1,4 @@
-"""Any encoder over aligned thermal and visible images."""
+"""Any encoder over aligned infrared and visible images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RGBTBackbone(BaseModule):
     ``backbone=dict(type='mmspec.RGBTBackbone', backbone=dict(type='mmspec.MaskedViT', ...,
     init_cfg=dict(type='mmspec.PretrainedEncoder', checkpoint='mspecgene.pth')))``. A checkpoint
     belongs into the inner dict. With shared weights both modalities go through the encoder in one
-    batch of 2B images, the thermal ones first; batch norms then have common statistics.
+    batch of 2B images, the infrared ones first; batch norms then have common statistics.
 
     An absent modality has no maps of its own: the present one's stand in for them, before the
     fusion, whichever that is (so ``concat`` repeats them, ``sum`` doubles them, ``max`` and
@@ -39,8 +39,8 @@ class RGBTBackbone(BaseModule):
     Args:
         backbone: Config of any encoder of images (N, 3, H, W) that returns maps (N, C, H', W').
         fusion: 'concat', 'sum', 'max', 'gated', or the config of a module. It is built for each
-            level with ``in_channels=C``, called with the thermal and the visible map, and tells the
-            channels of what it returns by ``out_channels``.
+            level with ``in_channels=C``, called with the infrared and the visible map, and tells
+            the channels of what it returns by ``out_channels``.
         shared: One set of weights; else one encoder a modality, both started alike by ``init_cfg``.
         modality: What images of three channels are: 'infrared' or 'visible'. Separate weights need
             to know, shared ones do not.
@@ -83,8 +83,8 @@ class RGBTBackbone(BaseModule):
         """Fused maps of a batch.
 
         Args:
-            x: Normalised images: (B, 6, H, W), three thermal channels, then red, green, blue;
-                (B, 4, H, W), one thermal channel instead; or (B, 3, H, W) of one modality.
+            x: Normalised images: (B, 6, H, W), three infrared channels, then red, green, blue;
+                (B, 4, H, W), one infrared channel instead; or (B, 3, H, W) of one modality.
             modality: Of three channels, instead of the constructor's.
 
         Returns:
@@ -95,15 +95,15 @@ class RGBTBackbone(BaseModule):
         if x.shape[1] == 3:
             maps = self._encoder_of(modality)(x)
             return tuple(fusion(m, m).contiguous() for fusion, m in zip(self.fusions, maps))
-        thermal, visible = _split(x)
+        infrared, visible = _split(x)
         if self.shared:
-            maps = self.encoders["both"](torch.cat([thermal, visible]))
+            maps = self.encoders["both"](torch.cat([infrared, visible]))
             pairs = [m.chunk(2) for m in maps]
         else:
-            pairs = zip(self.encoders["infrared"](thermal), self.encoders["visible"](visible))
-        no_thermal, no_visible = _absent(thermal), _absent(visible)
+            pairs = zip(self.encoders["infrared"](infrared), self.encoders["visible"](visible))
+        no_infrared, no_visible = _absent(infrared), _absent(visible)
         return tuple(
-            fusion(torch.where(no_thermal, v, t), torch.where(no_visible, t, v)).contiguous()
+            fusion(torch.where(no_infrared, v, t), torch.where(no_visible, t, v)).contiguous()
             for fusion, (t, v) in zip(self.fusions, pairs)
         )
 
@@ -168,8 +168,8 @@ def _split(x: Tensor) -> tuple[Tensor, Tensor]:
     if x.shape[1] == 4:
         return x[:, :1].expand(-1, 3, -1, -1), x[:, 1:]
     raise ValueError(
-        f"RGBTBackbone got images {tuple(x.shape)}: 6 channels (three thermal, red, green, blue),"
-        " 4 (one thermal) or 3 (one modality)"
+        f"RGBTBackbone got images {tuple(x.shape)}: 6 channels (three infrared, red, green, blue),"
+        " 4 (one infrared) or 3 (one modality)"
     )
 
 

@@ -27,8 +27,8 @@ class _PairPreprocessing(ModalityNormalization):
 
     def __init__(
         self,
-        mean_thermal: Sequence[float] = IMAGENET_MEAN,
-        std_thermal: Sequence[float] = IMAGENET_STD,
+        mean_infrared: Sequence[float] = IMAGENET_MEAN,
+        std_infrared: Sequence[float] = IMAGENET_STD,
         mean_visible: Sequence[float] = IMAGENET_MEAN,
         std_visible: Sequence[float] = IMAGENET_STD,
         **kwargs,
@@ -36,12 +36,12 @@ class _PairPreprocessing(ModalityNormalization):
         for key in ("mean", "std", "bgr_to_rgb", "rgb_to_bgr"):
             if key in kwargs:
                 raise TypeError(
-                    f"{type(self).__name__}: {key} has no meaning here; give mean_thermal,"
-                    " std_thermal, mean_visible (red, green, blue) and std_visible; channels are"
+                    f"{type(self).__name__}: {key} has no meaning here; give mean_infrared,"
+                    " std_infrared, mean_visible (red, green, blue) and std_visible; channels are"
                     " ordered by the names in the data samples"
                 )
         super().__init__(**kwargs)
-        self._register_statistics(mean_thermal, std_thermal, mean_visible, std_visible)
+        self._register_statistics(mean_infrared, std_infrared, mean_visible, std_visible)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """The framework's forward of normalised images.
@@ -52,8 +52,8 @@ class _PairPreprocessing(ModalityNormalization):
             training: As in the framework.
 
         Returns:
-            ``dict(inputs, data_samples)``, with float images (B, 6, H, W), thermal, thermal,
-            thermal, red, green, blue, or (B, 3, H, W) if the samples have one modality alone.
+            ``dict(inputs, data_samples)``, with float images (B, 6, H, W), infrared, infrared,
+            infrared, red, green, blue, or (B, 3, H, W) if the samples have one modality alone.
             Images are padded by 0, the mean, in every channel. A modality that is black throughout
             is all 0: absent, see :class:`RGBTBackbone`.
 
@@ -88,7 +88,7 @@ else:
         """mmdet's data preprocessor for pairs, or for one modality of them.
 
         Args:
-            mean_thermal, std_thermal: Of three equal infrared channels, in gray levels 0..255.
+            mean_infrared, std_infrared: Of three equal infrared channels, in gray levels 0..255.
             mean_visible, std_visible: Of red, green, blue.
             pad_size_divisor, pad_mask and the rest: As in ``DetDataPreprocessor``, without
                 ``mean``, ``std``, ``bgr_to_rgb`` and ``rgb_to_bgr``.
@@ -106,7 +106,7 @@ else:
         """mmseg's data preprocessor for pairs, or for one modality of them.
 
         Args:
-            mean_thermal, std_thermal: Of three equal infrared channels, in gray levels 0..255.
+            mean_infrared, std_infrared: Of three equal infrared channels, in gray levels 0..255.
             mean_visible, std_visible: Of red, green, blue.
             size, seg_pad_val and the rest: As in ``SegDataPreProcessor``, without ``mean``,
                 ``std``, ``bgr_to_rgb`` and ``rgb_to_bgr``.

@@ -26,16 +26,16 @@ class ModalityNormalization:
 
     def _register_statistics(
         self,
-        mean_thermal: Sequence[float],
-        std_thermal: Sequence[float],
+        mean_infrared: Sequence[float],
+        std_infrared: Sequence[float],
         mean_visible: Sequence[float],
         std_visible: Sequence[float],
     ) -> None:
-        mean, std = (*mean_thermal, *mean_visible), (*std_thermal, *std_visible)
+        mean, std = (*mean_infrared, *mean_visible), (*std_infrared, *std_visible)
         if len(mean) != 6 or len(std) != 6:
             raise ValueError(
                 "mean and std of each modality have 3 values, got "
-                f"{len(mean_thermal)}, {len(mean_visible)} and {len(std_thermal)}, "
+                f"{len(mean_infrared)}, {len(mean_visible)} and {len(std_infrared)}, "
                 f"{len(std_visible)}"
             )
         for name, values in (("mean", mean), ("std", std)):

@@ -28,21 +28,21 @@ class RGBTDataPreprocessor(ModalityNormalization, BaseDataPreprocessor):
     ``LoadRGBTImageFromFile`` give the same images.
 
     Args:
-        mean_thermal, std_thermal: of three equal infrared channels, in gray levels 0..255.
+        mean_infrared, std_infrared: of three equal infrared channels, in gray levels 0..255.
         mean_visible, std_visible: of red, green, blue.
         non_blocking: see ``BaseDataPreprocessor``.
     """
 
     def __init__(
         self,
-        mean_thermal: Sequence[float] = IMAGENET_MEAN,
-        std_thermal: Sequence[float] = IMAGENET_STD,
+        mean_infrared: Sequence[float] = IMAGENET_MEAN,
+        std_infrared: Sequence[float] = IMAGENET_STD,
         mean_visible: Sequence[float] = IMAGENET_MEAN,
         std_visible: Sequence[float] = IMAGENET_STD,
         non_blocking: bool = False,
     ) -> None:
         super().__init__(non_blocking)
-        self._register_statistics(mean_thermal, std_thermal, mean_visible, std_visible)
+        self._register_statistics(mean_infrared, std_infrared, mean_visible, std_visible)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """``dict(inputs, data_samples)`` with uint8 pixels (B, C, H, W) to float (B, 6, H, W).

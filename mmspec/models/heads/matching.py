@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmspec.matching.features import check_cells
 from mmspec.registry import MODELS
 
-MODALITIES = ("thermal", "visible")
+MODALITIES = ("infrared", "visible")
 
 
 @MODELS.register_module()
@@ -28,8 +28,8 @@ class MatchingHead(BaseModule):
     image, so that gains, offsets and what is the same all over an image of one sensor are gone; of
     the pixels the contrast is then made even over the image.
 
-    Trained as local features usually are: random points of the thermal image, theirs in the visible
-    one by the true homography, descriptors interpolated at both, and the contrastive loss of
+    Trained as local features usually are: random points of the infrared image, theirs in the
+    visible one by the true homography, descriptors interpolated at both, and the contrastive loss of
     :class:`DualSoftmaxLoss`.
 
     Args:
@@ -68,11 +68,11 @@ class MatchingHead(BaseModule):
         self.criterion = MODELS.build(loss) if isinstance(loss, dict) else loss
 
     def forward(self, pairs: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Descriptors of the thermal and of the visible images.
+        """Descriptors of the infrared and of the visible images.
 
         Args:
-            pairs: (B, 6, H, W) normalised, thermal first.
-            maps: of the encoder, (2 B, C, h, w), those of the thermal images first.
+            pairs: (B, 6, H, W) normalised, infrared first.
+            maps: of the encoder, (2 B, C, h, w), those of the infrared images first.
 
         Returns:
             Two (B, channels, H / 4, W / 4), vectors of length 1.
@@ -83,14 +83,14 @@ class MatchingHead(BaseModule):
         return F.normalize(self.shared(torch.cat(embedded)), dim=1).chunk(2)
 
     def loss(
-        self, thermal: Tensor, visible: Tensor, truth: Tensor, shape: tuple[int, int]
+        self, infrared: Tensor, visible: Tensor, truth: Tensor, shape: tuple[int, int]
     ) -> dict[str, Tensor]:
         """``loss``, and ``matched``: percent of the points whose nearest one in the visible image
         is theirs.
 
         Args:
-            thermal, visible: descriptors (B, C, h, w).
-            truth: (B, 3, 3), from pixels of the thermal images to those of the visible ones.
+            infrared, visible: descriptors (B, C, h, w).
+            truth: (B, 3, 3), from pixels of the infrared images to those of the visible ones.
             shape: (H, W) of the images.
         """
         height, width = shape
@@ -101,7 +101,7 @@ class MatchingHead(BaseModule):
         valid = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
         # A place on the horizon is infinite, and what is not valid must be finite all the same.
         places = torch.where(valid[..., None], places, 0.0)
-        first, second = sample(thermal, points, shape), sample(visible, places, shape)
+        first, second = sample(infrared, points, shape), sample(visible, places, shape)
         with torch.no_grad():
             nearest = (first @ second.transpose(1, 2)).argmax(2)
             matched = nearest == torch.arange(self.num_points, device=nearest.device)

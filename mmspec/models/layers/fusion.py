@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class ConcatFusion(nn.Module):
-    """Both maps side by side, thermal first (M-SpecGene): twice the channels."""
+    """Both maps side by side, infrared first (M-SpecGene): twice the channels."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.out_channels = 2 * in_channels
 
-    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
-        return torch.cat([thermal, visible], dim=1)
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        return torch.cat([infrared, visible], dim=1)
 
 
 class SumFusion(nn.Module):
@@ -24,8 +24,8 @@ class SumFusion(nn.Module):
         super().__init__()
         self.out_channels = in_channels
 
-    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
-        return thermal + visible
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        return infrared + visible
 
 
 class MaxFusion(nn.Module):
@@ -35,12 +35,12 @@ class MaxFusion(nn.Module):
         super().__init__()
         self.out_channels = in_channels
 
-    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
-        return torch.maximum(thermal, visible)
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        return torch.maximum(infrared, visible)
 
 
 class GatedFusion(nn.Module):
-    """``g * thermal + (1 - g) * visible`` with a gate for each place and channel.
+    """``g * infrared + (1 - g) * visible`` with a gate for each place and channel.
 
     ``g`` is the sigmoid of a 1x1 convolution of both maps (gated multimodal units, Arevalo et al.,
     arXiv 1702.01992, equation for two modalities, on the maps as they are). It starts at 1/2.
@@ -53,9 +53,9 @@ class GatedFusion(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def forward(self, thermal: Tensor, visible: Tensor) -> Tensor:
-        gate = self.gate(torch.cat([thermal, visible], dim=1)).sigmoid()
-        return visible + gate * (thermal - visible)
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        gate = self.gate(torch.cat([infrared, visible], dim=1)).sigmoid()
+        return visible + gate * (infrared - visible)
 
 
 FUSIONS = dict(concat=ConcatFusion, sum=SumFusion, max=MaxFusion, gated=GatedFusion)

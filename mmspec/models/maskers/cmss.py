@@ -99,20 +99,20 @@ class CMSSMasking(BaseModule):
         self._keep_shift = int(schedule.keep_shift)
 
     def visible_patches(self, num_patches: int) -> tuple[int, int]:
-        """How many of an image's patches are visible this epoch: (thermal, RGB)."""
+        """How many of an image's patches are visible this epoch: (infrared, visible)."""
         keep = visible_count(num_patches, ratio=self.mask_ratio)
         limit = largest_keep_shift(num_patches, self.mask_ratio)
         shift = min(max(self._keep_shift, -limit), limit)
         return keep - shift, keep + shift
 
-    def scores(self, thermal: Tensor, rgb: Tensor) -> Tensor:
+    def scores(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """CMSS (B, L) of tokens (B, L, C), divided by the largest of all processes' batches.
 
         In evaluation mode by that of the last training step, so that a pair has the scores and the
         masks that it would have in training, alone or in any batch; they may exceed 1. A token that
         overflowed has NaN, and no part in the scores of others.
         """
-        scores = structural_sparsity(thermal, rgb, self.variance)
+        scores = structural_sparsity(infrared, visible, self.variance)
         finite = scores.isfinite()
         scores = torch.where(finite, scores, torch.nan)
         largest = torch.where(finite, scores, 0.0).max()
@@ -124,17 +124,17 @@ class CMSSMasking(BaseModule):
         return scores / largest.clamp(min=torch.finfo(scores.dtype).tiny)
 
     @torch.no_grad()
-    def forward(self, thermal: Tensor, rgb: Tensor) -> tuple[PatchMask, PatchMask]:
+    def forward(self, infrared: Tensor, visible: Tensor) -> tuple[PatchMask, PatchMask]:
         """Masks a batch of pairs by their tokens after patch embedding and positions.
 
         Args:
-            thermal, rgb: (B, L, C).
+            infrared, visible: (B, L, C).
 
         Returns:
-            The masks of thermal and of RGB images, on one row of L patches.
+            The masks of infrared and of visible images, on one row of L patches.
         """
-        batch, num_patches = thermal.shape[:2]
-        scores = self.scores(thermal, rgb)
+        batch, num_patches = infrared.shape[:2]
+        scores = self.scores(infrared, visible)
         if self.training:
             self._fit(scores)
         keep = self.visible_patches(num_patches)
@@ -153,10 +153,10 @@ class CMSSMasking(BaseModule):
             "cmss_visible": scores.gather(1, ids).nanmean(),
             "cmss_all": scores.nanmean(),
         }
-        thermal_mask, rgb_mask = (
+        infrared_mask, visible_mask = (
             PatchMask.from_keep(kept, (1, num_patches)) for kept in ids.split(keep, 1)
         )
-        return thermal_mask, rgb_mask
+        return infrared_mask, visible_mask
 
     def statistics(self) -> dict[str, Tensor]:
         """What to log of the last batch: mean CMSS of the patches visible in either modality, which
@@ -186,12 +186,12 @@ class CMSSMasking(BaseModule):
             self.loss_count.zero_()
 
     @torch.no_grad()
-    def update_losses(self, thermal: Tensor, rgb: Tensor) -> None:
+    def update_losses(self, infrared: Tensor, visible: Tensor) -> None:
         """Adds the two losses (scalars) of a training step to the epoch's.
 
         A step with a loss that is not finite, which a gradient scaler skips, does not count.
         """
-        losses = torch.stack([thermal.detach(), rgb.detach()]).to(self.loss_sums.dtype)
+        losses = torch.stack([infrared.detach(), visible.detach()]).to(self.loss_sums.dtype)
         finite = losses.isfinite().all()
         self.loss_sums += torch.where(finite, losses, 0.0)
         self.loss_count += finite
@@ -209,7 +209,7 @@ class CMSSMasking(BaseModule):
         """
         sums = torch.cat([self.loss_sums, self.loss_count[None]])
         all_reduce(sums, "sum")
-        thermal, rgb, count = sums.tolist()
+        infrared, visible, count = sums.tolist()
         if count == 0:
             raise RuntimeError(
                 f"CMSSMasking.end_epoch: no finite losses of epoch {finished}; call update_losses "
@@ -219,7 +219,7 @@ class CMSSMasking(BaseModule):
         self.schedule = advance_schedule(
             self.schedule,
             self.means.tolist(),
-            (rgb - thermal) / count,
+            (visible - infrared) / count,
             finished,
             max_epochs,
             limit,

@@ -29,16 +29,16 @@ class RandomPairMasker(BaseModule):
         self.mask_ratio = mask_ratio
         self.disjoint = disjoint
 
-    def forward(self, thermal: Tensor, visible: Tensor) -> tuple[PatchMask, PatchMask]:
+    def forward(self, infrared: Tensor, visible: Tensor) -> tuple[PatchMask, PatchMask]:
         """Masks pairs by their patch tokens, each (B, N, C), as one row of N patches."""
-        batch, num_patches = thermal.shape[:2]
+        batch, num_patches = infrared.shape[:2]
         keep = visible_count(num_patches, ratio=self.mask_ratio)
         if self.disjoint:
             keep = min(keep, num_patches // 2)
-            drawn = random_keep(batch, num_patches, 2 * keep, thermal.device)
+            drawn = random_keep(batch, num_patches, 2 * keep, infrared.device)
             kept = drawn[:, :keep], drawn[:, keep:]
         else:
-            kept = (random_keep(batch, num_patches, keep, thermal.device) for _ in range(2))
+            kept = (random_keep(batch, num_patches, keep, infrared.device) for _ in range(2))
         return tuple(PatchMask.from_keep(ids, (1, num_patches)) for ids in kept)
 
     def statistics(self) -> dict[str, Tensor]:

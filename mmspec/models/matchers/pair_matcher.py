@@ -1,4 +1,4 @@
-"""Matching of thermal to visible images by a head on a frozen encoder."""
+"""Matching of infrared to visible images by a head on a frozen encoder."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class PairMatcher(BaseModel):
         raise ValueError(f"mode={mode!r}: 'loss', 'predict' or 'tensor'")
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Descriptors (B, C, h, w) of the thermal and of the visible images of normalised pairs.
+        """Descriptors (B, C, h, w) of the infrared and of the visible images of normalised pairs.
 
         Args:
-            inputs: (B, 6, H, W), thermal first.
+            inputs: (B, 6, H, W), infrared first.
         """
         with torch.no_grad():
             maps = self.backbone(torch.cat(inputs.chunk(2, dim=1)))
@@ -70,8 +70,8 @@ class PairMatcher(BaseModel):
         """Losses of the head.
 
         Args:
-            inputs: (B, 6, H, W), thermal first.
-            data_samples: of which each has its ``truth``, see ``ViewThermal``.
+            inputs: (B, 6, H, W), infrared first.
+            data_samples: of which each has its ``truth``, see ``ViewInfrared``.
         """
         truth = torch.stack([sample.truth for sample in data_samples])
         return self.head.loss(*self.extract_feat(inputs), truth, inputs.shape[-2:])
@@ -82,20 +82,20 @@ class PairMatcher(BaseModel):
     ) -> list[DataSample]:
         """Mutual nearest neighbours of each pair and the homography that they agree on.
 
-        Each data sample gets ``thermal_points`` and ``visible_points``, (N, 2) x, y in pixels of
+        Each data sample gets ``infrared_points`` and ``visible_points``, (N, 2) x, y in pixels of
         ``inputs``, the best match first; ``scores`` (N,), cosines; ``homography``, (3, 3) from
-        thermal to visible, or None where none was found. All are NumPy arrays, as
+        infrared to visible, or None where none was found. All are NumPy arrays, as
         ``MatchingMetric`` takes them.
         """
-        thermal, visible = self.extract_feat(inputs)
+        infrared, visible = self.extract_feat(inputs)
         shape = tuple(inputs.shape[-2:])
         if data_samples is None:
             data_samples = [DataSample() for _ in inputs]
-        for sample, first, second in zip(data_samples, thermal, visible):
+        for sample, first, second in zip(data_samples, infrared, visible):
             matches = match_features(first.float(), second.float(), shape, shape)
             best = np.argsort(-matches.scores, kind="stable")
-            points = matches.thermal[best], matches.visible[best]
-            sample.set_field(points[0], "thermal_points")
+            points = matches.infrared[best], matches.visible[best]
+            sample.set_field(points[0], "infrared_points")
             sample.set_field(points[1], "visible_points")
             sample.set_field(matches.scores[best], "scores")
             sample.set_field(estimate_homography(*points), "homography")

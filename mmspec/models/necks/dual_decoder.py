@@ -124,7 +124,7 @@ class DualModalityDecoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         values = patch_size**2 * out_channels
-        self.thermal, self.visible = (
+        self.infrared, self.visible = (
             ModalityDecoder(in_dims, dims, depth, num_heads, mlp_ratio, values, pretrain_grid)
             for _ in range(2)
         )
@@ -136,14 +136,14 @@ class DualModalityDecoder(BaseModule):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for decoder in (self.thermal, self.visible):
+        for decoder in (self.infrared, self.visible):
             nn.init.normal_(decoder.mask_token, std=0.02)
         super().init_weights()
 
     def forward(
         self, tokens: tuple[Tensor, Tensor], masks: tuple[PatchMask, PatchMask]
     ) -> tuple[Tensor, Tensor]:
-        """Predicts every patch of both modalities, thermal first.
+        """Predicts every patch of both modalities, infrared first.
 
         Args:
             tokens: for each modality (B, E + V, in_dims): E tokens that stand for no patch, 1 for a
@@ -154,7 +154,7 @@ class DualModalityDecoder(BaseModule):
             For each modality (B, N, patch_size ** 2 * out_channels) in grid order; the values of a
             patch run over its rows, then columns, then channels.
         """
-        decoders = (self.thermal, self.visible)
+        decoders = (self.infrared, self.visible)
         x, y = (d.sequence(t, m) for d, t, m in zip(decoders, tokens, masks))
-        x, y = self.thermal.cross(x, y), self.visible.cross(y, x)
+        x, y = self.infrared.cross(x, y), self.visible.cross(y, x)
         return tuple(d.predict(s, m.num_patches) for d, s, m in zip(decoders, (x, y), masks))

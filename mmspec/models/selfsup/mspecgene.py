@@ -14,7 +14,7 @@ from mmspec.registry import MODELS
 
 from .infmae import Reconstruction, reconstruction
 
-MODALITIES = ("thermal", "visible")
+MODALITIES = ("infrared", "visible")
 Masks = tuple[PatchMask, PatchMask]
 
 
@@ -22,10 +22,10 @@ Masks = tuple[PatchMask, PatchMask]
 class PairReconstruction:
     """What :meth:`MSpecGene.reconstruct` gives: a :class:`Reconstruction` of each modality.
 
-    ``visible.image`` is red, green, blue; ``thermal.image`` three equal channels.
+    ``visible.image`` is red, green, blue; ``infrared.image`` three equal channels.
     """
 
-    thermal: Reconstruction
+    infrared: Reconstruction
     visible: Reconstruction
 
 
@@ -45,7 +45,7 @@ class MSpecGene(BaseSelfSupervisor):
         backbone: the encoder.
         neck: :class:`DualModalityDecoder`.
         head: target and loss of one modality, :class:`ReconstructionHead`.
-        masker: a module that takes the patch tokens of thermal and visible images, detached, and
+        masker: a module that takes the patch tokens of infrared and visible images, detached, and
             gives a mask of one row of N patches for each: :class:`CMSSMasking` (the paper's) or
             :class:`RandomPairMasker`.
         data_preprocessor: :class:`RGBTDataPreprocessor`.
@@ -85,10 +85,10 @@ class MSpecGene(BaseSelfSupervisor):
 
         Args:
             inputs: (B, 3, H, W), normalised images of either modality, or pairs (B, 6, H, W),
-                thermal first.
+                infrared first.
 
         Returns:
-            The backbone's maps; for pairs (maps of thermal, maps of visible).
+            The backbone's maps; for pairs (maps of infrared, maps of visible).
         """
         if inputs.shape[1] == 3:
             return self.backbone(inputs)
@@ -98,7 +98,7 @@ class MSpecGene(BaseSelfSupervisor):
     def loss(
         self, inputs: Tensor, data_samples: list[DataSample] | None = None
     ) -> dict[str, Tensor]:
-        """``loss_thermal`` and ``loss_visible`` of normalised pairs (B, 6, H, W), thermal first.
+        """``loss_infrared`` and ``loss_visible`` of normalised pairs (B, 6, H, W), infrared first.
 
         What the masker tells of its last masks (``statistics()``) is logged with them.
         """
@@ -141,13 +141,13 @@ class MSpecGene(BaseSelfSupervisor):
         masks: Masks | None = None,
         hidden: str | None = None,
     ) -> PairReconstruction:
-        """Reconstructs normalised pairs (B, 6, H, W), thermal first.
+        """Reconstructs normalised pairs (B, 6, H, W), infrared first.
 
         Args:
             inputs: pairs as the data preprocessor gives them.
             data_samples: not used.
-            masks: visible patches of thermal and of visible images; by default the masker's.
-            hidden: 'thermal' or 'visible': no patch of this modality is seen and every patch of
+            masks: visible patches of infrared and of visible images; by default the masker's.
+            hidden: 'infrared' or 'visible': no patch of this modality is seen and every patch of
                 the other one, so that the one is made up from the other. The encoder gets the
                 hidden modality's class token alone (ConvViT: nothing), its decoder mask tokens
                 everywhere. With targets normalised by patch the hidden modality gets back one
@@ -156,7 +156,7 @@ class MSpecGene(BaseSelfSupervisor):
         """
         if hidden is not None:
             if hidden not in MODALITIES or masks is not None:
-                raise ValueError(f"hidden={hidden!r}: 'thermal' or 'visible', without masks")
+                raise ValueError(f"hidden={hidden!r}: 'infrared' or 'visible', without masks")
             masks = self._one_side(inputs, hidden)
         predictions, masks = self._reconstruct(inputs, masks)
         sides = zip(MODALITIES, _sides(inputs), predictions, masks)
@@ -176,10 +176,10 @@ class MSpecGene(BaseSelfSupervisor):
 
     def cross_reconstruct(self, inputs: Tensor) -> PairReconstruction:
         """Each modality from the other alone: ``hidden`` of :meth:`reconstruct`, for both."""
-        thermal, visible = (
+        infrared, visible = (
             getattr(self.reconstruct(inputs, hidden=name), name) for name in MODALITIES
         )
-        return PairReconstruction(thermal, visible)
+        return PairReconstruction(infrared, visible)
 
     def _one_side(self, inputs: Tensor, hidden: str) -> Masks:
         grid = grid_of(*inputs.shape[-2:], self.head.patch_size)
@@ -191,7 +191,7 @@ class MSpecGene(BaseSelfSupervisor):
     def predict(self, inputs: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:
         """Reconstructions as data samples.
 
-        Each gets, for NAME 'thermal' and 'visible', ``reconstruction_NAME`` (3, H, W) in gray
+        Each gets, for NAME 'infrared' and 'visible', ``reconstruction_NAME`` (3, H, W) in gray
         levels 0..255 (visible patches of the input, predicted ones elsewhere) and
         ``patch_mask_NAME`` (rows, columns) bool, true where masked; and ``reconstruction_loss``,
         the sum of both losses, a scalar tensor.
@@ -205,12 +205,12 @@ class MSpecGene(BaseSelfSupervisor):
                 sample.set_field(side.composite[i], f"reconstruction_{name}")
                 mask = side.mask.mask[i].unflatten(0, side.mask.grid)
                 sample.set_field(mask, f"patch_mask_{name}")
-            loss = result.thermal.loss[i] + result.visible.loss[i]
+            loss = result.infrared.loss[i] + result.visible.loss[i]
             sample.set_field(loss, "reconstruction_loss")
         return data_samples
 
     def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
-        """Normalised images (B, 3, H, W) of 'thermal' or 'visible' in gray levels 0..255."""
+        """Normalised images (B, 3, H, W) of 'infrared' or 'visible' in gray levels 0..255."""
         side = MODALITIES.index(modality)
         preprocessor = self.data_preprocessor
         mean, std = preprocessor.mean.chunk(2)[side], preprocessor.std.chunk(2)[side]
@@ -218,10 +218,10 @@ class MSpecGene(BaseSelfSupervisor):
 
 
 def _sides(pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 6, H, W) pairs as thermal and visible images, each (B, 3, H, W)."""
+    """(B, 6, H, W) pairs as infrared and visible images, each (B, 3, H, W)."""
     if pairs.shape[1] != 6:
         raise ValueError(
-            f"pairs have 6 channels, thermal first, got {tuple(pairs.shape)}; the data preprocessor"
-            " mmspec.RGBTDataPreprocessor makes them"
+            f"pairs have 6 channels, infrared first, got {tuple(pairs.shape)}; the data"
+            " preprocessor mmspec.RGBTDataPreprocessor makes them"
         )
     return pairs.chunk(2, dim=1)
