@@ -63,8 +63,8 @@ class CMSSScheduleHook(Hook):
         centres = ", ".join(f"{centre:.4g}" for centre in schedule.centres)
         means = ", ".join(f"{mean:.4g}" for mean in sorted(self.masking.means.tolist()))
         runner.logger.info(
-            f"CMSS after epoch {finished}: targets around {centres}; mixture means {means}; "
-            f"{int(schedule.keep_shift)} patches more are seen of the visible image and as many less of "
+            f"CMSS after epoch {finished}: targets around {centres}; mixture means {means}; of "
+            f"the visible image {int(schedule.keep_shift)} patches more are seen, as many fewer of "
             f"the infrared one, whose targets moved by {schedule.target_shift:+.4f}, the others by "
             f"{-schedule.target_shift:+.4f}"
         )

@@ -98,8 +98,8 @@ def project(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
     Args:
         points: (N, 2) x, y in pixels; the first pixel's centre is (0, 0).
         truth: a homography, (3, 3), or the place of each infrared pixel, (H, W, 2) x, y in
-            pixels of the visible image. Between pixels it is linear, outside the image it goes on as at the
-            edge.
+            pixels of the visible image. Between pixels it is linear, outside the image it goes on
+            as at the edge.
 
     Returns:
         (N, 2) float64.

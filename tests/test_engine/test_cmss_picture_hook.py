@@ -109,7 +109,7 @@ def test_the_pairs_and_the_random_numbers_are_the_same_in_each_epoch(tmp_path, m
     run.hook.after_train_epoch(run.runner)
     assert torch.equal(torch.get_rng_state(), state)
     (first,), (second,) = shown
-    for name in ("thermal", "visible", "scores", "infrared_mask", "visible_mask"):
+    for name in ("infrared", "visible", "scores", "infrared_mask", "visible_mask"):
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
     pixels = Pairs()[0]["inputs"].numpy()
     assert np.array_equal(first.visible, pixels[3:].transpose(1, 2, 0))

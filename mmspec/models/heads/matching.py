@@ -29,8 +29,8 @@ class MatchingHead(BaseModule):
     the pixels the contrast is then made even over the image.
 
     Trained as local features usually are: random points of the infrared image, theirs in the
-    visible one by the true homography, descriptors interpolated at both, and the contrastive loss of
-    :class:`DualSoftmaxLoss`.
+    visible one by the true homography, descriptors interpolated at both, and the contrastive loss
+    of :class:`DualSoftmaxLoss`.
 
     Args:
         in_channels: of the encoder's maps that are used.
