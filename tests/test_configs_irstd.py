@@ -238,8 +238,10 @@ default_hooks = dict(checkpoint=dict(interval=2))
     assert len(list(shown.glob("000*.png"))) == 4 and (shown / "roc.png").is_file()
 
 
-def test_own_data_as_the_readme_says(tmp_path):
-    (text,) = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.S)
+def test_own_data_as_the_page_on_data_says(tmp_path):
+    page = (FOLDER.parents[1] / "docs" / "data.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    (text,) = (block for block in blocks if "mmspec.SmallTargetDataset" in block)
     text = text.replace('"./', f'"{FOLDER}/').replace("data/mine", str(tmp_path))
     (tmp_path / "config.py").write_text(text)
     (tmp_path / "images").mkdir()

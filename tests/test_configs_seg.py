@@ -233,10 +233,10 @@ def test_trains_validates_and_tests_by_the_tools(data, tmp_path):
     assert len(list((tmp_path / "overlays" / "test").glob("*.png"))) == 3
 
 
-def test_own_data_as_the_readme_says(tmp_path):
-    readme = (REPO / "configs" / "seg" / "README.md").read_text()
+def test_own_data_as_the_page_on_data_says(tmp_path):
+    page = (REPO / "docs" / "data.md").read_text()
     (text,) = (
-        block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "mine" in block
+        block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "InfraredSegDataset" in block
     )
     text = text.replace('"./', f'"{REPO}/configs/seg/').replace("data/mine", str(tmp_path))
     (tmp_path / "config.py").write_text(text)
