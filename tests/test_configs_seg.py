@@ -235,9 +235,8 @@ def test_trains_validates_and_tests_by_the_tools(data, tmp_path):
 
 def test_own_data_as_the_page_on_data_says(tmp_path):
     page = (REPO / "docs" / "data.md").read_text()
-    (text,) = (
-        block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "InfraredSegDataset" in block
-    )
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    (text,) = (block for block in blocks if "InfraredSegDataset" in block)
     text = text.replace('"./', f'"{REPO}/configs/seg/').replace("data/mine", str(tmp_path))
     (tmp_path / "config.py").write_text(text)
     for split in ("train", "test"):
