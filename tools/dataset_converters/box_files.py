@@ -73,24 +73,35 @@ def read_yolo(path: Path, size: tuple[int, int], classes: Sequence[str]) -> list
     """Lines ``class cx cy width height`` in shares of the image's ``size`` (width, height)."""
     boxes = []
     for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        values = _numbers(line.split())
-        if values is None or len(values) != 5:
-            raise LabelFileError(f"{path}: line {number}: {line!r}, not class, cx, cy, w, h")
-        if values[0] not in range(len(classes)):
-            known = ", ".join(f"{i} {name}" for i, name in enumerate(classes))
-            raise LabelFileError(f"{path}: line {number}: class {line.split()[0]}; known: {known}")
-        if max(values[1:]) > 2:
-            raise LabelFileError(
-                f"{path}: line {number}: {line!r} is in pixels, not in shares of the image"
-            )
-        if not -ROUNDING <= min(values[1:]) <= max(values[1:]) <= 1 + ROUNDING:
-            raise LabelFileError(f"{path}: line {number}: {line!r} has a share outside 0 to 1")
-        width, height = values[3] * size[0], values[4] * size[1]
-        x, y = values[1] * size[0] - width / 2, values[2] * size[1] - height / 2
-        boxes.append(LabelledBox(classes[int(values[0])], x, y, width, height))
+        if line.strip():
+            entry = f"{path}: line {number}"
+            name, values = yolo_line(entry, line, classes)
+            if len(values) != 4:
+                raise LabelFileError(f"{entry}: {line!r}, not class, cx, cy, w, h")
+            boxes.append(box_of_shares(name, values, size))
     return boxes
+
+
+def yolo_line(entry: str, line: str, classes: Sequence[str]) -> tuple[str, list[float]]:
+    """The class name of a line and what follows: shares of the image's sides, from 0 to 1."""
+    values = _numbers(line.split())
+    if values is None or len(values) < 5:
+        raise LabelFileError(f"{entry}: {line!r}, not class, cx, cy, w, h")
+    if values[0] not in range(len(classes)):
+        known = ", ".join(f"{i} {name}" for i, name in enumerate(classes))
+        raise LabelFileError(f"{entry}: class {line.split()[0]}; known: {known}")
+    if max(values[1:]) > 2:
+        raise LabelFileError(f"{entry}: {line!r} is in pixels, not in shares of the image")
+    if not -ROUNDING <= min(values[1:]) <= max(values[1:]) <= 1 + ROUNDING:
+        raise LabelFileError(f"{entry}: {line!r} has a share outside 0 to 1")
+    return classes[int(values[0])], values[1:]
+
+
+def box_of_shares(name: str, shares: Sequence[float], size: tuple[int, int]) -> LabelledBox:
+    """A box from its centre, width and height as shares of an image's ``size`` (width, height)."""
+    width, height = shares[2] * size[0], shares[3] * size[1]
+    x, y = shares[0] * size[0] - width / 2, shares[1] * size[1] - height / 2
+    return LabelledBox(name, x, y, width, height)
 
 
 def read_kaist(path: Path, wanted: str, ignored: Sequence[str]) -> list[LabelledBox]:

@@ -3,13 +3,16 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from box_files import LabelFileError
+from check_dataset import check_of, draw
 from coco_layouts import LAYOUTS, M3FD_YOLO, Scene
+from own_labels import OWN, write_label_images
 
 from mmspec.text_files import TextFileError
 
@@ -24,6 +27,15 @@ Write annotations/SPLIT.json (COCO) under the folder of a detection data set, fo
   kaist       KAIST: annotations/set00/V000/I00001.txt, images/, imageSets/  KAISTDataset
   kaist-json  KAIST_annotation.json, the improved test annotations           KAISTDataset
   msrs        MSRS/{train,test}/{ir,vi}/ and MSRS-detection-label/           MSRSDetDataset
+
+Labels of your own, in any folder, for InfraredDetDataset; class names from the tool's own file or
+--classes, the split from folders called train, val and test, from --list, or drawn by --seed:
+
+  yolo        .txt beside the images or in labels/, boxes or outlines; data.yaml, classes.txt
+  voc         Pascal VOC .xml anywhere
+  labelme     LabelMe's .json: rectangles and polygons
+  cvat        CVAT's .xml ("CVAT for images 1.1"): boxes and polygons
+  coco        any COCO .json (CVAT, Label Studio, Roboflow): boxes and polygons
 
 Images must be there, their sizes are read (but for kaist-json, which has them). Boxes are
 written as they are; the data sets clip or drop what lies outside and count it. Files that exist are
@@ -67,8 +79,8 @@ def to_coco(
                     bbox=bbox,
                     area=round(bbox[2] * bbox[3], DECIMALS),
                     iscrowd=int(box.ignored),
-                    **(item.extra[index] if item.extra else {}),
                 )
+                | (item.extra[index] if item.extra else {})
             )
     categories = [dict(id=number, name=name) for name, number in numbers.items()]
     content = dict(
@@ -84,11 +96,11 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     layouts = parser.add_subparsers(dest="layout", required=True, metavar="LAYOUT")
-    for name in LAYOUTS:
+    for name in (*LAYOUTS, *OWN):
         sub = layouts.add_parser(name)
         sub.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
         sub.add_argument("--out", type=Path, help="folder to write to; default ROOT/annotations")
-        if name in ("m3fd", "m3fd-yolo", "flir", "kaist"):
+        if name in ("m3fd", "m3fd-yolo", "flir", "kaist", *OWN):
             sub.add_argument(
                 "--list",
                 nargs="+",
@@ -99,6 +111,13 @@ def parse_args() -> argparse.Namespace:
         if name.startswith("m3fd"):
             sub.add_argument("--seed", type=int, default=0, help="default %(default)s")
             sub.add_argument("--test-share", type=float, default=0.2, help="default %(default)s")
+        if name in OWN:
+            sub.add_argument("--seed", type=int, default=0, help="default %(default)s")
+            help_ = "of a drawn split, default %(default)s"
+            sub.add_argument("--val-share", type=float, default=0.2, dest="test_share", help=help_)
+            sub.add_argument("--classes", nargs="+", metavar="NAME", help="class names in order")
+            help_ = "write label PNGs from the outlines too, for segmentation"
+            sub.add_argument("--label-images", action="store_true", help=help_)
         if name == "m3fd-yolo":
             help_ = "names of the class numbers 0, 1, ...; default %(default)s, TarDAL's order"
             sub.add_argument("--classes", nargs="+", default=M3FD_YOLO, help=help_)
@@ -112,7 +131,7 @@ def parse_args() -> argparse.Namespace:
     if not args.root.is_dir():
         parser.error(f"no folder {args.root}")
     if not 0 < getattr(args, "test_share", 0.5) < 1:
-        parser.error("--test-share must be between 0 and 1")
+        parser.error("--test-share (--val-share) must be between 0 and 1")
     if getattr(args, "list", None):
         if not all(len(item) == 2 for item in args.list):
             parser.error("--list takes SPLIT=FILE")
@@ -124,7 +143,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     try:
-        converted = LAYOUTS[args.layout](args.root, args)
+        converted = {**LAYOUTS, **OWN}[args.layout](args.root, args)
         files = {args.out / f"{split}.json": scenes for split, scenes in converted.splits.items()}
         if there := [path for path in files if path.exists()]:
             raise LabelFileError(f"{there[0]} exists: remove it or give --out")
@@ -132,6 +151,9 @@ def main() -> None:
             path: to_coco(scenes, converted.classes, converted.note, converted.left_out)
             for path, scenes in files.items()
         }
+        label_images = []
+        if getattr(args, "label_images", False):
+            label_images = write_label_images(converted, args.root)
     except (LabelFileError, TextFileError, OSError) as error:
         sys.exit(f"error: {error}")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -143,6 +165,17 @@ def main() -> None:
         told += [f"{ignored:,} to ignore"] * bool(ignored)
         told += [f"{count:,} {name} left out" for name, count in skipped.items()]
         print(f"{path}: {len(content['images']):,} images; {', '.join(told)}")
+    for line in label_images:
+        print(line)
+    if args.layout in OWN:
+        print(f"classes: {', '.join(converted.classes)}")
+        options = dict(data_root=str(args.root), metainfo=dict(classes=tuple(converted.classes)))
+        check = check_of(
+            "InfraredDetDataset",
+            dict(options, ann_file=os.path.relpath(next(iter(files)), args.root)),
+        )
+        check.read_all(1)
+        draw(check.sheet(), args.out / "sheet.png")
 
 
 if __name__ == "__main__":

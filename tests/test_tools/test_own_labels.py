@@ -1,0 +1,261 @@
+"""Labels of one's own, from each labelling tool, become the same COCO files and label images."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmspec.registry import DATASETS
+
+TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/to_coco.py"
+WIDTH, HEIGHT = 80, 60
+CLASSES = ("valve", "leak")
+BOX = (10, 15, 40, 45)  # of a valve
+OUTLINE = [(50, 10), (70, 10), (70, 50), (50, 50)]  # of a leak, a rectangle
+
+
+def text(path: Path, content: str | dict | list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def images(root: Path, folder: str, count: int = 10) -> list[Path]:
+    paths = [root / folder / f"{i:02}.png" for i in range(count)]
+    for i, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame = np.full((HEIGHT, WIDTH), 7000 + i, np.uint16)
+        frame[20:30, 20:30] += 900
+        Image.fromarray(frame).save(path)
+    return paths
+
+
+def yolo(root: Path) -> None:
+    text(root / "data.yaml", "nc: 2\nnames:\n  0: valve\n  1: leak\n")
+    outline = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in OUTLINE)
+    for path in images(root, "images"):
+        text(root / "labels" / f"{path.stem}.txt", f"0 0.3125 0.5 0.375 0.5\n1 {outline}\n")
+
+
+def voc(root: Path) -> None:
+    entry = (
+        "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>"
+        "<ymax>{}</ymax></bndbox></object>"
+    )
+    objects = entry.format("valve", *BOX) + entry.format("leak", 50, 10, 70, 50)
+    for path in images(root, "JPEGImages"):
+        text(root / "Annotations" / f"{path.stem}.xml", f"<annotation>{objects}</annotation>")
+
+
+def labelme(root: Path) -> None:
+    shapes = [
+        dict(label="valve", shape_type="rectangle", points=[BOX[:2], BOX[2:]]),
+        dict(label="leak", shape_type="polygon", points=OUTLINE),
+    ]
+    for path in images(root, "frames"):
+        size = dict(imageWidth=WIDTH, imageHeight=HEIGHT)
+        text(path.with_suffix(".json"), dict(shapes=shapes, imagePath=path.name, **size))
+
+
+def cvat(root: Path) -> None:
+    x1, y1, x2, y2 = BOX
+    points = ";".join(f"{x},{y}" for x, y in OUTLINE)
+    inside = (
+        f'<box label="valve" xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}" occluded="0"/>'
+        f'<polygon label="leak" points="{points}"/>'
+    )
+    entries = "".join(
+        f'<image id="0" name="{path.name}" width="{WIDTH}" height="{HEIGHT}">{inside}</image>'
+        for path in images(root, "frames")
+    )
+    names = "".join(f"<label><name>{name}</name></label>" for name in CLASSES)
+    head = f"<meta><job><labels>{names}</labels></job></meta>"
+    text(root / "annotations.xml", f"<annotations>{head}{entries}</annotations>")
+
+
+def coco(root: Path) -> None:
+    paths = images(root, "images/default")
+    x1, y1, x2, y2 = BOX
+    entries = []
+    for i in range(len(paths)):
+        outline = [float(v) for point in OUTLINE for v in point]
+        boxes = dict(valve=[x1, y1, x2 - x1, y2 - y1], leak=[50, 10, 20, 40])
+        for number, (name, bbox) in enumerate(boxes.items(), start=1):
+            parts = [outline] if name == "leak" else []
+            entry = dict(image_id=i, category_id=number, bbox=bbox, iscrowd=0)
+            entries.append(dict(entry, id=len(entries), segmentation=parts))
+    text(
+        root / "annotations" / "instances_default.json",
+        dict(
+            images=[
+                dict(id=i, file_name=path.name, width=WIDTH, height=HEIGHT)
+                for i, path in enumerate(paths)
+            ],
+            annotations=entries,
+            categories=[dict(id=n, name=name) for n, name in enumerate(CLASSES, start=1)],
+        ),
+    )
+
+
+LAYOUTS = [yolo, voc, labelme, cvat, coco]
+
+
+@pytest.fixture
+def convert(monkeypatch, tmp_path):
+    def run(layout, *options):
+        monkeypatch.setattr(sys, "argv", [str(TOOL), layout, str(tmp_path), *options])
+        runpy.run_path(str(TOOL), run_name="__main__")
+
+    return run
+
+
+@pytest.mark.parametrize("write", LAYOUTS)
+def test_every_tool_gives_the_same_boxes(write, convert, tmp_path, capsys):
+    write(tmp_path)
+    convert(write.__name__, "--classes", *CLASSES)
+    told = capsys.readouterr().out
+    assert "8 images; 8 valve, 8 leak" in told and "2 images; 2 valve, 2 leak" in told
+    assert (tmp_path / "annotations" / "sheet.png").is_file()
+    seen = set()
+    for split in ("train", "val"):
+        dataset = DATASETS.build(
+            dict(
+                type="mmspec.InfraredDetDataset",
+                data_root=str(tmp_path),
+                split=split,
+                metainfo=dict(classes=CLASSES),
+            )
+        )
+        for i in range(len(dataset)):
+            sample = dataset.get_data_info(i)
+            seen.add(Path(sample["img_path"]).name)
+            boxes = {box["bbox_label"]: box["bbox"] for box in sample["instances"]}
+            assert boxes == {0: list(BOX), 1: [50, 10, 70, 50]}
+    assert seen == {f"{i:02}.png" for i in range(10)}
+
+
+@pytest.mark.parametrize("write", [yolo, cvat, coco])
+def test_class_names_and_their_order_are_those_of_the_tools_own_file(write, convert, tmp_path):
+    write(tmp_path)
+    convert(write.__name__)
+    content = json.loads((tmp_path / "annotations" / "train.json").read_text())
+    assert [entry["name"] for entry in content["categories"]] == list(CLASSES)
+
+
+def test_outlines_become_label_images_that_segmentation_reads(convert, tmp_path):
+    labelme(tmp_path)
+    for path in tmp_path.rglob("*.json"):
+        content = json.loads(path.read_text())
+        text(path, dict(content, shapes=content["shapes"][1:]))
+    convert("labelme", "--label-images")
+    dataset = DATASETS.build(
+        dict(
+            type="mmspec.InfraredSegDataset",
+            data_root=str(tmp_path),
+            split="val",
+            ann_file="{split}.txt",
+            data_prefix=dict(infrared_path="", seg_map_path="label_images"),
+            metainfo=dict(classes=("background", "leak")),
+            pipeline=[
+                dict(type="mmspec.LoadInfraredImageFromFile"),
+                dict(type="mmspec.LoadSegmentationLabels"),
+            ],
+        )
+    )
+    assert len(dataset) == 2
+    label = dataset[0]["gt_seg_map"]
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[10:50, 50:70] = 1
+    assert np.array_equal(label, expected)
+
+
+def test_a_box_alone_is_no_label_image(convert, tmp_path):
+    voc(tmp_path)
+    with pytest.raises(SystemExit, match="a box and no outline"):
+        convert("voc", "--label-images")
+
+
+def test_split_by_folders(convert, tmp_path, capsys):
+    text(tmp_path / "classes.txt", "valve\n")
+    for split, count in (("train", 3), ("valid", 2), ("test", 1)):
+        for path in images(tmp_path / split, "images", count):
+            text(tmp_path / split / "labels" / f"{path.stem}.txt", "0 0.5 0.5 0.1 0.1\n")
+    convert("yolo")
+    for split, count in (("train", 3), ("val", 2), ("test", 1)):
+        content = json.loads((tmp_path / "annotations" / f"{split}.json").read_text())
+        assert len(content["images"]) == len(content["annotations"]) == count
+
+
+def test_split_by_lists(convert, tmp_path):
+    yolo(tmp_path)
+    text(tmp_path / "a.txt", "00\n01.png\n")
+    text(tmp_path / "b.txt", "images/05\n")
+    convert("yolo", "--list", "train=a.txt", "val=b.txt")
+    content = json.loads((tmp_path / "annotations" / "train.json").read_text())
+    assert [entry["file_name"] for entry in content["images"]] == ["images/00.png", "images/01.png"]
+
+
+def test_an_image_without_a_file_is_background_to_yolo(convert, tmp_path, capsys):
+    yolo(tmp_path)
+    (tmp_path / "labels" / "03.txt").unlink()
+    (tmp_path / "labels" / "04.txt").write_text("")
+    convert("yolo", "--val-share", "0.1")
+    assert (
+        "1 images without a .txt: taken as images with nothing to find" in capsys.readouterr().out
+    )
+    contents = [json.loads(p.read_text()) for p in (tmp_path / "annotations").glob("*.json")]
+    assert sum(len(content["images"]) for content in contents) == 10
+    assert sum(len(content["annotations"]) for content in contents) == 16
+
+
+@pytest.mark.parametrize(
+    ("write", "spoil", "message"),
+    [
+        (yolo, ("labels/00.txt", "2 0.5 0.5 0.1 0.1"), "00.txt: line 1: class 2; known: 0 valve"),
+        (yolo, ("labels/00.txt", "0 40 30 10 10"), "is in pixels, not in shares"),
+        (yolo, ("labels/zz.txt", "0 0.5 0.5 0.1 0.1"), "zz.txt: no image for labels/zz.txt"),
+        (yolo, ("data.yaml", "nc: 2"), "no data.yaml, classes.txt or obj.names .*--classes"),
+        (voc, ("Annotations/00.xml", "<annotation>"), "00.xml: not an XML file"),
+        (cvat, ("annotations.xml", "<annotations/>"), "no \\*.xml of CVAT in it or below"),
+        (
+            labelme,
+            ("frames/00.json", '{"shapes": [{"shape_type": "circle", "points": []}]}'),
+            "00.json: shape 1: a circle; rectangles and polygons are read",
+        ),
+        (
+            labelme,
+            ("frames/00.json", '{"shapes": [], "imageWidth": 8, "imageHeight": 6}'),
+            "80 x 60 pixels, its labels are of 8 x 6: not the image that was labelled",
+        ),
+        (coco, ("x.json", '{"images": 1, "annotations": [], "categories": []}'), "x.json: not"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(write, spoil, message, convert, tmp_path):
+    write(tmp_path)
+    text(tmp_path / spoil[0], spoil[1])
+    with pytest.raises(SystemExit, match=message):
+        convert(write.__name__)
+    assert not (tmp_path / "annotations" / "train.json").exists()
+
+
+def test_two_images_of_one_name_are_not_guessed(convert, tmp_path):
+    voc(tmp_path)
+    images(tmp_path, "other", 1)
+    (tmp_path / "Annotations").rename(tmp_path / "xml")
+    with pytest.raises(
+        SystemExit, match=r"00.xml: 2 images of this name: JPEGImages/00.png, other"
+    ):
+        convert("voc")
+
+
+def test_the_same_command_again_reads_the_tools_file_not_its_own(convert, tmp_path):
+    coco(tmp_path)
+    convert("coco")
+    first = (tmp_path / "annotations" / "train.json").read_bytes()
+    for split in ("train", "val"):
+        (tmp_path / "annotations" / f"{split}.json").rename(tmp_path / f"{split}_old.json")
+    convert("coco")
+    assert (tmp_path / "annotations" / "train.json").read_bytes() == first

@@ -1,0 +1,424 @@
+"""Labels of one's own, as labelling tools write them: one function a format, for any folder."""
+
+import argparse
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from box_files import LabelFileError, LabelledBox, box_of_shares, read_voc, yolo_line
+from coco_layouts import Converted, Scene, draw_split, read_list, refuse_overlap, scene
+from PIL import Image
+from pycocotools import mask as mask_tools
+
+from mmspec.datasets.files import find_images, without_suffix
+from mmspec.text_files import as_flag, read_json, read_lines, read_text
+from mmspec.visualization.segmentation import infrared_palette
+
+WRITTEN_BY = "written by to_coco.py"
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def yolo(root: Path, args: argparse.Namespace) -> Converted:
+    """Text files beside the images or in ``labels/``; an empty or absent one: nothing to find."""
+    classes = args.classes or _yolo_names(root)
+    images = Images(root)
+    files = [
+        p for p in sorted(root.rglob("*.txt")) if _in_labels(p.relative_to(root)) or _beside(p)
+    ]
+    labels = {images.of(path): path for path in files if path.name not in _YOLO_NAMES}
+    if not labels:
+        raise LabelFileError(f"{root}: no .txt in a folder labels/ or beside an image")
+
+    def read(image: str) -> Scene:
+        path = labels.get(image)
+        lines = enumerate(read_lines(path) if path else [], start=1)
+        entries = [(f"{path}: line {number}", line) for number, line in lines if line.strip()]
+        return images.scene(image, lambda size: [_yolo_entry(*e, classes, size) for e in entries])
+
+    if without := len(images.names) - len(labels):
+        print(f"{without:,} images without a .txt: taken as images with nothing to find")
+    return _converted("YOLO", classes, images.names, read, args)
+
+
+def voc(root: Path, args: argparse.Namespace) -> Converted:
+    """Pascal VOC XML (LabelImg, Roboflow, ...); images without a file are not labelled."""
+    images = Images(root)
+    labels = {images.of(path): path for path in sorted(root.rglob("*.xml"))}
+
+    def read(image: str) -> Scene:
+        return images.scene(
+            image, lambda size: [(box, []) for box in read_voc(labels[image], size)]
+        )
+
+    return _converted("Pascal VOC", args.classes, _some(labels, root, "*.xml"), read, args)
+
+
+def labelme(root: Path, args: argparse.Namespace) -> Converted:
+    """JSON of LabelMe, X-AnyLabeling or AnyLabeling: rectangles and polygons."""
+    images, labels = Images(root), {}
+    for path in sorted(root.rglob("*.json")):
+        content = read_json(path)
+        if isinstance(content, dict) and "shapes" in content:
+            name = str(content.get("imagePath") or path.stem).replace("\\", "/")
+            labels[images.of(path, name)] = (path, content)
+
+    def read(image: str) -> Scene:
+        path, content = labels[image]
+        said = content.get("imageWidth"), content.get("imageHeight")
+        shapes = enumerate(content["shapes"], start=1)
+        return images.scene(
+            image, lambda _: [_shape(f"{path}: shape {n}", shape) for n, shape in shapes], said
+        )
+
+    return _converted(
+        "LabelMe", args.classes, _some(labels, root, "*.json with shapes"), read, args
+    )
+
+
+def cvat(root: Path, args: argparse.Namespace) -> Converted:
+    """XML of CVAT ("CVAT for images 1.1"): boxes and polygons."""
+    images, labels, classes = Images(root), {}, []
+    for path in sorted(root.rglob("*.xml")):
+        try:
+            tree = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            raise LabelFileError(f"{path}: not an XML file ({error})") from None
+        if tree.tag != "annotations":
+            continue
+        classes += [name.text for name in tree.iterfind(".//labels/label/name")]
+        for element in tree.iter("image"):
+            labels[images.of(path, element.get("name", ""))] = (path, element)
+
+    def read(image: str) -> Scene:
+        path, element = labels[image]
+        said = element.get("width"), element.get("height")
+        entries = [e for e in element if e.tag in ("box", "polygon")]
+        return images.scene(
+            image, lambda _: [_cvat_entry(f"{path}: {image}", entry) for entry in entries], said
+        )
+
+    names = args.classes or list(dict.fromkeys(classes))
+    return _converted("CVAT", names, _some(labels, root, "*.xml of CVAT"), read, args)
+
+
+def coco(root: Path, args: argparse.Namespace) -> Converted:
+    """COCO JSON of CVAT, Label Studio, Roboflow, ...: boxes and polygons, one file or several."""
+    images, labels, classes = Images(root), {}, []
+    for path in sorted(root.rglob("*.json")):
+        content = read_json(path)
+        if not (
+            isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content)
+        ):
+            continue
+        if WRITTEN_BY in str(content.get("info")):  # what an earlier run left
+            continue
+        try:
+            names = {entry["id"]: entry["name"] for entry in content["categories"]}
+            used = {entry["category_id"] for entry in content["annotations"]}
+            # Roboflow adds a parent of all classes, without a box of its own.
+            parents = {entry.get("supercategory") for entry in content["categories"]}
+            classes += [n for i, n in names.items() if i in used or n not in parents]
+            home = {entry["id"]: images.of(path, entry["file_name"]) for entry in content["images"]}
+            for entry in content["images"]:
+                image = home[entry["id"]]
+                if image in labels:
+                    raise LabelFileError(f"{path}: {image} stands in {labels[image][0]} too")
+                labels[image] = (path, entry, [])
+            for entry in content["annotations"]:
+                labels[home[entry["image_id"]]][2].append((names[entry["category_id"]], entry))
+        except (KeyError, TypeError) as error:
+            raise LabelFileError(
+                f"{path}: not a COCO file ({type(error).__name__}: {error})"
+            ) from None
+
+    def read(image: str) -> Scene:
+        path, entry, boxes = labels[image]
+        said = entry.get("width"), entry.get("height")
+        return images.scene(
+            image, lambda _: [_coco_entry(path, name, b) for name, b in boxes], said
+        )
+
+    names = args.classes or list(dict.fromkeys(classes))
+    return _converted("COCO", names, _some(labels, root, "COCO *.json"), read, args)
+
+
+class Images:
+    """The images of a folder, to be found from what label files call them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.names = find_images(str(root))
+        self.by_path = {without_suffix(name): name for name in self.names}
+        self.by_stem: dict[str, list[str]] = {}
+        for name in self.names:
+            self.by_stem.setdefault(Path(without_suffix(name)).name, []).append(name)
+
+    def of(self, label: Path, said: str | None = None) -> str:
+        """The image of a label file, or the one that the file names, relative to the root.
+
+        Raises:
+            LabelFileError: there is none, or several of its name and none of its path.
+        """
+        relative = label.relative_to(self.root)
+        name = without_suffix(said) if said else relative.with_suffix("").as_posix()
+        places = [name, os.path.normpath((relative.parent / name).as_posix())]
+        places += [re.sub(r"(^|/)(labels|annotations|Annotations)/", rf"\1{folder}/", place)
+                   for place in places for folder in ("images", "JPEGImages")]  # fmt: skip
+        for place in places:
+            if place in self.by_path:
+                return self.by_path[place]
+        found = self.by_stem.get(Path(name).name, [])
+        if len(found) != 1:
+            told = (
+                f"{len(found)} images of this name: {', '.join(found[:3])}" if found else "no image"
+            )
+            raise LabelFileError(f"{label}: {told} for {said or relative} under {self.root}")
+        return found[0]
+
+    def scene(
+        self, image: str, read: Callable[[tuple[int, int]], Iterable], said: Sequence | None = None
+    ) -> Scene:
+        """The image with its boxes, and polygons where there are any."""
+        found: list = []
+
+        def boxes(size: tuple[int, int]) -> list[LabelledBox]:
+            if said and all(said) and tuple(int(float(side)) for side in said) != size:
+                raise LabelFileError(
+                    f"{self.root / image}: {size[0]} x {size[1]} pixels, its labels are of"
+                    f" {said[0]} x {said[1]}: not the image that was labelled"
+                )
+            found.extend(read(size))
+            return [box for box, _ in found]
+
+        result = scene(self.root, self.root / image, boxes)
+        result.extra = [
+            dict(segmentation=outlines, area=sum(map(_area, outlines))) if outlines else {}
+            for _, outlines in found
+        ]
+        return result
+
+
+def write_label_images(converted: Converted, root: Path) -> list[str]:
+    """Write ``label_images/NAME.png``, 0 background and the classes from 1, and ``SPLIT.txt``.
+
+    Large outlines first, so that small objects lie on top. Regions to ignore become 255. Gives a
+    line of text a split.
+
+    Raises:
+        LabelFileError: an object has a box alone, or there are more than 254 classes.
+    """
+    if len(converted.classes) > 254:
+        raise LabelFileError(f"{len(converted.classes)} classes; a label PNG holds 254")
+    numbers = {name: number for number, name in enumerate(converted.classes, start=1)}
+    palette = [0, 0, 0, *infrared_palette(len(numbers), None).ravel().tolist()]
+    told = []
+    for split, scenes in converted.splits.items():
+        for item in scenes:
+            label = np.zeros((item.height, item.width), np.uint8)
+            objects = list(zip(item.boxes, item.extra))
+            for box, extra in sorted(objects, key=lambda pair: -pair[1].get("area", 0)):
+                if not extra and not box.ignored:
+                    raise LabelFileError(
+                        f"{item.file_name}: a {box.name} with a box and no outline: label images"
+                        " need polygons"
+                    )
+                outlines = extra.get("segmentation") or [_corners(box)]
+                masks = mask_tools.frPyObjects(outlines, item.height, item.width)
+                inside = mask_tools.decode(mask_tools.merge(masks)).astype(bool)
+                label[inside] = 255 if box.ignored else numbers[box.name]
+            path = root / "label_images" / f"{without_suffix(item.file_name)}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.fromarray(label, "P")
+            image.putpalette(palette)
+            image.save(path)
+        names = "".join(f"{without_suffix(item.file_name)}\n" for item in scenes)
+        (root / f"{split}.txt").write_text(names, encoding="utf-8")
+        told.append(f"{root / split}.txt: {len(scenes):,} images with label_images/*.png")
+    return told
+
+
+def _corners(box: LabelledBox) -> list[float]:
+    right, bottom = box.x + box.width, box.y + box.height
+    return [box.x, box.y, right, box.y, right, bottom, box.x, bottom]
+
+
+def _converted(
+    tool: str,
+    classes: Sequence[str] | None,
+    names: Iterable[str],
+    read: Callable[[str], Scene],
+    args: argparse.Namespace,
+) -> Converted:
+    splits, how = _splits(sorted(names), args)
+    scenes = {split: [read(name) for name in members] for split, members in splits.items()}
+    if not classes:
+        classes = sorted(
+            {box.name for part in scenes.values() for item in part for box in item.boxes}
+        )
+    return Converted(classes, scenes, f"{tool}; {how}; {WRITTEN_BY}")
+
+
+def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[str]], str]:
+    """Given lists, else folders called train, val, test, else a draw by the seed."""
+    if args.list:
+        known = {without_suffix(name): name for name in names}
+        stems: dict[str, list[str]] = {}
+        for name in names:
+            stems.setdefault(Path(without_suffix(name)).name, []).append(name)
+        splits = {}
+        for split, path in args.list.items():
+            splits[split] = []
+            for entry in read_list(args.root / path):
+                found = [known[entry]] if entry in known else stems.get(Path(entry).name, [])
+                if len(found) != 1:
+                    told = (
+                        "not among the labelled images" if not found else "is there several times"
+                    )
+                    raise LabelFileError(f"{path}: {entry}: {told}")
+                splits[split].append(found[0])
+        refuse_overlap(splits)
+        return splits, "lists " + ", ".join(args.list.values())
+    parts = {name: {SPLITS[p] for p in Path(name).parts[:-1] if p in SPLITS} for name in names}
+    if any(parts.values()):
+        if loose := [name for name, part in parts.items() if len(part) != 1]:
+            raise LabelFileError(
+                f"{args.root / loose[0]} is in no folder train, val or test, or in several,"
+                " unlike other images: give --list train=FILE val=FILE"
+            )
+        folders = [next(iter(part)) for part in parts.values()]
+        return {
+            split: [name for name, part in parts.items() if split in part]
+            for split in ("train", "val", "test")
+            if split in folders
+        }, "split by folders"
+    drawn = draw_split(names, args.test_share, args.seed)
+    return dict(train=drawn["train"], val=drawn["test"]), (
+        f"drawn, seed {args.seed}, val share {args.test_share}"
+    )
+
+
+_YOLO_NAMES = ("classes.txt", "obj.names", "labels.txt", "train.txt", "val.txt", "test.txt")
+
+
+def _yolo_names(root: Path) -> list[str]:
+    """Class names from ``data.yaml``, ``classes.txt`` or ``obj.names``."""
+    for path in [*sorted(root.rglob("*.yaml")), *sorted(root.rglob("*.yml"))]:
+        if names := _names_of_yaml(path):
+            return names
+    for name in ("classes.txt", "obj.names", "labels.txt"):
+        for path in sorted(root.rglob(name)):
+            return [line.strip() for line in read_lines(path) if line.strip()]
+    raise LabelFileError(
+        f"{root}: no data.yaml, classes.txt or obj.names with the class names: give --classes"
+    )
+
+
+def _names_of_yaml(path: Path) -> list[str]:
+    import yaml  # comes with mmengine
+
+    try:
+        names = (yaml.safe_load(read_text(path)) or {}).get("names")
+    except (yaml.YAMLError, AttributeError) as error:
+        raise LabelFileError(f"{path}: not a YAML file of a YOLO data set ({error})") from None
+    if isinstance(names, Mapping):
+        if sorted(names) != list(range(len(names))):
+            raise LabelFileError(f"{path}: names has the numbers {sorted(names)}, not 0, 1, 2, ...")
+        names = [names[number] for number in sorted(names)]
+    return list(map(str, names or []))
+
+
+def _in_labels(path: Path) -> bool:
+    return "labels" in path.parts[:-1]
+
+
+def _beside(path: Path) -> bool:
+    return any(
+        path.with_suffix(s).exists() for s in (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+    )
+
+
+Entry = tuple[LabelledBox, list[list[float]]]  # a box and the outlines of its object, if drawn
+
+
+def _yolo_entry(entry: str, line: str, classes: Sequence[str], size: tuple[int, int]) -> Entry:
+    name, shares = yolo_line(entry, line, classes)
+    if len(shares) == 4:
+        return box_of_shares(name, shares, size), []
+    outline = [share * size[place % 2] for place, share in enumerate(shares)]
+    return _from_points(entry, name, outline, False, True)
+
+
+def _shape(entry: str, shape: dict) -> Entry:
+    try:
+        kind, points = shape.get("shape_type") or "polygon", shape["points"]
+        if kind not in ("rectangle", "polygon"):
+            raise LabelFileError(f"{entry}: a {kind}; rectangles and polygons are read, remove it")
+        flags = shape.get("flags") or {}
+        ignored = as_flag(shape.get("difficult", False)) or as_flag(flags.get("ignore", False))
+        outline = [float(value) for point in points for value in point]
+        return _from_points(entry, str(shape["label"]), outline, ignored, kind == "polygon")
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, LabelFileError):
+            raise
+        raise LabelFileError(f"{entry}: {type(error).__name__}: {error}") from None
+
+
+def _cvat_entry(entry: str, element: ElementTree.Element) -> Entry:
+    name = element.get("label", "")
+    entry = f"{entry}: {element.tag} of {name!r}"
+    try:
+        if element.tag == "box":
+            corners = [float(element.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
+            return _from_points(entry, name, corners, False, False)
+        outline = [float(v) for v in element.get("points").replace(";", ",").split(",")]
+        return _from_points(entry, name, outline, False, True)
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, LabelFileError):
+            raise
+        raise LabelFileError(f"{entry}: {type(error).__name__}: {error}") from None
+
+
+def _coco_entry(path: Path, name: str, entry: dict) -> Entry:
+    where = f"{path}: annotation {entry.get('id')}"
+    try:
+        x, y, width, height = map(float, entry["bbox"])
+        ignored = as_flag(entry.get("iscrowd", 0)) or as_flag(entry.get("ignore", 0))
+    except (KeyError, TypeError, ValueError) as error:
+        raise LabelFileError(f"{where}: bbox or iscrowd: {type(error).__name__}: {error}") from None
+    outlines = entry.get("segmentation") or []
+    if isinstance(outlines, dict) and not ignored:
+        raise LabelFileError(f"{where}: a run-length mask; export polygons instead")
+    box = LabelledBox(name, x, y, width, height, ignored)
+    return box, outlines if isinstance(outlines, list) else []
+
+
+def _from_points(
+    entry: str, name: str, outline: list[float], ignored: bool, polygon: bool
+) -> Entry:
+    """A box around points x, y, x, y, ...; with them if they are an outline."""
+    if len(outline) < (6 if polygon else 4) or len(outline) % 2:
+        raise LabelFileError(
+            f"{entry}: {len(outline)} numbers are no {'outline' if polygon else 'box'}"
+        )
+    xs, ys = outline[::2], outline[1::2]
+    box = LabelledBox(name, min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys), ignored)
+    return box, [outline] if polygon else []
+
+
+def _area(outline: Sequence[float]) -> float:
+    """Pixels inside an outline x, y, x, y, ... (the shoelace formula)."""
+    xs, ys = outline[::2], outline[1::2]
+    shifted = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]])
+    return round(abs(sum(x * v - u * y for x, y, u, v in shifted)) / 2, 3)
+
+
+def _some(labels: Mapping[str, object], root: Path, kind: str) -> Iterator[str]:
+    if not labels:
+        raise LabelFileError(f"{root}: no {kind} in it or below")
+    return iter(labels)
+
+
+OWN = dict(yolo=yolo, voc=voc, labelme=labelme, cvat=cvat, coco=coco)
