@@ -32,7 +32,7 @@ OMP_WAIT_POLICY ?= PASSIVE
 export OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint docs clean
 
 help:
 	@echo "make install   create $(VENV) and install torch, the mm packages and mmspec into it"
@@ -40,6 +40,7 @@ help:
 	@echo "               on your own images with DATA=FOLDER"
 	@echo "make test      run the tests and ruff"
 	@echo "make lint      run ruff alone"
+	@echo "make docs      write the documentation's site to site/"
 	@echo "make clean     remove caches and what builds leave (not the environments)"
 	@echo
 	@echo "STACK=onedl|openmmlab  which mm packages, now $(STACK)"
@@ -72,6 +73,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check mmspec tools tests setup.py
 
+# The two variables silence what the theme and a plugin say of each other's future.
+docs: install
+	@$(PIP) ".[docs]"
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf build dist mmspec.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist site mmspec.egg-info .pytest_cache .ruff_cache
 	find mmspec tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

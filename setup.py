@@ -53,6 +53,7 @@ EXTRAS_REQUIRE = {
         "regex",
         "setuptools<82",
     ],
+    "docs": ["mkdocs-material", "mkdocs-same-dir", "mkdocstrings[python]"],
     # What the tools that prepare data need beyond mmspec itself.
     "tools": ["imagehash", "rich"],
     "tests": ["pytest", "ruff", "faster-coco-eval", "imagehash", "rich"],
