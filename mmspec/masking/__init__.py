@@ -12,17 +12,22 @@ from .cmss import (
     target_distribution,
     updated_mixture,
 )
-from .information import entropy, grid_of, intensity, projection, variance
+from .information import (
+    SCORES,
+    InformationMasking,
+    entropy,
+    grid_of,
+    intensity,
+    projection,
+    variance,
+)
 from .patch_mask import PatchMask
-from .random import random_keep
-from .selection import information_keep, select_by_rank, visible_count
-from .uniform import UniformMask, secondary_mask, uniform_keep
-
-#: The scores that need the image alone, by the name that configs use.
-SCORES = {"intensity": intensity, "variance": variance, "entropy": entropy}
+from .selection import random_keep, select_by_rank, visible_count
+from .uniform import UniformMask, uniform_mask
 
 __all__ = [
     "SCORES",
+    "InformationMasking",
     "Mixture",
     "PatchMask",
     "Schedule",
@@ -32,17 +37,15 @@ __all__ = [
     "draw_targets",
     "entropy",
     "grid_of",
-    "information_keep",
     "intensity",
     "mixture_statistics",
     "projection",
     "random_keep",
     "random_mixture",
-    "secondary_mask",
     "select_by_rank",
     "structural_sparsity",
     "target_distribution",
-    "uniform_keep",
+    "uniform_mask",
     "updated_mixture",
     "variance",
     "visible_count",

@@ -1,20 +1,24 @@
-"""How much information a patch of an infrared image holds: one score a patch.
+"""Information-aware masking: which patches of an infrared image tell most, and which are seen.
 
-Every function takes images (B, C, H, W) of any dtype and gives (B, N) float32, N = (H / p) * (W /
-p) patches row by row. Images of several channels are averaged to one gray level a pixel first.
+Scores take images (B, C, H, W) of any dtype and give (B, N) float32, N = (H / p) * (W / p) patches
+row by row. Images of several channels are averaged to one gray level a pixel first.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .selection import select_by_rank
+
 
 def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
-    """(rows, columns) of patches; an error when the patch size does not divide the image."""
+    """Give (rows, columns) of patches; an error where the patch size does not divide the image."""
     if height % patch_size or width % patch_size or not height * width:
         raise ValueError(
             f"a {height}x{width} image does not divide into {patch_size}x{patch_size} patches; "
@@ -23,21 +27,40 @@ def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
     return height // patch_size, width // patch_size
 
 
-def gray_patches(images: Tensor, patch_size: int) -> Tensor:
-    """Gray levels by patch: (B, N, patch_size ** 2) float32."""
-    grid_of(*images.shape[-2:], patch_size)
-    gray = images.float().mean(1, keepdim=True)
-    return F.pixel_unshuffle(gray, patch_size).flatten(2).transpose(1, 2)
+def _gray(images: Tensor) -> Tensor:
+    """Gray levels (B, H, W): those of one 8-bit channel in float32, any others in float64."""
+    if images.shape[1] == 1 and images.dtype == torch.uint8:
+        return images[:, 0].float()
+    return images.double().mean(1)
+
+
+def _sums(values: Tensor, patch_size: int) -> Tensor:
+    """Sums over patches of (B, H, W): (B, N) float64.
+
+    First over rows, which lie side by side in memory. Sums of 8-bit levels, and of their squares,
+    are exact: ranks are the same on every device.
+    """
+    rows, columns = grid_of(*values.shape[-2:], patch_size)
+    sums = values.unflatten(1, (rows, patch_size)).sum(2)
+    return sums.unflatten(2, (columns, patch_size)).sum(3, dtype=torch.float64).flatten(1)
 
 
 def intensity(images: Tensor, patch_size: int = 16) -> Tensor:
     """Mean gray level (InfMAE, section 4.1: warmer patches hold more information)."""
-    return gray_patches(images, patch_size).mean(-1)
+    return (_sums(_gray(images), patch_size) / patch_size**2).float()
 
 
 def variance(images: Tensor, patch_size: int = 16) -> Tensor:
     """Variance of the gray level inside the patch (population form)."""
-    return gray_patches(images, patch_size).var(-1, unbiased=False)
+    gray, pixels = _gray(images), patch_size**2
+    mean = _sums(gray, patch_size) / pixels
+    return (_sums(gray.square(), patch_size) / pixels - mean.square()).clamp(min=0).float()
+
+
+@cache
+def _entropy_terms(pixels: int) -> Tensor:
+    """What a gray level adds to the entropy, in nats, by its count of 0..pixels in a patch."""
+    return torch.special.entr(torch.arange(pixels + 1) / pixels)
 
 
 def entropy(images: Tensor, patch_size: int = 16) -> Tensor:
@@ -46,12 +69,21 @@ def entropy(images: Tensor, patch_size: int = 16) -> Tensor:
     Gray levels are rounded and clamped to 0..255 (InfMAE, equation 1, applied to one patch; at most
     8 bits for 16x16 pixels); NaN counts as 0.
     """
-    # NaN has no place in a histogram, and as an integer would end the whole batch.
-    levels = gray_patches(images, patch_size).round().clamp(0, 255).nan_to_num(0).long()
-    pixels = levels.shape[-1]
-    counts = levels.new_zeros(*levels.shape[:2], 256, dtype=torch.float32)
-    counts.scatter_add_(2, levels, torch.ones_like(levels, dtype=torch.float32))
-    return torch.special.entr(counts / pixels).sum(-1) / math.log(2)
+    rows, columns = grid_of(*images.shape[-2:], patch_size)
+    gray = _gray(images)
+    if gray.dtype == torch.float64:  # any but 8 bits
+        # NaN has no place in a histogram, and as an integer would end the whole batch.
+        gray = gray.round().clamp(0, 255).nan_to_num(0)
+    patches = gray.long().unflatten(2, (columns, patch_size)).unflatten(1, (rows, patch_size))
+    first_bins = torch.arange(len(images) * rows * columns, device=images.device) * 256
+    bins = patches + first_bins.view(-1, rows, 1, columns, 1)
+    counts = bins.flatten().bincount(minlength=256 * len(first_bins))
+    terms = _entropy_terms(patch_size**2).to(images.device).index_select(0, counts)
+    return terms.view(len(images), -1, 256).sum(-1) / math.log(2)
+
+
+#: The scores that need the image alone, by the name that configs use.
+SCORES = {"intensity": intensity, "variance": variance, "entropy": entropy}
 
 
 def projection(images: Tensor, kernel: Tensor) -> Tensor:
@@ -71,3 +103,40 @@ def projection(images: Tensor, kernel: Tensor) -> Tensor:
     # Ranks in half precision would be others.
     with torch.autocast(images.device.type, enabled=False):
         return F.conv2d(images.float(), kernel[None].float(), stride=patch_size).flatten(1)
+
+
+@dataclass(frozen=True)
+class InformationMasking:
+    """Information-aware masking (InfMAE, section 4.1): images to the numbers of visible patches.
+
+    Args:
+        score: 'intensity', 'variance' or 'entropy'; the last counts gray levels 0..255, the ranks
+            of the others are the same on any scale.
+        stride: every how many-th rank is visible; 4 leaves a quarter (see :func:`select_by_rank`).
+        order: 'descending' (the paper) or 'ascending' (the released code).
+        patch_size: pixels a side of a patch.
+
+    Raises:
+        ValueError: an unknown score or order; when called, an image or a stride that does not fit.
+    """
+
+    score: str = "intensity"
+    stride: int = 4
+    order: str = "descending"
+    patch_size: int = 16
+
+    def __post_init__(self) -> None:
+        for name, known in (("score", tuple(SCORES)), ("order", ("descending", "ascending"))):
+            if (given := getattr(self, name)) not in known:
+                raise ValueError(f"{name}={given!r}: {', '.join(known)}")
+
+    def __call__(self, images: Tensor, kernel: Tensor | None = None) -> Tensor:
+        """Give the visible patches of images (B, C, H, W): (B, V) int64, in order of their ranks.
+
+        A kernel (C, p, p) replaces the score: see :func:`projection`.
+        """
+        if kernel is None:
+            scores = SCORES[self.score](images, self.patch_size)
+        else:
+            scores = projection(images, kernel)
+        return select_by_rank(scores, self.stride, self.order == "descending")

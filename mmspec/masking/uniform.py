@@ -28,7 +28,7 @@ class UniformMask(PatchMask):
     def from_sampled(
         cls, ids_keep: Tensor, secondary: Tensor, grid: tuple[int, int]
     ) -> UniformMask:
-        """Builds the mask from the sampled patches (B, V) int64 and the hidden ones (B, V) bool."""
+        """Build the mask from the sampled patches (B, V) int64 and the hidden ones (B, V) bool."""
         sampled = PatchMask.from_keep(ids_keep, grid)
         mask = sampled.mask.scatter(1, ids_keep, secondary)
         return cls(ids_keep, sampled.ids_restore, mask, grid, sampled.flat_ids, secondary)
@@ -39,21 +39,23 @@ class UniformMask(PatchMask):
         return self.grid[0] // 2, self.grid[1] // 2
 
 
-def uniform_keep(
+def uniform_mask(
     batch: int,
     grid: tuple[int, int],
+    secondary_ratio: float = 0.25,
     device: torch.device | str = "cpu",
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Draws one patch in every 2x2 window (section 3, uniform sampling).
+) -> UniformMask:
+    """Draw one patch in every 2x2 window and hide a part of these again (section 3).
+
+    Three quarters of the patches are not sampled; with a secondary ratio of 0.25 a further
+    sixteenth is seen as a mask token, and both are reconstructed.
 
     Args:
         batch: number of images.
         grid: (rows, columns) of patches, both even.
-        device, generator: of the random numbers.
-
-    Returns:
-        (batch, rows * columns / 4) int64 patch numbers, window by window, row by row.
+        secondary_ratio: share of an image's sampled patches that become mask tokens, rounded to a
+            whole number of them (the paper's: 0.25).
+        device: of the mask.
     """
     rows, columns = grid
     if rows % 2 or columns % 2:
@@ -61,22 +63,13 @@ def uniform_keep(
             f"uniform sampling takes one patch of each 2x2 window: a grid of {rows}x{columns} "
             "patches has an odd side; choose an image size that is a multiple of 32"
         )
+    if not 0 <= secondary_ratio < 1:
+        raise ValueError(f"secondary_ratio={secondary_ratio} is outside [0, 1)")
     window_rows = 2 * torch.arange(rows // 2, device=device)[:, None]
     window_columns = 2 * torch.arange(columns // 2, device=device)
     corners = (window_rows * columns + window_columns).flatten()
-    drawn = torch.randint(4, (batch, len(corners)), device=device, generator=generator)
-    return corners + drawn // 2 * columns + drawn % 2
-
-
-def secondary_mask(
-    batch: int,
-    sampled: int,
-    ratio: float,
-    device: torch.device | str = "cpu",
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Draws ``round(sampled * ratio)`` of each image's sampled patches: (batch, sampled) bool."""
-    if not 0 <= ratio < 1:
-        raise ValueError(f"ratio={ratio} is outside [0, 1)")
-    noise = torch.rand(batch, sampled, device=device, generator=generator)
-    return noise.argsort(dim=1).argsort(dim=1) < round(sampled * ratio)
+    sampled = len(corners)
+    drawn = torch.randint(4, (batch, sampled), device=device)
+    ids_keep = corners + drawn // 2 * columns + drawn % 2
+    places = torch.rand(batch, sampled, device=device).argsort(dim=1).argsort(dim=1)
+    return UniformMask.from_sampled(ids_keep, places < round(sampled * secondary_ratio), grid)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from mmspec.masking import SCORES, PatchMask, grid_of, information_keep, random_keep
+from mmspec.masking import SCORES, InformationMasking, PatchMask, grid_of, random_keep
 
 from .reconstruction import display_gain, mask_overlay, titled_grid, to_display
 
@@ -36,7 +36,7 @@ def mask_sheet(
         grid = grid_of(*image.shape, patch_size)
         num_patches = grid[0] * grid[1]
         tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
-        kept = [information_keep(score(tensor, patch_size), stride) for score in SCORES.values()]
+        kept = [InformationMasking(s, stride, patch_size=patch_size)(tensor) for s in SCORES]
         kept.append(random_keep(1, num_patches, num_patches // stride))
         masks = [mask.mask[i] for mask in own.values()]
         masks += [PatchMask.from_keep(ids, grid).mask for ids in kept]

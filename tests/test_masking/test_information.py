@@ -4,9 +4,9 @@ import torch.nn.functional as F
 
 from mmspec.masking import (
     SCORES,
+    InformationMasking,
     entropy,
     grid_of,
-    information_keep,
     intensity,
     projection,
     variance,
@@ -81,6 +81,33 @@ def test_a_pixel_that_is_no_number_touches_its_own_image_alone(name, bad):
     images = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
     broken = images.clone()
     broken[1, 0, 5, 5] = bad
-    expected, found = (information_keep(SCORES[name](x)) for x in (images, broken))
+    expected, found = (InformationMasking(name)(x) for x in (images, broken))
     assert torch.equal(found[::2], expected[::2])
     assert len(found[1].unique()) == len(found[1])
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_eight_bits_and_floats_score_alike(name):
+    levels = torch.randint(0, 256, (2, 1, 64, 48), dtype=torch.uint8)
+    levels[:, :, :16] //= 100
+    expected = SCORES[name](levels)
+    for other in (levels.float(), levels.double().expand(-1, 3, -1, -1), levels.int()):
+        assert torch.allclose(SCORES[name](other), expected, rtol=1e-6)
+
+
+def test_variance_of_a_small_contrast_on_a_bright_patch():
+    images = 250 + 1e-3 * torch.randn(1, 3, 16, 32, dtype=torch.float64)
+    gray = images.mean(1)
+    expected = [gray[0, :, :16].var(unbiased=False), gray[0, :, 16:].var(unbiased=False)]
+    assert torch.allclose(variance(images)[0].double(), torch.stack(expected), rtol=1e-3)
+
+
+def test_wrong_options_are_named():
+    for options, message in (
+        (dict(score="heat"), "score='heat': intensity, variance, entropy"),
+        (dict(order="up"), "order='up': descending, ascending"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            InformationMasking(**options)
+    with pytest.raises(TypeError, match="mask_ratio"):
+        InformationMasking(mask_ratio=0.75)

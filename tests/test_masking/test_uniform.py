@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmspec.masking import UniformMask, secondary_mask, uniform_keep
+from mmspec.masking import UniformMask, uniform_mask
 from mmspec.models.backbones import MaskedSwin
 from mmspec.models.backbones.masked_swin import compact_image
 from mmspec.models.maskers import UniformMasker
@@ -19,7 +19,7 @@ def generator(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("grid", [(14, 14), (4, 6), (2, 2)])
 def test_one_patch_in_every_window(grid):
     rows, columns = grid
-    ids = uniform_keep(64, grid, generator=generator())
+    ids = uniform_mask(64, grid).ids_keep
     assert ids.shape == (64, rows * columns // 4)
     window = torch.stack([ids // columns // 2, ids % columns // 2], dim=-1)
     expected = torch.cartesian_prod(torch.arange(rows // 2), torch.arange(columns // 2))
@@ -31,33 +31,39 @@ def test_one_patch_in_every_window(grid):
 
 
 def test_windows_are_drawn_on_their_own():
-    ids = uniform_keep(256, (4, 4), generator=generator())
+    ids = uniform_mask(256, (4, 4)).ids_keep
     place = ids // 4 % 2 * 2 + ids % 4 % 2
     assert len(place.unique(dim=0)) > 100
 
 
-def test_the_same_generator_gives_the_same_masks():
-    draws = [uniform_keep(3, (8, 8), generator=generator(7)) for _ in range(2)]
-    assert torch.equal(*draws)
-    assert not torch.equal(draws[0], uniform_keep(3, (8, 8), generator=generator(8)))
+def test_the_same_seed_gives_the_same_masks():
+    draws = []
+    for seed in (7, 7, 8):
+        torch.manual_seed(seed)
+        draws.append(uniform_mask(3, (8, 8)))
+    assert torch.equal(draws[0].ids_keep, draws[1].ids_keep)
+    assert torch.equal(draws[0].secondary, draws[1].secondary)
+    assert not torch.equal(draws[0].ids_keep, draws[2].ids_keep)
 
 
 @pytest.mark.parametrize("grid", [(13, 14), (14, 13)])
 def test_odd_grids_are_refused(grid):
     with pytest.raises(ValueError, match=f"{grid[0]}x{grid[1]} patches has an odd side"):
-        uniform_keep(1, grid)
+        uniform_mask(1, grid)
 
 
-@pytest.mark.parametrize(("sampled", "ratio", "hidden"), [(49, 0.25, 12), (8, 0.0, 0), (4, 0.5, 2)])
-def test_secondary_mask_hides_an_exact_share(sampled, ratio, hidden):
-    mask = secondary_mask(5, sampled, ratio, generator=generator())
-    assert mask.shape == (5, sampled)
+@pytest.mark.parametrize(
+    ("grid", "ratio", "hidden"), [((14, 14), 0.25, 12), ((4, 8), 0.0, 0), ((4, 4), 0.5, 2)]
+)
+def test_secondary_mask_hides_an_exact_share(grid, ratio, hidden):
+    mask = uniform_mask(5, grid, ratio).secondary
+    assert mask.shape == (5, grid[0] * grid[1] // 4)
     assert mask.sum(1).tolist() == [hidden] * 5
 
 
 def test_secondary_ratio_must_leave_something():
     with pytest.raises(ValueError, match=r"ratio=1.0 is outside \[0, 1\)"):
-        secondary_mask(1, 4, 1.0)
+        uniform_mask(1, (4, 4), 1.0)
 
 
 def test_hidden_patches_count_as_masked():

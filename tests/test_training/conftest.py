@@ -26,7 +26,7 @@ model = dict(
     neck=dict(in_dims=16, dims=16, num_heads=2))
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(scale=64)
-train_pipeline[3].update(phase='random')
+train_pipeline[3] = dict(type='mmspec.RandomPatchMask', mask_ratio=0.75)
 train_dataloader = dict(
     batch_size=4, dataset=dict(data_root='{images}', pipeline=train_pipeline))
 train_cfg = dict(max_epochs=4)

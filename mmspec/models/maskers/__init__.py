@@ -2,12 +2,12 @@
 
 from .cmss import CMSSMasking
 from .pairs import RandomPairMasker
-from .single import InformationMasker, RandomMasker, UniformMasker
+from .single import InformationMasker, UniformMasker, mask_of_samples
 
 __all__ = [
     "CMSSMasking",
     "InformationMasker",
-    "RandomMasker",
     "RandomPairMasker",
     "UniformMasker",
+    "mask_of_samples",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
@@ -15,6 +14,7 @@ from mmspec.masking import PatchMask
 from mmspec.registry import MODELS
 
 from ..heads import ReconstructionHead
+from ..maskers import mask_of_samples
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,9 @@ class InfMAE(BaseSelfSupervisor):
 
     def patch_mask(self, inputs: Tensor, data_samples: list[DataSample] | None) -> PatchMask:
         """The visible patches of a batch, from the in-model masker or from the data samples."""
-        if self.masker is not None:
-            return self.masker(inputs)
-        if not data_samples or "ids_keep" not in data_samples[0]:
-            raise ValueError(
-                "no mask: add the transform mmspec.InformationAwareMask and "
-                "PackInputs(algorithm_keys=['ids_keep']) to the pipeline, or give InfMAE a masker"
-            )
-        # Put together on the host: one copy to the device, not one a sample.
-        ids_keep = torch.from_numpy(np.stack([sample.ids_keep for sample in data_samples]))
-        p = self.head.patch_size
-        grid = (inputs.shape[-2] // p, inputs.shape[-1] // p)
-        return PatchMask.from_keep(ids_keep.to(inputs.device, non_blocking=True), grid)
+        if self.masker is None:
+            return mask_of_samples(inputs, data_samples, self.head.patch_size)
+        return self.masker(inputs)
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Dense feature maps of whole images (B, C, H, W), as the backbone gives them."""
