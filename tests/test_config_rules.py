@@ -1,5 +1,6 @@
 """What holds for every config, whoever adds the next."""
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,24 @@ def test_no_crop_is_drawn_for_a_share_that_two_classes_cannot_keep_to(name):
 )
 def test_values_at_the_top_act(path):
     check_file(path)
+
+
+BANDS = [f"# {'=' * 12} {often} changed {'=' * 12}" for often in ("Often", "Sometimes", "Rarely")]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_values_lie_in_the_bands_of_the_head(name):
+    """What is changed often, sometimes, rarely; a file that only changes parts has no head."""
+    lines = (ROOT / name).read_text().splitlines()
+    tree = ast.parse("\n".join(lines))
+    assert tree.body[0].targets[0].id == "_base_"
+    first = tree.body[1]
+    found = [line for line in lines if line.startswith("# ==")]
+    if isinstance(first.value, ast.Constant | ast.Tuple | ast.List):
+        assert found and found == [band for band in BANDS if band in found]
+        assert found[-1] == BANDS[2] and lines[tree.body[0].end_lineno + 1] == found[0]
+    else:
+        assert not found
 
 
 @pytest.mark.parametrize("name", CONFIGS)

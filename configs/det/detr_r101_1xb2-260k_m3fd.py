@@ -3,15 +3,18 @@
 # 2; the paper's data, batch and schedule.
 _base_ = "mmdet::detr/detr_r101_8xb2-500e_coco.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/M3FD"
 batch_size = 2
 num_workers = 4
 max_iters = 260000
-val_interval = 26000
 num_classes = 6
+
+# ============ Sometimes changed ============
+val_interval = 26000
 lr = 1e-4 * batch_size / 16
 
+# ============ Rarely changed ============
 custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
 model = dict(bbox_head=dict(num_classes=num_classes))
 

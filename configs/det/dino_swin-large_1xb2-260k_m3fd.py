@@ -4,15 +4,18 @@
 # Multi-scale deformable attention runs in PyTorch where mmcv has no compiled operators.
 _base_ = "mmdet::dino/dino-5scale_swin-l_8xb2-12e_coco.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/M3FD"
 batch_size = 2
 num_workers = 4
 max_iters = 260000
-val_interval = 26000
 num_classes = 6
+
+# ============ Sometimes changed ============
+val_interval = 26000
 lr = 1e-4 * batch_size / 16
 
+# ============ Rarely changed ============
 custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
 model = dict(bbox_head=dict(num_classes=num_classes))
 

@@ -1,12 +1,19 @@
 # InfMAE encoder with Mask R-CNN on M3FD, infrared alone: table 2 of the paper (arXiv 2402.00407).
-_base_ = "../_base_/det_mask_rcnn.py"
+_base_ = [
+    "../_base_/models/mask-rcnn_convvit-base.py",
+    "../_base_/datasets/m3fd_box-masks.py",
+    "../_base_/schedules/det_260k.py",
+    "../_base_/runtimes/det.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/M3FD"
 checkpoint = "work_dirs/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 batch_size = 2
 num_workers = 4
 max_iters = 260000
+
+# ============ Sometimes changed ============
 warmup_iters = 1000
 val_interval = 26000
 lr = 1e-4
@@ -15,6 +22,7 @@ layer_decay = 0.8
 drop_path_rate = 0.1
 window_size = 14  # patches a side; blocks 1, 4, 7, 10 of 11 attend globally. 0: all do
 
+# ============ Rarely changed ============
 # Deviations from the paper, with its own value:
 # * lr: the paper prints "10e-8"; 1e-4 is that of every sibling (ConvMAE, ViTDet).
 # * split: the paper states none; ours is drawn by a seed (tools/dataset_converters/to_coco.py).

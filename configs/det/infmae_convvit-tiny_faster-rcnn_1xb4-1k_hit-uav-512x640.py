@@ -1,24 +1,32 @@
 # A tiny InfMAE encoder with a narrow Faster R-CNN (Mask R-CNN without its mask branch) on HIT-UAV,
 # infrared images taken from a drone, for one CPU.
-_base_ = "../_base_/det_mask_rcnn.py"
+_base_ = [
+    "../_base_/models/mask-rcnn_convvit-base.py",
+    "../_base_/datasets/m3fd.py",
+    "../_base_/schedules/det_260k.py",
+    "../_base_/runtimes/det.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/hit_uav"
 checkpoint = "work_dirs/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
 dataset = "mmspec.HITUAVDataset"
 test_split = "val"
 num_classes = 4
-scale = (640, 512)  # (width, height): that of the images
-crop_size = (320, 256)  # (width, height) in training; tests see the whole image
-anchor_scale = 4  # times the stride; mmdet's 8 is for larger objects
 batch_size = 4
 num_workers = 1
 max_iters = 1000
+
+# ============ Sometimes changed ============
+scale = (640, 512)  # (width, height): that of the images
+crop_size = (320, 256)  # (width, height) in training; tests see the whole image
+anchor_scale = 4  # times the stride; mmdet's 8 is for larger objects
 warmup_iters = 50
 val_interval = 250
 lr = 1e-3  # the 1e-4 of the large configs is for 260,000 iterations
 layer_decay = 1.0  # a network that starts from scratch needs the full rate in its first stages
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         arch="tiny",
@@ -40,7 +48,6 @@ model = dict(
     ),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(with_mask=False)
 train_pipeline[2].update(scale=scale, ratio_range=(0.8, 1.25))
 # Most crops of an image of small objects would be empty.
 train_pipeline[3].update(crop_size=crop_size, allow_negative_crop=False)
@@ -49,7 +56,7 @@ test_pipeline[1].update(scale=scale)
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
-    dataset=dict(type=dataset, data_root=data_root, box_masks=False, pipeline=train_pipeline),
+    dataset=dict(type=dataset, data_root=data_root, pipeline=train_pipeline),
 )
 val_dataloader = dict(
     num_workers=num_workers,

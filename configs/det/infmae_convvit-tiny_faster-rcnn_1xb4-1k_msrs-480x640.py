@@ -2,13 +2,16 @@
 # infrared images of MSRS and their boxes, for one CPU.
 _base_ = "./infmae_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/msrs_det"
 dataset = "mmspec.MSRSDetDataset"
 num_classes = 3
+
+# ============ Sometimes changed ============
 scale = (640, 480)  # (width, height): that of the images
 crop_size = (320, 240)  # (width, height) in training; tests see the whole image
 
+# ============ Rarely changed ============
 model = dict(roi_head=dict(bbox_head=dict(num_classes=num_classes)))
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(scale=scale)

@@ -3,9 +3,11 @@
 # blocks, relative positions, and a simple pyramid from the one map at 1/16.
 _base_ = "./infmae_convvit-base_cascade-rcnn_1xb2-260k_m3fd.py"
 
+# ============ Often changed ============
 # The published facebookresearch/mae weights are read too.
 checkpoint = "work_dirs/mae_vit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -2,8 +2,10 @@
 # its one map. Attention is global, as in the other rows: a crop may be smaller than a window.
 _base_ = "./infmae_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"
 
+# ============ Often changed ============
 checkpoint = "work_dirs/mae_vit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -1,7 +1,12 @@
 # M-SpecGene's encoder over both modalities with Mask R-CNN on FLIR aligned (arXiv 2507.16318).
-_base_ = "../_base_/rgbt_det.py"
+_base_ = [
+    "../_base_/models/mask-rcnn_rgbt-vit-base.py",
+    "../_base_/datasets/flir.py",
+    "../_base_/schedules/vitdet_120k.py",
+    "../_base_/runtimes/det.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/FLIR_aligned"
 checkpoint = "work_dirs/mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k/epoch_100.pth"
 dataset = "mmspec.FLIRDataset"
@@ -11,6 +16,8 @@ num_classes = 3
 batch_size = 2
 num_workers = 4
 max_iters = 120000
+
+# ============ Sometimes changed ============
 warmup_iters = 250
 val_interval = 12000
 lr = 1e-4
@@ -18,6 +25,7 @@ weight_decay = 0.1
 layer_decay = 0.7
 drop_path_rate = 0.1
 
+# ============ Rarely changed ============
 # Deviations from the release:
 # * float32; it trained in fp16. `tools/train.py --amp` does so.
 # * each modality has photometric augmentation of its own kind.

@@ -1,12 +1,13 @@
 # The same on M3FD, whose split is drawn by a seed (tools/dataset_converters/to_coco.py).
 _base_ = "./mspecgene_vit-base_mask-rcnn_1xb2-120k_flir-960x960.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/M3FD"
 dataset = "mmspec.M3FDDataset"
 test_split = "test"
 num_classes = 6
 
+# ============ Rarely changed ============
 model = dict(
     roi_head=dict(bbox_head=dict(num_classes=num_classes), mask_head=dict(num_classes=num_classes))
 )

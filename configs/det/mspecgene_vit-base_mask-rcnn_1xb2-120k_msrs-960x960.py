@@ -1,12 +1,13 @@
 # The same on the boxes of MSRS, those of the fused images.
 _base_ = "./mspecgene_vit-base_mask-rcnn_1xb2-120k_flir-960x960.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/msrs_det"
 dataset = "mmspec.MSRSDetDataset"
 test_split = "test"
 num_classes = 3
 
+# ============ Rarely changed ============
 model = dict(
     roi_head=dict(bbox_head=dict(num_classes=num_classes), mask_head=dict(num_classes=num_classes))
 )

@@ -1,10 +1,12 @@
 # A tiny M-SpecGene encoder over both modalities with a narrow Faster R-CNN on MSRS, for one CPU.
 _base_ = "./infmae_convvit-tiny_faster-rcnn_1xb4-1k_msrs-480x640.py"
 
+# ============ Often changed ============
 checkpoint = "work_dirs/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene/epoch_40.pth"
 modality = "both"
 labels = "fusion"  # the truth of every modality, so that they can be compared
 
+# ============ Rarely changed ============
 encoder = dict(
     type="mmpretrain.ViTSAM",
     arch=dict(

@@ -1,8 +1,10 @@
 # The same with the infrared images alone, and the same truth.
 _base_ = "./mspecgene_vit-tiny_faster-rcnn_1xb4-1k_msrs-480x640.py"
 
+# ============ Often changed ============
 modality = "infrared"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(_delete_=True, **_base_.encoder),
     neck=dict(in_channels=192),

@@ -3,15 +3,18 @@
 # 2; the paper's data, batch and schedule.
 _base_ = "mmdet::sparse_rcnn/sparse-rcnn_r50_fpn_ms-480-800-3x_coco.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/M3FD"
 batch_size = 2
 num_workers = 4
 max_iters = 260000
-val_interval = 26000
 num_classes = 6
+
+# ============ Sometimes changed ============
+val_interval = 26000
 lr = 2.5e-5 * batch_size / 16
 
+# ============ Rarely changed ============
 custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
 model = dict(
     roi_head=dict(

@@ -1,18 +1,26 @@
 # InfMAE encoder with a light U-Net decoder on IRSTD-1k: table 3 of the paper (arXiv 2402.00407).
-_base_ = ["../_base_/irstd_finetune.py", "../_base_/irstd_unet.py"]
+_base_ = [
+    "../_base_/models/unet_convvit-base.py",
+    "../_base_/datasets/irstd1k.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/irstd.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/IRSTD-1k"
 checkpoint = "work_dirs/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 batch_size = 2
 num_workers = 4
 max_iters = 240000
+
+# ============ Sometimes changed ============
 warmup_iters = 1500
 val_interval = 24000
 lr = 1e-3
 layer_decay = 0.75
 drop_path_rate = 0.2
 
+# ============ Rarely changed ============
 # From the paper: AdamW, lr 1e-3, weight decay 0.05, batch 2, 240,000 iterations, 512x512.
 # Deviations from the paper, with its own value:
 # * decoder: the paper puts its encoder into ISTR, whose code is not public (see SmallTargetHead).
@@ -22,7 +30,7 @@ drop_path_rate = 0.2
 # Not in the paper, ours: InfraredPhotometric, seed 0. At 512x512 a crop is the whole image.
 
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         drop_path_rate=drop_path_rate,
         init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),

@@ -1,11 +1,14 @@
 # InfMAE encoder with a light U-Net decoder on NUDT-SIRST, 663 and 664 images.
 _base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/NUDT-SIRST"
 dataset = "mmspec.NUDTSIRSTDataset"
+
+# ============ Sometimes changed ============
 crop_size = (256, 256)
 
+# ============ Rarely changed ============
 model = dict(data_preprocessor=dict(size=crop_size))
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(crop_size=crop_size)

@@ -1,21 +1,29 @@
 # A tiny InfMAE encoder with a light U-Net decoder on SIRST-v2, for one CPU.
-_base_ = ["../_base_/irstd_finetune.py", "../_base_/irstd_unet.py"]
+_base_ = [
+    "../_base_/models/unet_convvit-base.py",
+    "../_base_/datasets/irstd1k.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/irstd.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/sirst_v2"
 checkpoint = "work_dirs/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
-crop_size = (128, 128)
 batch_size = 8
 num_workers = 1
 max_iters = 1000
+
+# ============ Sometimes changed ============
+crop_size = (128, 128)
 warmup_iters = 50
 val_interval = 250
 lr = 1e-3
 layer_decay = 1.0  # a network that starts from scratch needs the full rate in its first stages
 
+# ============ Rarely changed ============
 norm_cfg = dict(type="BN")
 model = dict(
-    data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
+    data_preprocessor=dict(size=crop_size),
     backbone=dict(
         arch="tiny",
         drop_path_rate=0.1,

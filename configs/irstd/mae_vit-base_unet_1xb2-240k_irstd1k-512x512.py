@@ -3,9 +3,11 @@
 # for segmentation.
 _base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
 
+# ============ Often changed ============
 # The published facebookresearch/mae weights are read too.
 checkpoint = "work_dirs/mae_vit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -2,14 +2,17 @@
 # targets of 1 to about 9 pixels in each: nothing to download, for one CPU.
 _base_ = "./scratch_convvit-tiny_unet_1xb8-1k_sirstv2-128x128.py"
 
-# Frequently modified
+# ============ Often changed ============
 num_train, num_test = 3200, 200
-scene_size = (128, 128)
-crop_size = (64, 64)
 batch_size = 8
 max_iters = 4000
+
+# ============ Sometimes changed ============
+scene_size = (128, 128)
+crop_size = (64, 64)
 val_interval = 1000
 
+# ============ Rarely changed ============
 # Scenes come as gray levels of one channel, with their labels.
 model = dict(
     data_preprocessor=dict(mean=[108.375], std=[51.0], size=crop_size),

@@ -2,8 +2,10 @@
 # (see the pre-training config).
 _base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
 
+# ============ Often changed ============
 checkpoint = "work_dirs/um-mae_swin-tiny-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -1,11 +1,14 @@
 # Baseline on rendered scenes: mmseg's plain U-Net, four stages of 16 to 128 channels, for one CPU.
 _base_ = "./scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py"
 
-# Frequently modified
+# ============ Often changed ============
 batch_size = 16
 max_iters = 1000
+
+# ============ Sometimes changed ============
 val_interval = 250
 
+# ============ Rarely changed ============
 norm_cfg = dict(type="BN")
 model = dict(
     backbone=dict(

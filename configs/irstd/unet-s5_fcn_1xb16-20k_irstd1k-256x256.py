@@ -3,23 +3,32 @@
 # images), 256 crops with half of them round a target, SoftIoU. Not theirs: InfraredPhotometric and
 # the normalization of our pre-training; they transpose, and take the mean and std of the data set.
 # No published number is for this network and recipe.
-_base_ = "../_base_/irstd_finetune.py"
+_base_ = [
+    "../_base_/models/unet_convvit-base.py",
+    "../_base_/datasets/irstd1k.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/irstd.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/IRSTD-1k"
-crop_size = (256, 256)
 batch_size = 16
 num_workers = 4
 max_iters = 20000
+
+# ============ Sometimes changed ============
+crop_size = (256, 256)
 val_interval = 2000
 lr = 5e-4
 
-norm_cfg = dict(type="SyncBN", requires_grad=True)
+# ============ Rarely changed ============
 model = dict(
-    type="EncoderDecoder",
-    data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
-    backbone=dict(type="UNet", in_channels=3, base_channels=64, norm_cfg=norm_cfg),
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(
+        _delete_=True, type="UNet", in_channels=3, base_channels=64, norm_cfg=_base_.norm_cfg
+    ),
     decode_head=dict(
+        _delete_=True,
         type="FCNHead",
         in_channels=64,
         in_index=4,
@@ -30,12 +39,10 @@ model = dict(
         num_classes=2,
         out_channels=1,
         threshold=0.5,
-        norm_cfg=norm_cfg,
+        norm_cfg=_base_.norm_cfg,
         align_corners=False,
         loss_decode=dict(type="mmspec.SoftIoULoss"),
     ),
-    train_cfg=dict(),
-    test_cfg=dict(mode="whole"),
 )
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(crop_size=crop_size)

@@ -1,15 +1,23 @@
 # A matching head on a tiny, frozen M-SpecGene encoder, on 117 training pairs of RoadScene, for
 # one CPU.
-_base_ = "../_base_/rgbt_matching.py"
+_base_ = [
+    "../_base_/models/pair-matcher_vit-base.py",
+    "../_base_/datasets/roadscene.py",
+    "../_base_/schedules/matching_1k.py",
+    "../_base_/runtimes/matching.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/roadscene"
 checkpoint = "work_dirs/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene/epoch_40.pth"
 batch_size = 8
 num_workers = 1
 max_iters = 1000
+
+# ============ Sometimes changed ============
 lr = 3e-3
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         arch=dict(

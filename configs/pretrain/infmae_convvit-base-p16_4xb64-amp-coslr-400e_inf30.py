@@ -1,14 +1,22 @@
 # InfMAE, base, as in the paper (ECCV 2024, arXiv 2402.00407, section 5.1).
-_base_ = "../_base_/infmae_pretrain.py"
+_base_ = [
+    "../_base_/models/infmae_convvit-base.py",
+    "../_base_/datasets/inf30_masked.py",
+    "../_base_/schedules/pretrain_400e.py",
+    "../_base_/runtime.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/inf30"  # any folder of infrared images
 batch_size = 64  # per GPU, 4 GPUs
 num_workers = 8
 max_epochs = 400
+
+# ============ Sometimes changed ============
 warmup_epochs = 40
 lr = 1.5e-4  # of 256 images a step; --auto-scale-lr adapts it to another number
 
+# ============ Rarely changed ============
 # Deviations from the paper, with its own value:
 # * masking score: mean gray level of the crop's patches, computed exactly. Paper: mean over the
 #   channels of a convolution; released code: of a frozen random one, in ascending order

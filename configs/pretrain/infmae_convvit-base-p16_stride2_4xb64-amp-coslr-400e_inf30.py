@@ -1,8 +1,10 @@
 # Table 6 of the paper: every 2nd rank visible, 98 of 196 patches (the default config: every 4th).
 _base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 
+# ============ Sometimes changed ============
 stride = 2
 
+# ============ Rarely changed ============
 train_pipeline = _base_.train_pipeline
 train_pipeline[3].update(stride=stride)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

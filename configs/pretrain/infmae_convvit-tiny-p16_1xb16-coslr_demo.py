@@ -1,14 +1,17 @@
 # What `make demo` trains: a tiny InfMAE on procedurally made thermal scenes, minutes on two cores.
 _base_ = "./infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py"
 
-# Frequently modified
+# ============ Often changed ============
 num_scenes = 640
 batch_size = 16
 max_epochs = 16
+
+# ============ Sometimes changed ============
 warmup_iters = 20
 lr = 2e-3
 image_size = 128  # a third of the work of 224
 
+# ============ Rarely changed ============
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(scale=image_size, crop_ratio_range=(0.5, 1.0))
 test_pipeline = _base_.test_pipeline

@@ -1,41 +1,33 @@
 # Table 4 of the paper, first row, and section 5.6: plain MAE ViT-B on the same data.
 # Model and decoder are mmpretrain's. For section 5.6's other row let data_root be 30 % of
 # ImageNet-1K.
-_base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
+_base_ = [
+    "../_base_/models/mae_vit-base.py",
+    "../_base_/datasets/inf30.py",
+    "../_base_/schedules/pretrain_400e.py",
+    "../_base_/runtime.py",
+]
 
-norm_pix = True  # as the MAE authors train; InfMAE compares raw pixels
+# ============ Often changed ============
+data_root = "data/inf30"  # any folder of infrared images
+batch_size = 64  # per GPU, 4 GPUs
+num_workers = 8
+max_epochs = 400
 
-model = dict(
-    _delete_=True,
-    type="MAE",
-    data_preprocessor=_base_.model.data_preprocessor,
-    backbone=dict(type="MAEViT", arch="b", patch_size=16, mask_ratio=0.75),
-    neck=dict(
-        type="MAEPretrainDecoder",
-        patch_size=16,
-        in_chans=3,
-        embed_dim=768,
-        decoder_embed_dim=512,
-        decoder_depth=8,
-        decoder_num_heads=16,
-        mlp_ratio=4.0,
-    ),
-    head=dict(
-        type="MAEPretrainHead",
-        norm_pix=norm_pix,
-        patch_size=16,
-        loss=dict(type="PixelReconstructionLoss", criterion="L2"),
-    ),
+# ============ Sometimes changed ============
+warmup_epochs = 40
+lr = 1.5e-4  # of 256 images a step; --auto-scale-lr adapts it to another number
+
+# ============ Rarely changed ============
+train_dataloader = dict(
+    batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=data_root)
 )
-
-train_pipeline = [
-    step for step in _base_.train_pipeline if step["type"] != "mmspec.InformationAwareMask"
-]
-train_pipeline[-1] = dict(type="PackInputs")
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-custom_hooks = [
-    hook for hook in _base_.custom_hooks if hook["type"] != "mmspec.ReconstructionVisualizationHook"
-]
+# fp16 autocast, as released, needs a GPU.
+optim_wrapper = dict(type="AmpOptimWrapper", loss_scale="dynamic", optimizer=dict(lr=lr))
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=warmup_epochs)
+param_scheduler[1].update(begin=warmup_epochs, end=max_epochs)
 # mmpretrain's MAE does not predict.
 test_dataloader = None
 test_evaluator = None

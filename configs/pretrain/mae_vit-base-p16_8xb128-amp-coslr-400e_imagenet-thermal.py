@@ -2,15 +2,18 @@
 # 0.48 M infrared images, mixed, for 400 epochs. Its checkpoint starts the second stage.
 _base_ = "./mae_vit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 
-# Frequently modified
+# ============ Often changed ============
 visible_root = "data/imagenet/train"  # any folder of colour images
 thermal_root = "data/thermal"  # any folder of infrared images
 batch_size = 128  # per GPU, 8 GPUs
 num_workers = 8
 max_epochs = 400
+
+# ============ Sometimes changed ============
 warmup_epochs = 40
 lr = 6e-4  # 1.5e-4 * images a step / 256; --auto-scale-lr adapts it to another number
 
+# ============ Rarely changed ============
 model = dict(
     # As in the second stage: the mean and std of ImageNet for either modality.
     data_preprocessor=dict(

@@ -1,40 +1,37 @@
 # mmpretrain's MAE with a tiny ViT (5.5 M parameters, as many as the tiny InfMAE has) on the same
 # images with the same schedule, as the plain baseline beside it.
-_base_ = "./infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py"
+_base_ = [
+    "../_base_/models/mae_vit-base.py",
+    "../_base_/datasets/inf30.py",
+    "../_base_/schedules/pretrain_400e.py",
+    "../_base_/runtime.py",
+]
 
-norm_pix = True  # as the MAE authors train; InfMAE compares raw pixels
+# ============ Often changed ============
+data_root = "{{$MMSPEC_DATA:data}}/inf_mini/images"  # any folder of infrared images
+batch_size = 32
+num_workers = 1  # mim and mmpretrain want at least 1
+max_epochs = 20
 
+# ============ Sometimes changed ============
+warmup_epochs = 1
+lr = 1e-3
+
+# ============ Rarely changed ============
 model = dict(
-    _delete_=True,
-    type="MAE",
-    data_preprocessor=_base_.model.data_preprocessor,
-    backbone=dict(type="MAEViT", arch="deit-tiny", patch_size=16, mask_ratio=0.75),
-    neck=dict(
-        type="MAEPretrainDecoder",
-        patch_size=16,
-        in_chans=3,
-        embed_dim=192,
-        decoder_embed_dim=128,
-        decoder_depth=2,
-        decoder_num_heads=4,
-        mlp_ratio=4.0,
-    ),
-    head=dict(
-        type="MAEPretrainHead",
-        norm_pix=norm_pix,
-        patch_size=16,
-        loss=dict(type="PixelReconstructionLoss", criterion="L2"),
-    ),
+    backbone=dict(arch="deit-tiny"),
+    neck=dict(embed_dim=192, decoder_embed_dim=128, decoder_depth=2, decoder_num_heads=4),
 )
-
-train_pipeline = [
-    step for step in _base_.train_pipeline if step["type"] != "mmspec.InformationAwareMask"
-]
-train_pipeline[-1] = dict(type="PackInputs")
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-custom_hooks = [
-    hook for hook in _base_.custom_hooks if hook["type"] != "mmspec.ReconstructionVisualizationHook"
-]
+train_dataloader = dict(
+    batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=data_root)
+)
+optim_wrapper = dict(optimizer=dict(lr=lr))
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=warmup_epochs)
+param_scheduler[1].update(begin=warmup_epochs, end=max_epochs)
+auto_scale_lr = dict(base_batch_size=batch_size)
+default_hooks = dict(logger=dict(interval=20))
 # mmpretrain's MAE does not predict.
 test_dataloader = None
 test_evaluator = None

@@ -1,20 +1,28 @@
 # M-SpecGene, ViT-B, as in the paper (ICCV 2025, arXiv 2507.16318): 100 epochs of GMM-CMSS masking
 # on 274,119 aligned pairs, from an encoder that plain MAE trained first.
-_base_ = "../_base_/mspecgene_pretrain.py"
+_base_ = [
+    "../_base_/models/mspecgene_vit-base.py",
+    "../_base_/datasets/rgbt550k.py",
+    "../_base_/schedules/mspecgene_100e.py",
+    "../_base_/runtime.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/rgbt550k"
 infrared, visible = "ir", "rgb"  # folders with equal relative paths
 batch_size = 128  # pairs per GPU, 8 GPUs
 num_workers = 8
 max_epochs = 100
-warmup_epochs = 10
-lr = 6e-4  # 1.5e-4 * pairs a step / 256; --auto-scale-lr adapts it to another number
 # The first stage, mae_vit-base-p16_8xb128-amp-coslr-400e_imagenet-thermal.py, was not released, and
 # training starts from scratch unless the command line names its checkpoint:
 #   --cfg-options model.backbone.init_cfg.type=mmspec.PretrainedEncoder \
 #     model.backbone.init_cfg.checkpoint=mae.pth
 
+# ============ Sometimes changed ============
+warmup_epochs = 10
+lr = 6e-4  # 1.5e-4 * pairs a step / 256; --auto-scale-lr adapts it to another number
+
+# ============ Rarely changed ============
 # Deviations from the released code, with its own value:
 # * CMSS by the variances of both modalities (variance='both'); there the infrared one twice
 #   (masker=dict(variance='first') does that), so that the structure of RGB never counts.

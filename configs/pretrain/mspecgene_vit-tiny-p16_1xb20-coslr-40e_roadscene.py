@@ -1,15 +1,23 @@
 # A tiny M-SpecGene on the 120 training pairs of RoadScene, for one CPU or a small GPU.
-_base_ = "../_base_/mspecgene_pretrain.py"
+_base_ = [
+    "../_base_/models/mspecgene_vit-base.py",
+    "../_base_/datasets/rgbt550k.py",
+    "../_base_/schedules/mspecgene_100e.py",
+    "../_base_/runtime.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/roadscene"
 infrared, visible = "cropinfrared", "crop_LR_visible"
 batch_size = 20
 num_workers = 1  # mim and mmpretrain want at least 1
 max_epochs = 40
+
+# ============ Sometimes changed ============
 warmup_epochs = 2
 lr = 1e-3  # 20 pairs a step and 240 steps; the paper's rule would give 1.2e-5
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         arch=dict(

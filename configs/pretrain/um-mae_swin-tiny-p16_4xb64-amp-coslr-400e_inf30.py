@@ -7,13 +7,28 @@
 #   good for the compact image as for the whole one, it knows its layers for layer decay, and its
 #   SimMIM variant already takes a mask token. The InfMAE paper prints "VPT-S", that is PVT-S.
 # * loss: on hidden sampled patches too, since their pixels were not seen either.
-_base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
+_base_ = [
+    "../_base_/models/infmae_convvit-base.py",
+    "../_base_/datasets/inf30.py",
+    "../_base_/schedules/pretrain_400e.py",
+    "../_base_/runtime.py",
+]
 
+# ============ Often changed ============
+data_root = "data/inf30"  # any folder of infrared images
+batch_size = 64  # per GPU, 4 GPUs
+num_workers = 8
+max_epochs = 400
+
+# ============ Sometimes changed ============
+warmup_epochs = 40
+lr = 1.5e-4  # of 256 images a step; --auto-scale-lr adapts it to another number
 image_size = 256  # the UM-MAE authors'; a multiple of 32
 secondary_ratio = 0.25
 decoder_depth = 2  # as InfMAE's
 norm_pix = True  # as the UM-MAE authors train; InfMAE compares raw pixels
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -30,15 +45,25 @@ model = dict(
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(scale=image_size)
-train_pipeline[3:] = [dict(type="PackInputs")]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale=image_size)
 test_pipeline[2].update(crop_size=image_size)
-test_pipeline[3:] = [dict(type="PackInputs")]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    dataset=dict(data_root=data_root, pipeline=train_pipeline),
+)
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 optim_wrapper = dict(
+    # fp16 autocast, as released, needs a GPU.
+    type="AmpOptimWrapper",
+    loss_scale="dynamic",
+    optimizer=dict(lr=lr),
     paramwise_cfg=dict(
         custom_keys=dict(relative_position_bias_table=dict(decay_mult=0.0)),
-    )
+    ),
 )
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=warmup_epochs)
+param_scheduler[1].update(begin=warmup_epochs, end=max_epochs)

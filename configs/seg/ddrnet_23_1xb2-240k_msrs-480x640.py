@@ -2,10 +2,13 @@
 # its class weights, which are Cityscapes'.
 _base_ = "./upernet_r50_1xb2-240k_msrs-480x640.py"
 
+# ============ Often changed ============
 checkpoint = (
     "https://download.openmmlab.com/mmsegmentation/v0.5/ddrnet/pretrain/"
     "ddrnet23-in1kpre_3rdparty-9ca29f62.pth"
 )
+
+# ============ Rarely changed ============
 # The hardest 2 % of a batch at least, as mmseg's 131072 of six 1024x1024 crops.
 ohem = dict(type="OhemCrossEntropy", thres=0.9, min_kept=12800)
 

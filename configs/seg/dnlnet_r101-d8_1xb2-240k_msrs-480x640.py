@@ -3,8 +3,10 @@
 # torch 2.11 it can.
 _base_ = "./upernet_r50_1xb2-240k_msrs-480x640.py"
 
+# ============ Often changed ============
 checkpoint = "open-mmlab://resnet101_v1c"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         depth=101,

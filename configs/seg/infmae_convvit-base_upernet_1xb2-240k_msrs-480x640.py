@@ -1,18 +1,26 @@
 # InfMAE encoder with UperNet on MSRS, infrared alone: table 1 of the paper (arXiv 2402.00407).
-_base_ = ["../_base_/seg_finetune.py", "../_base_/seg_upernet.py"]
+_base_ = [
+    "../_base_/models/upernet_convvit-base.py",
+    "../_base_/datasets/msrs.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/seg.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/MSRS"
 checkpoint = "work_dirs/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 batch_size = 2
 num_workers = 4
 max_iters = 240000
+
+# ============ Sometimes changed ============
 warmup_iters = 1500
 val_interval = 24000
 lr = 1e-4
 layer_decay = 0.75
 drop_path_rate = 0.2
 
+# ============ Rarely changed ============
 # Deviations from the paper, with its own value:
 # * lr: the paper prints "10e-4"; 1e-4 is that of every sibling (ConvMAE, MAE, BEiT).
 # Not in the paper, from ConvMAE's fine-tuning: layer decay, drop path, power 1 of the polynomial.
@@ -20,7 +28,7 @@ drop_path_rate = 0.2
 # colour jitter; padding left out of the loss; seed 0.
 
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         drop_path_rate=drop_path_rate,
         init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),

@@ -1,12 +1,15 @@
 # A tiny InfMAE encoder with a narrow UperNet on eye_seg (near infrared, 3 classes), for one CPU.
 _base_ = "./infmae_convvit-tiny_upernet_1xb4-1k_udder-240x320.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/eye_seg"
 dataset = "mmspec.EyeDataset"
 num_classes = 3
+
+# ============ Sometimes changed ============
 crop_size = (200, 200)
 
+# ============ Rarely changed ============
 unweighted = dict(_delete_=True, type="CrossEntropyLoss", avg_non_ignore=True)
 model = dict(
     data_preprocessor=dict(size=crop_size),

@@ -1,19 +1,27 @@
 # A tiny InfMAE encoder with a narrow UperNet on udder_seg (buffalo udders, 2 classes), for one CPU.
-_base_ = ["../_base_/seg_finetune.py", "../_base_/seg_upernet.py"]
+_base_ = [
+    "../_base_/models/upernet_convvit-base.py",
+    "../_base_/datasets/msrs.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/seg.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/udder_seg"
 checkpoint = "work_dirs/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini/epoch_20.pth"
 dataset = "mmspec.UdderDataset"
 num_classes = 2
-crop_size = (240, 320)  # the images are 480x640
 batch_size = 4
 num_workers = 1
 max_iters = 1000
+
+# ============ Sometimes changed ============
+crop_size = (240, 320)  # the images are 480x640
 warmup_iters = 50
 val_interval = 250
 lr = 1e-3  # the paper's 1e-4 is for 240,000 iterations
 
+# ============ Rarely changed ============
 norm_cfg = dict(type="BN")
 # An udder fills 4 % of an image. With equal weights its probability ranks its pixels well but stays
 # below one half for hundreds of iterations, and nothing is predicted. (mmseg's DiceLoss sums over
@@ -21,7 +29,7 @@ norm_cfg = dict(type="BN")
 # of 1.2.2 fails where class weights meet ignored pixels.
 weighted = dict(_delete_=True, type="mmspec.WeightedCrossEntropyLoss", class_weight=[1.0, 6.0])
 model = dict(
-    data_preprocessor={**_base_.data_preprocessor, "size": crop_size},
+    data_preprocessor=dict(size=crop_size),
     backbone=dict(
         arch="tiny",
         drop_path_rate=0.1,

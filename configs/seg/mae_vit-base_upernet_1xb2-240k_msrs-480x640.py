@@ -3,9 +3,11 @@
 # in its MAE configs.
 _base_ = "./infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py"
 
+# ============ Often changed ============
 # The published facebookresearch/mae weights are read too.
 checkpoint = "work_dirs/mae_vit-base-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

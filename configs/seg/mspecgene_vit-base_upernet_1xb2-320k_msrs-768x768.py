@@ -1,12 +1,13 @@
 # The same on MSRS, which has no validation part: its test part is watched, and chooses nothing.
 _base_ = "./mspecgene_vit-base_upernet_1xb2-320k_semanticrt-768x768.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/MSRS"
 dataset = "mmspec.MSRSDataset"
 val_split = "test"
 num_classes = 9
 
+# ============ Rarely changed ============
 model = dict(
     decode_head=dict(num_classes=num_classes), auxiliary_head=dict(num_classes=num_classes)
 )

@@ -1,12 +1,13 @@
 # The same on MVSeg, labelled frames of videos.
 _base_ = "./mspecgene_vit-base_upernet_1xb2-320k_semanticrt-768x768.py"
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/MVSEG"
 dataset = "mmspec.MVSEGDataset"
 val_split = "val"
 num_classes = 26
 
+# ============ Rarely changed ============
 model = dict(
     decode_head=dict(num_classes=num_classes), auxiliary_head=dict(num_classes=num_classes)
 )

@@ -1,7 +1,12 @@
 # M-SpecGene's encoder over both modalities with UperNet on SemanticRT (arXiv 2507.16318).
-_base_ = "../_base_/rgbt_seg.py"
+_base_ = [
+    "../_base_/models/upernet_rgbt-vit-base.py",
+    "../_base_/datasets/semanticrt.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/seg.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data/SemanticRT"
 checkpoint = "work_dirs/mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k/epoch_100.pth"
 dataset = "mmspec.SemanticRTDataset"
@@ -12,12 +17,15 @@ num_classes = 13
 batch_size = 2
 num_workers = 4
 max_iters = 320000
+
+# ============ Sometimes changed ============
 warmup_iters = 1500
 val_interval = 32000
 lr = 1e-4
 layer_decay = 0.65
 drop_path_rate = 0.1
 
+# ============ Rarely changed ============
 # Deviations from the release:
 # * float32, as its configuration called "amp" trained in effect; `tools/train.py --amp` is fp16.
 # * each modality has photometric augmentation of its own kind; it drew one colour jitter for both.
@@ -26,6 +34,7 @@ drop_path_rate = 0.1
 # configs. Ours: padding left out of the loss; seed 0.
 
 model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         backbone=dict(
             drop_path_rate=drop_path_rate,

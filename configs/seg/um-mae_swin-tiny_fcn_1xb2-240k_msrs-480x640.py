@@ -2,8 +2,10 @@
 # (see the pre-training config).
 _base_ = "./infmae_convvit-base_fcn_1xb2-240k_msrs-480x640.py"
 
+# ============ Often changed ============
 checkpoint = "work_dirs/um-mae_swin-tiny-p16_4xb64-amp-coslr-400e_inf30/epoch_400.pth"
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -2,9 +2,13 @@
 # optimiser. The paper does not give this baseline's recipe.
 _base_ = "./infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py"
 
+# ============ Often changed ============
 checkpoint = "open-mmlab://resnet50_v1c"
+
+# ============ Sometimes changed ============
 lr = 0.0025  # mmseg's 0.01 for 8 images, for 2
 
+# ============ Rarely changed ============
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -1,20 +1,28 @@
 # M-SpecGene's encoder over both modalities with UperNet for salient objects (arXiv 2507.16318):
 # trained on VT5000, tested on VT5000, VT1000, VT821 and VI-RGBT1500, each scored on its own.
-_base_ = "../_base_/rgbt_sod.py"
+_base_ = [
+    "../_base_/models/saliency_rgbt-vit-base.py",
+    "../_base_/datasets/vt5000.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/sod.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 data_root = "data"  # with the folders VT5000, VT1000, VT821 and VI-RGBT1500
 checkpoint = "work_dirs/mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k/epoch_100.pth"
 modality = "both"  # "infrared" or "visible": see README.md
 batch_size = 2
 num_workers = 4
 max_iters = 160000
+
+# ============ Sometimes changed ============
 warmup_iters = 1500
 val_interval = 16000
 lr = 1e-4
 layer_decay = 0.65
 drop_path_rate = 0.1
 
+# ============ Rarely changed ============
 # Deviations from the release:
 # * one channel with binary cross-entropy and IoU; it has two with cross-entropy alone, which is
 #   mspecgene_vit-base_upernet_cross-entropy_1xb2-160k_vt5000-768x768.py.
@@ -27,6 +35,7 @@ drop_path_rate = 0.1
 # configs. Ours: padding left out of the loss; seed 0.
 
 model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         backbone=dict(
             drop_path_rate=drop_path_rate,

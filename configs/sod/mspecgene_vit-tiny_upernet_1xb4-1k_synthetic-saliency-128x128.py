@@ -1,17 +1,27 @@
 # A tiny M-SpecGene encoder over both modalities with a narrow UperNet on rendered pairs of images,
 # whose things are salient, for one CPU.
-_base_ = "../_base_/rgbt_sod.py"
+_base_ = [
+    "../_base_/models/saliency_rgbt-vit-base.py",
+    "../_base_/datasets/vt5000.py",
+    "../_base_/schedules/seg_240k.py",
+    "../_base_/runtimes/sod.py",
+]
 
-# Frequently modified
+# ============ Often changed ============
 checkpoint = "work_dirs/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene/epoch_40.pth"
 modality = "both"  # "infrared" or "visible": see README.md
-crop_size = (128, 128)  # that of the scenes
 batch_size = 4
 num_workers = 1
 max_iters = 1000
+
+# ============ Sometimes changed ============
+crop_size = (128, 128)  # that of the scenes
 warmup_iters = 50
 val_interval = 250
 lr = 1e-3  # the 1e-4 of the large configs is for 160,000 iterations
+layer_decay = 0.65
+
+# ============ Rarely changed ============
 norm_cfg = dict(type="BN")
 
 model = dict(
@@ -53,7 +63,7 @@ val_dataloader = dict(
     dataset=dict(**scenes, length=100, seed=1, test_mode=True, pipeline=[_base_.pack]),
 )
 test_dataloader = val_dataloader
-optim_wrapper = dict(optimizer=dict(lr=lr))
+optim_wrapper = dict(optimizer=dict(lr=lr), paramwise_cfg=dict(layer_decay_rate=layer_decay))
 auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 param_scheduler = _base_.param_scheduler

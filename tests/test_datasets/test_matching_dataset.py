@@ -54,7 +54,10 @@ def test_pairs_are_left_out_by_name(root, monkeypatch):
 def test_no_registration_pair_is_trained_on(data_root):
     """The images of the test set against those that the config leaves in, by their content."""
 
-    config = Path(__file__).resolve().parents[2] / "configs/_base_/rgbt_matching.py"
+    config = (
+        Path(__file__).resolve().parents[2]
+        / "configs/matching/mspecgene_vit-base_matching-head_1xb8-1k_roadscene.py"
+    )
     settings = dict(Config.fromfile(config).train_dataloader.dataset, pipeline=[])
     settings["data_root"] = str(data_root / "roadscene")
     dataset = DATASETS.build(settings)

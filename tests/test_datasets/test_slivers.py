@@ -156,7 +156,7 @@ def detection(boxes, masks=False) -> dict:
 @pytest.mark.parametrize("masks", [False, True])
 @pytest.mark.parametrize(
     "config",
-    ["_base_/det_finetune", "_base_/rgbt_det", "det/detr_r101_1xb2-260k_m3fd",
+    ["_base_/datasets/m3fd", "_base_/datasets/flir", "det/detr_r101_1xb2-260k_m3fd",
      "det/dino_swin-large_1xb2-260k_m3fd"],
 )  # fmt: skip
 def test_boxes_cut_to_a_sliver_are_to_be_ignored(config, masks):

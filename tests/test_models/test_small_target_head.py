@@ -19,7 +19,7 @@ WIDTHS = (8, 12, 16)
 SIZES = ((8, 12), (4, 6), (2, 3))
 LOSS = dict(type="mmspec.SoftIoULoss")
 # Those of the configs: SoftIoU alone ends at no target.
-LOSSES = Config.fromfile(REPO / "configs" / "_base_" / "irstd_unet.py").losses
+LOSSES = Config.fromfile(REPO / "configs/_base_/models/unet_convvit-base.py").losses
 
 
 def head_of(**settings) -> SmallTargetHead:

@@ -180,7 +180,11 @@ def test_configs_that_are_no_text_with_a_base_are_left_alone(tmp_path):
             "crop_size = (240, 320)",
             "train_dataloader['dataset']['pipeline'][3]['crop_size'] = crop_size",
         ),
-        ("_base_/infmae_pretrain.py", "max_epochs = 5", "train_cfg = dict(max_epochs=max_epochs)"),
+        (
+            "_base_/schedules/pretrain_400e.py",
+            "max_epochs = 5",
+            "train_cfg = dict(max_epochs=max_epochs)",
+        ),
     ],
 )
 def test_children_of_our_configs(tmp_path, base, text, line):

@@ -15,6 +15,8 @@ from mmspec.registry import MODELS
 from mmspec.visualization.matching import RIGHT, WRONG, match_picture
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/analysis_tools/matching.py"
+HEAD = "mspecgene_vit-base_matching-head_1xb8-1k_roadscene.py"
+BASE = TOOL.parents[2] / "configs/matching" / HEAD
 NAMES = ["MMA@1", "MMA@3", "MMA@5", "MMA@10", "AUC@3", "AUC@5", "AUC@10", "matches"]
 
 
@@ -83,7 +85,7 @@ def test_checkpoint(data_root, run, tmp_path, capsys, backbone):
 def test_trained_head(data_root, run, tmp_path, capsys):
     config = tmp_path / "head.py"
     config.write_text(
-        f"_base_ = {str(TOOL.parents[2] / 'configs/_base_/rgbt_matching.py')!r}\n"
+        f"_base_ = {str(BASE)!r}\n"
         f"model = dict(backbone=dict(arch=dict(_delete_=True, **{VIT}), out_indices=(0,)),\n"
         "             head=dict(in_channels=[192], channels=16))\n"
     )
@@ -99,9 +101,8 @@ def test_trained_head(data_root, run, tmp_path, capsys):
     assert rows[0][1:] == rows[1][1:] and float(rows[0][-1]) > 5
     with pytest.raises(SystemExit, match=r"iter_1000\.pth holds a matching head: give --config"):
         run(paths[0], *arguments)
-    other = TOOL.parents[2] / "configs/_base_/rgbt_matching.py"
-    with pytest.raises(SystemExit, match=r"iter_1000\.pth was not trained by .*rgbt_matching\.py"):
-        run(paths[0], "--config", other, *arguments)
+    with pytest.raises(SystemExit, match=rf"iter_1000\.pth was not trained by .*{HEAD}"):
+        run(paths[0], "--config", BASE, *arguments)
 
 
 def test_the_coarsest_map_has_images_that_it_covers(data_root, run, capsys):

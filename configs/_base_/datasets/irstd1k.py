@@ -1,13 +1,7 @@
-# Fine-tuning for infrared small targets with mmseg: crops round targets, tests at native size, the
-# metric and the pictures of small targets. Schedule, log and layer decay are those of segmentation.
-_base_ = "./seg_finetune.py"
+# Infrared small targets on IRSTD-1k: crops round targets, tests at native size, their own metric.
+_base_ = "./msrs.py"
 
 crop_size = (512, 512)
-data_preprocessor = dict(
-    size=crop_size,
-    # Tests are at native size: padded for the network, and cut back before they are scored.
-    test_cfg=dict(size_divisor=32),
-)
 train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
     dict(type="mmspec.LoadSegmentationLabels"),
@@ -43,9 +37,3 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type="mmspec.SmallTargetMetric")
 test_evaluator = val_evaluator
-
-# The learning rate that InfMAE's paper gives for small targets.
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(
-    visualization=dict(_delete_=True, type="mmspec.SmallTargetPictureHook", num_images=8)
-)

@@ -9,6 +9,17 @@ losses = [
 ]
 model = dict(
     type="EncoderDecoder",
+    data_preprocessor=dict(
+        type="SegDataPreProcessor",
+        # As in pre-training: mean 0.425 and std 0.200 of [0, 1], on three equal channels.
+        mean=[108.375, 108.375, 108.375],
+        std=[51.0, 51.0, 51.0],
+        bgr_to_rgb=False,
+        pad_val=0,
+        seg_pad_val=255,
+        # Tests are at native size: padded for the network, and cut back before they are scored.
+        test_cfg=dict(size_divisor=32),
+    ),
     backbone=dict(type="mmspec.ConvViT", arch="base", out_indices=(0, 1, 2), drop_path_rate=0.2),
     decode_head=dict(
         type="mmspec.SmallTargetHead",

@@ -3,6 +3,15 @@
 norm_cfg = dict(type="SyncBN", requires_grad=True)
 model = dict(
     type="EncoderDecoder",
+    data_preprocessor=dict(
+        type="SegDataPreProcessor",
+        # As in pre-training: mean 0.425 and std 0.200 of [0, 1], on three equal channels.
+        mean=[108.375, 108.375, 108.375],
+        std=[51.0, 51.0, 51.0],
+        bgr_to_rgb=False,
+        pad_val=0,
+        seg_pad_val=255,
+    ),
     backbone=dict(type="mmspec.ConvViT", arch="base", drop_path_rate=0.2),
     decode_head=dict(
         type="UPerHead",

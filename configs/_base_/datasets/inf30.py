@@ -1,0 +1,46 @@
+# A folder of infrared images for pre-training, unmasked: for algorithms that mask in the model.
+image_size = 224
+train_pipeline = [
+    dict(type="mmspec.LoadInfraredImageFromFile"),
+    dict(
+        type="RandomResizedCrop",
+        scale=image_size,
+        crop_ratio_range=(0.2, 1.0),
+        backend="pillow",
+        interpolation="bicubic",
+    ),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PackInputs"),
+]
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(type="mmspec.InfraredFolder", data_root="data/inf30", pipeline=train_pipeline),
+)
+
+# Held-out images, for `tools/test.py`: the error on masked patches.
+test_pipeline = [
+    dict(type="mmspec.LoadInfraredImageFromFile"),
+    dict(type="ResizeEdge", scale=image_size, edge="short", backend="pillow"),
+    dict(type="CenterCrop", crop_size=image_size),
+    dict(type="PackInputs"),
+]
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(
+        type="mmspec.InfraredFolder",
+        data_root="data/inf30_test",
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+test_evaluator = dict(type="mmspec.ReconstructionMetric")
