@@ -20,14 +20,14 @@ custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
 model = dict(bbox_head=dict(num_classes=num_classes))
 
 train_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     *_base_.train_pipeline[1:],
 ]
 # After the crop of one in two images: slivers of objects are no objects.
 train_pipeline[3].transforms[1][1].update(bbox_clip_border=False)
 train_pipeline[3].transforms[1].insert(2, dict(type="mmspec.ClipBoxes"))
 test_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="Resize", scale=(1333, 800), keep_ratio=True),
     dict(
         type="PackDetInputs",

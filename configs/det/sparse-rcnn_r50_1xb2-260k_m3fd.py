@@ -23,11 +23,11 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     *_base_.train_pipeline[1:],
 ]
 test_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="Resize", scale=(1333, 800), keep_ratio=True),
     dict(
         type="PackDetInputs",

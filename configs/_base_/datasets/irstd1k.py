@@ -3,7 +3,7 @@ _base_ = "./msrs.py"
 
 crop_size = (512, 512)
 train_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="mmspec.LoadSegmentationLabels"),
     dict(type="mmspec.TargetCrop", crop_size=crop_size, prob=0.5),
     dict(type="RandomFlip", prob=[0.25, 0.25], direction=["horizontal", "vertical"]),
@@ -12,7 +12,7 @@ train_pipeline = [
     dict(type="PackSegInputs"),
 ]
 test_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="mmspec.LoadSegmentationLabels"),
     dict(type="PackSegInputs"),
 ]

@@ -2,7 +2,7 @@
 # from ConvMAE's and ViTDet's.
 scale = (1024, 768)  # (width, height) of M3FD
 train_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="RandomResize", scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(
@@ -19,7 +19,7 @@ train_pipeline = [
     dict(type="PackDetInputs"),
 ]
 test_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="Resize", scale=scale, keep_ratio=True),
     dict(
         type="PackDetInputs",

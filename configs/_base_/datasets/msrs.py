@@ -2,7 +2,7 @@
 # ConvMAE's.
 crop_size = (480, 640)
 train_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="mmspec.LoadSegmentationLabels"),
     dict(type="RandomResize", scale=crop_size[::-1], ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type="mmspec.SegmentationCrop", crop_size=crop_size, cat_max_ratio=0.75),
@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type="PackSegInputs"),
 ]
 test_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="Resize", scale=crop_size[::-1], keep_ratio=True),
     # After the resize: predictions are compared at the label's own size.
     dict(type="mmspec.LoadSegmentationLabels"),

@@ -18,18 +18,25 @@ class LoadSegmentationLabels(BaseTransform):
     Required keys: ``seg_map_path``, ``label_codes``; ``ori_shape`` of the image, where it is there.
     Added keys: ``gt_seg_map`` (H, W) uint8, class indices; its name in ``seg_fields``.
 
+    An image that is given by itself, as ``mmseg.apis.inference_model`` does, passes without labels;
+    a sample of a data set (it has ``sample_idx``) does not, lest a test score nothing.
+
     Args:
         backend_args: Of mmengine's file backend.
 
     Raises:
         LabelError: The file cannot be opened or read, holds values outside the classes, or has
             another size than its image.
+        KeyError: A sample of a data set, or one with a label file, does not say how to read it.
+        KeyError: A sample of a data set, or one with a label file, does not say how to read it.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
+        if not {"label_codes", "seg_map_path", "sample_idx"} & set(results):
+            return results
         if "label_codes" not in results:
             raise KeyError(
                 "LoadSegmentationLabels: no 'label_codes' in the sample; it reads labels of"

@@ -17,6 +17,9 @@ from mmspec.datasets.image_io import (
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
+#: Channels of what mmcv calls the types of colour.
+COLOR_TYPES = {"grayscale": 1, "color": 3}
+
 
 @TRANSFORMS.register_module()
 class LoadInfraredImageFromFile(BaseTransform):
@@ -30,6 +33,9 @@ class LoadInfraredImageFromFile(BaseTransform):
 
     Args:
         channels: 1, or 3 equal ones for pipelines of mmdet and mmseg that want (H, W, 3).
+        color_type: The same in mmcv's words, instead of ``channels``: 'grayscale' or 'color'. The
+            frameworks' inference calls put ``LoadImageFromNDArray`` into the loader's place for an
+            array, with the loader's arguments, and that knows no other.
         min_size: Images whose width and height are both below are refused: 20 pixels, the rule of
             InfMAE, section 3; 0 takes all.
         value_range: Raw values that become 0 and 255, for images of more than 8 bits.
@@ -52,7 +58,12 @@ class LoadInfraredImageFromFile(BaseTransform):
         percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
         nodata_level: int | None = None,
         backend_args: dict | None = None,
+        color_type: str | None = None,
     ) -> None:
+        if color_type is not None:
+            if color_type not in COLOR_TYPES:
+                raise ValueError(f"color_type={color_type!r}: {', '.join(COLOR_TYPES)}")
+            channels = COLOR_TYPES[color_type]
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, got {channels}")
         check_scaling(value_range, percentiles, nodata_level)
