@@ -94,8 +94,14 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         try:
             data = super().prepare_data(idx)
         except UnreadableImageError as error:
-            if not self.skip_broken or self.test_mode:
+            if self.test_mode:
                 raise
+            if not self.skip_broken:
+                raise UnreadableImageError(
+                    f"{error}. Replace or remove the file, or have such files skipped and counted"
+                    f" with {type(self).__name__}(skip_broken=True)",
+                    error.reason,
+                ) from None
             self._note_broken(idx, error)
             return None
         self._broken_in_a_row = 0

@@ -1,4 +1,8 @@
-"""Hear libjpeg out: of a scan that is damaged it tells on the process's standard error alone."""
+"""Hear libjpeg out: of a damaged scan it tells on the process's standard error alone.
+
+Pillow silences these warnings, and bindings of TurboJPEG keep the last of them only, which may be
+the harmless one.
+"""
 
 import os
 import re
@@ -29,30 +33,26 @@ def heard_from_libjpeg() -> Iterator[list[str]]:
         List that holds the warnings once the block has ended.
     """
     said: list[str] = []
-    with _LOCK:
+    with _LOCK, _spool() as spool:
         try:
             terminal = os.dup(_STANDARD_ERROR)
         except OSError:
             yield said
             return
-        spool = _spool()
-        os.dup2(spool, _STANDARD_ERROR)
+        os.dup2(spool.fileno(), _STANDARD_ERROR)
         try:
             yield said
         finally:
             os.dup2(terminal, _STANDARD_ERROR)
-            if size := os.fstat(spool).st_size:
-                os.lseek(spool, 0, os.SEEK_SET)
-                written = os.read(spool, size)
+            if os.fstat(spool.fileno()).st_size:
+                spool.seek(0)
+                written = spool.read()
                 said += [line.decode("latin-1") for line in _SAID.findall(written)]
-                if others := _SAID.sub(b"", written):
-                    os.write(terminal, others)
-            os.close(spool)
+                os.write(terminal, _SAID.sub(b"", written))
             os.close(terminal)
 
 
-def _spool() -> int:
+def _spool():
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("standard error")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        return open(os.memfd_create("standard error"), "rb+", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)

@@ -6,27 +6,15 @@ from collections.abc import Iterable, Mapping
 import cv2
 import numpy as np
 
-from mmspec.datasets.image_io import UnreadableImageError, decode_image
+from .files import FileError
+from .image_io import JPEG, PNG, UnreadableImageError, decode_image
 
 _UNKNOWN = 254  # of LabelCodes' table: a value that no class has
-_JPEG = b"\xff\xd8"
-_PNG = b"\x89PNG\r\n\x1a\n"
 _SCALED_BY_DECODERS = {2: 85, 4: 17}  # 2- and 4-bit gray PNG are stretched to 0..255
 
 
-class LabelError(ValueError):
-    """A label image that cannot be used; the message names it and what is wrong.
-
-    ``reason`` is what is wrong alone, for reports that name the file elsewhere.
-    """
-
-    def __init__(self, message: str, reason: str | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason or message
-
-
-def label_error(name: str, reason: str) -> LabelError:
-    return LabelError(f"{name}: {reason}", reason)
+class LabelError(FileError):
+    """A label image that cannot be used; the message names it and what is wrong."""
 
 
 class LabelCodes:
@@ -86,7 +74,7 @@ class LabelCodes:
         if unknown.any():
             found, counts = np.unique(values[unknown], return_counts=True)
             listed = [f"{value} ({count:,} pixels)" for value, count in zip(found[:8], counts)]
-            raise label_error(
+            raise LabelError.of(
                 name,
                 f"{counts.sum():,} of {values.size:,} pixels hold values outside the"
                 f" {len(self.classes)} classes: {', '.join(listed)}"
@@ -160,14 +148,14 @@ class MaskLevels(LabelCodes):
         """
         lowest, highest = int(values.min()), int(values.max())
         if lowest < 0 or highest > 255 or 1 < highest < self.THRESHOLD:
-            raise label_error(
+            raise LabelError.of(
                 name,
                 f"levels from {lowest} to {highest}: neither a mask of 0 and 1 nor one of 0 to 255"
                 f" with target from {self.THRESHOLD} on; if these are class numbers or the indices"
                 " of a palette, say what they mean by label_values={0: 0, ...: 1}",
             )
         if highest > self.highest:
-            raise label_error(
+            raise LabelError.of(
                 name,
                 f"levels from {lowest} to {highest}, in a data set whose other masks end at 1; say"
                 " what the levels mean by label_values={0: 0, 1: ..., 255: 1}",
@@ -215,26 +203,26 @@ def read_label_values(
     try:
         image = decode_image(data, name)
     except UnreadableImageError as error:
-        raise label_error(name, error.reason) from None
+        raise LabelError.of(name, error.reason) from None
     mode, values = image.mode, np.array(image)
     if drawn and mode == "P":
         return _drawn_by_palette(values, np.array(image.convert("RGB")), name)
-    if data.startswith(_JPEG) and not jpeg:
-        raise label_error(name, "a JPEG label: its compression changes class numbers; use PNG")
+    if data.startswith(JPEG) and not jpeg:
+        raise LabelError.of(name, "a JPEG label: its compression changes class numbers; use PNG")
     if mode == "RGB" and not _deep(data) and (values == values[..., :1]).all():
         values = values[..., 0]
     if values.ndim != 2:
         colours = len(np.unique(values.reshape(-1, values.shape[-1]), axis=0))
-        raise label_error(
+        raise LabelError.of(
             name,
             f"a picture of a label ({mode}, {colours} colours), not class numbers in one channel;"
             " look for another folder of labels, or convert the colours to class numbers",
         )
     if values.dtype.kind == "f":
-        raise label_error(name, "labels of floating point; save class numbers as 8-bit PNG")
+        raise LabelError.of(name, "labels of floating point; save class numbers as 8-bit PNG")
     if values.dtype == bool:
         return values.astype(np.uint8) * (255 if drawn else 1)
-    if data.startswith(_PNG) and data[25] == 0 and not drawn:
+    if data.startswith(PNG) and data[25] == 0 and not drawn:
         values //= _SCALED_BY_DECODERS.get(data[24], 1)
     return values
 
@@ -244,7 +232,7 @@ def _drawn_by_palette(indices: np.ndarray, colours: np.ndarray, name: str) -> np
     if (colours == colours[..., :1]).all():
         return colours[..., 0]
     if indices.max() > 1:
-        raise label_error(
+        raise LabelError.of(
             name,
             f"a palette of colours with indices {', '.join(map(str, np.unique(indices)[:8]))}, not"
             " a mask in gray; say what the indices mean by label_values={0: 0, ...: 1}",
@@ -254,4 +242,4 @@ def _drawn_by_palette(indices: np.ndarray, colours: np.ndarray, name: str) -> np
 
 def _deep(data: bytes) -> bool:
     """Whether a PNG has 16 bits a channel, of which Pillow keeps 8 in colour images."""
-    return data.startswith(_PNG) and data[24] == 16
+    return data.startswith(PNG) and data[24] == 16

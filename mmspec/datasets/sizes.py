@@ -1,7 +1,6 @@
 """Compare the size of an image as it was loaded with the one that its annotation states."""
 
 from collections.abc import Callable, Mapping
-from os import PathLike
 
 from mmcv.transforms import LoadImageFromFile
 
@@ -40,10 +39,10 @@ def check_loaded_size(results: Mapping) -> Mapping:
     stated = results.get("width"), results.get("height")
     if None not in stated and (reason := size_fault((width, height), tuple(map(float, stated)))):
         where = f" ({results['ann_file']})" if results.get("ann_file") else ""
-        raise _unfit(results["img_path"], f"{reason}{where}")
+        raise UnreadableImageError.of(results["img_path"], f"{reason}{where}")
     label = results.get("gt_seg_map")
     if label is not None and label.shape != (height, width):
-        raise _unfit(
+        raise UnreadableImageError.of(
             results["img_path"],
             f"{width} x {height} pixels, its label {results.get('seg_map_path')}"
             f" {label.shape[1]} x {label.shape[0]}",
@@ -55,7 +54,3 @@ def add_size_checks(steps: list[Callable]) -> None:
     """Insert :func:`check_loaded_size` after mmcv's loading step; ours end with it themselves."""
     for loader in [step for step in steps if isinstance(step, LoadImageFromFile)]:
         steps.insert(steps.index(loader) + 1, check_loaded_size)
-
-
-def _unfit(path: str | PathLike, reason: str) -> UnreadableImageError:
-    return UnreadableImageError(f"{path}: {reason}", reason)

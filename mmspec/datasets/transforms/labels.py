@@ -3,7 +3,7 @@
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 
-from mmspec.datasets.label_io import label_error
+from mmspec.datasets.label_io import LabelError
 from mmspec.registry import TRANSFORMS
 
 
@@ -46,11 +46,11 @@ class LoadSegmentationLabels(BaseTransform):
         try:
             data = bytes(fileio.get(name, backend_args=self.backend_args))
         except OSError as error:
-            raise label_error(name, f"cannot be opened ({error})") from None
+            raise LabelError.of(name, f"cannot be opened ({error})") from None
         values = results["label_codes"].read(data, name)
         shape = results.get("ori_shape", values.shape)[:2]
         if tuple(shape) != values.shape:
-            raise label_error(
+            raise LabelError.of(
                 name,
                 f"the label is {values.shape[1]} x {values.shape[0]} pixels, its image"
                 f" {results['img_path']} is {shape[1]} x {shape[0]}",

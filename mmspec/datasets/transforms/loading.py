@@ -7,10 +7,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmspec.datasets.image_io import (
-    DEFAULT_PERCENTILES,
+    Scaling,
     UnreadableImageError,
     cannot_open,
-    check_scaling,
     decode_infrared,
     remark_kind,
 )
@@ -33,18 +32,17 @@ class LoadInfraredImageFromFile(BaseTransform):
 
     Args:
         channels: 1, or 3 equal ones for pipelines of mmdet and mmseg that want (H, W, 3).
-        color_type: The same in mmcv's words, instead of ``channels``: 'grayscale' or 'color'. The
+        color_type: the same in mmcv's words, instead of ``channels``: 'grayscale' or 'color'. The
             frameworks' inference calls put ``LoadImageFromNDArray`` into the loader's place for an
             array, with the loader's arguments, and that knows no other.
-        min_size: Images whose width and height are both below are refused: 20 pixels, the rule of
+        min_size: images whose width and height are both below are refused: 20 pixels, the rule of
             InfMAE, section 3; 0 takes all.
-        value_range: Raw values that become 0 and 255, for images of more than 8 bits.
-        percentiles: Used without ``value_range``: percentiles of an image that become 0 and 255.
-        nodata_level: Gray level of pixels without a measurement; the image's minimum if None.
-        backend_args: Of mmengine's file backend.
+        backend_args: of mmengine's file backend.
+        **scaling: ``value_range``, ``percentiles`` and ``nodata_level`` for images of more than 8
+            bits, see :class:`~mmspec.datasets.image_io.Scaling`.
 
     Raises:
-        UnreadableImageError: The file cannot be opened or read, is too small, or of another size
+        UnreadableImageError: the file cannot be opened or read, is too small, or of another size
             than its annotation states (``height`` and ``width``, as mmdet's data sets have them).
             A colour image, a TIFF of several frames and pixels without a measurement give a
             warning, once a loader (and worker) and kind.
@@ -54,11 +52,9 @@ class LoadInfraredImageFromFile(BaseTransform):
         self,
         channels: int = 1,
         min_size: int = 20,
-        value_range: tuple[float, float] | None = None,
-        percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
-        nodata_level: int | None = None,
         backend_args: dict | None = None,
         color_type: str | None = None,
+        **scaling,
     ) -> None:
         if color_type is not None:
             if color_type not in COLOR_TYPES:
@@ -66,28 +62,13 @@ class LoadInfraredImageFromFile(BaseTransform):
             channels = COLOR_TYPES[color_type]
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, got {channels}")
-        check_scaling(value_range, percentiles, nodata_level)
-        self.channels = channels
-        self.min_size = min_size
-        self.value_range = value_range
-        self.percentiles = percentiles
-        self.nodata_level = nodata_level
-        self.backend_args = backend_args
+        self.channels, self.min_size, self.backend_args = channels, min_size, backend_args
+        self.scaling = Scaling(**scaling)
         self._remarked: set[str] = set()
 
     def transform(self, results: dict) -> dict:
         name = str(results["img_path"])
-        try:
-            data = fileio.get(name, backend_args=self.backend_args)
-        except OSError as error:
-            raise cannot_open(name, error) from None
-        img, remarks = decode_infrared(
-            bytes(data),
-            name,
-            value_range=self.value_range,
-            percentiles=self.percentiles,
-            nodata_level=self.nodata_level,
-        )
+        img, remarks = decode_infrared(read_bytes(name, self.backend_args), name, self.scaling)
         for remark in remarks:
             if (kind := remark_kind(remark)) not in self._remarked:
                 self._remarked.add(kind)
@@ -95,11 +76,7 @@ class LoadInfraredImageFromFile(BaseTransform):
         height, width = img.shape
         if max(height, width) < self.min_size:
             reason = f"{width} x {height} pixels, both sides under min_size={self.min_size}"
-            raise UnreadableImageError(
-                f"{name}: {reason}. Remove the file, have such files skipped and counted with"
-                " InfraredFolder(skip_broken=True), or lower min_size.",
-                reason,
-            )
+            raise UnreadableImageError.of(name, reason)
         results["img"] = img if self.channels == 1 else np.repeat(img[..., None], 3, axis=2)
         results["img_shape"] = results["ori_shape"] = (height, width)
         return check_loaded_size(results)
@@ -107,6 +84,13 @@ class LoadInfraredImageFromFile(BaseTransform):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(channels={self.channels}, min_size={self.min_size},"
-            f" value_range={self.value_range}, percentiles={self.percentiles},"
-            f" nodata_level={self.nodata_level}, backend_args={self.backend_args})"
+            f" backend_args={self.backend_args}, {self.scaling})"
         )
+
+
+def read_bytes(name: str, backend_args: dict | None) -> bytes:
+    """Content of a file of mmengine's backend; an UnreadableImageError if it cannot be opened."""
+    try:
+        return bytes(fileio.get(name, backend_args=backend_args))
+    except OSError as error:
+        raise cannot_open(name, error) from None

@@ -3,21 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import mmengine.fileio as fileio
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmspec.datasets.image_io import (
-    DEFAULT_PERCENTILES,
-    UnreadableImageError,
-    cannot_open,
-    decode_image,
-    decode_visible,
-)
+from mmspec.datasets.image_io import UnreadableImageError, decode_image, decode_visible
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
-from .loading import LoadInfraredImageFromFile
+from .loading import LoadInfraredImageFromFile, read_bytes
 
 #: Names of the channels of a visible image, in the order of a pair.
 VISIBLE = ("red", "green", "blue")
@@ -44,10 +37,9 @@ class LoadRGBTImageFromFile(BaseTransform):
     names ('infrared', 'red', 'green', 'blue') in order.
 
     Args:
-        value_range: Raw values that become 0 and 255, for infrared of more than 8 bits.
-        percentiles: Used without ``value_range``: percentiles of an image that become 0 and 255.
-        nodata_level: Gray level of infrared pixels without a measurement; the minimum if None.
         backend_args: Of mmengine's file backend.
+        **scaling: ``value_range``, ``percentiles`` and ``nodata_level`` for infrared images of more
+            than 8 bits, see :class:`~mmspec.datasets.image_io.Scaling`.
 
     Raises:
         UnreadableImageError: A file cannot be opened or read, has no fourth channel where infrared
@@ -55,23 +47,10 @@ class LoadRGBTImageFromFile(BaseTransform):
             their annotation states (``height`` and ``width``).
     """
 
-    def __init__(
-        self,
-        value_range: tuple[float, float] | None = None,
-        percentiles: tuple[float, float] = DEFAULT_PERCENTILES,
-        nodata_level: int | None = None,
-        backend_args: dict | None = None,
-    ) -> None:
-        self.value_range = value_range
-        self.percentiles = percentiles
-        self.nodata_level = nodata_level
+    def __init__(self, backend_args: dict | None = None, **scaling) -> None:
         self.backend_args = backend_args
         self._load_infrared = LoadInfraredImageFromFile(
-            min_size=0,
-            value_range=value_range,
-            percentiles=percentiles,
-            nodata_level=nodata_level,
-            backend_args=backend_args,
+            min_size=0, backend_args=backend_args, **scaling
         )
 
     def transform(self, results: dict) -> dict:
@@ -99,28 +78,19 @@ class LoadRGBTImageFromFile(BaseTransform):
         if modality != "infrared":
             with _pair_in_errors(results, "visible_path"):
                 name = str(results["visible_path"])
-                visible = decode_visible(self._read(name), name)
+                visible = decode_visible(read_bytes(name, self.backend_args), name)
         return gray, visible
 
     def _four_channels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        image = decode_image(self._read(name), name)
+        image = decode_image(read_bytes(name, self.backend_args), name)
         if image.mode != "RGBA":
             reason = f"mode {image.mode}, no fourth channel that holds the infrared image"
-            raise UnreadableImageError(f"{name}: {reason}", reason)
+            raise UnreadableImageError.of(name, reason)
         return np.array(image.getchannel("A")), np.array(image)[..., :3]
 
-    def _read(self, name: str) -> bytes:
-        try:
-            return bytes(fileio.get(name, backend_args=self.backend_args))
-        except OSError as error:
-            raise cannot_open(name, error) from None
-
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(value_range={self.value_range},"
-            f" percentiles={self.percentiles}, nodata_level={self.nodata_level},"
-            f" backend_args={self.backend_args})"
-        )
+        scaling = self._load_infrared.scaling
+        return f"{type(self).__name__}(backend_args={self.backend_args}, {scaling})"
 
 
 def stack_channels(
@@ -159,4 +129,4 @@ def _check_aligned(results: dict, gray: np.ndarray, visible: np.ndarray) -> None
             f"{gray.shape[1]} x {gray.shape[0]} pixels, its visible image {results['visible_path']}"
             f" {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
         )
-        raise UnreadableImageError(f"{results['infrared_path']}: {reason}", reason)
+        raise UnreadableImageError.of(results["infrared_path"], reason)
