@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmspec.models.earlier_names import current_name
 from mmspec.models.layers.position import sincos_positions
 
 from .safe_load import CheckpointError
@@ -148,12 +149,13 @@ def _from_mspecgene(state: dict[str, Tensor]) -> Renamed:
         elif (renamed := _rename(key, _MSPECGENE_NAMES)) is None:
             ignored[key] = "not part of the network"
         else:
-            ours[renamed] = value
+            ours[current_name(renamed)] = value
     return ours, ignored
 
 
-def _unchanged(state: dict[str, Tensor]) -> Renamed:
-    return dict(state), {}
+def _from_mmspec(state: dict[str, Tensor]) -> Renamed:
+    """Ours, of this version or an earlier one; mmpretrain's MAE names an encoder alike."""
+    return {current_name(key): value for key, value in state.items()}, {}
 
 
 def _with_prefix(state: dict[str, Tensor]) -> Renamed:
@@ -162,11 +164,11 @@ def _with_prefix(state: dict[str, Tensor]) -> Renamed:
 
 
 LAYOUTS = [
-    Layout("mmspec", "backbone.embeds.0.proj.weight", _unchanged),
+    Layout("mmspec", "backbone.embeds.0.proj.weight", _from_mmspec),
     Layout("mmspec backbone", "embeds.0.proj.weight", _with_prefix),
     Layout("ConvMAE / InfMAE", "patch_embed1.proj.weight", _from_convmae),
     Layout("M-SpecGene", "neck.cross_attention2.attn.q.weight", _from_mspecgene),
-    Layout("mmpretrain ViT", "backbone.patch_embed.projection.weight", _unchanged),
+    Layout("mmpretrain ViT", "backbone.patch_embed.projection.weight", _from_mmspec),
     Layout("mmpretrain ViT backbone", "patch_embed.projection.weight", _with_prefix),
     Layout("MAE / timm ViT", "blocks.0.attn.qkv.weight", _from_mae),
 ]

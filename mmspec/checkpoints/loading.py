@@ -265,8 +265,6 @@ def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:
         in_channels=state[f"{PREFIX}embeds.0.proj.weight"].shape[1],
         use_rel_pos=f"{PREFIX}stages.2.0.attn.rel_pos_h" in state,
     )
-    if f"{PREFIX}stages.2.0.scale1.weight" in state:
-        settings["layer_scale_init_value"] = 1.0  # overwritten by the checkpoint's
     if settings["use_rel_pos"]:
         # Of block 1, which by default is global beside windows too.
         table = state[f"{PREFIX}stages.2.{min(1, arch['depths'][2] - 1)}.attn.rel_pos_h"]

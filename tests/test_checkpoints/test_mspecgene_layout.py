@@ -57,7 +57,7 @@ def test_unnumbered_names_are_the_infrared_decoder(released):
         for old, new in (
             (f"mask_token{theirs}", "mask_token"),
             (f"decoder_embed{theirs}.weight", "embed.weight"),
-            (f"decoder_blocks{theirs}.1.ln2.bias", "blocks.1.ln2.bias"),
+            (f"decoder_blocks{theirs}.1.ln2.bias", "blocks.1.norm2.bias"),
             (f"cross_attention{theirs}.attn.q_bias", "cross.attn.q_bias"),
             (f"decoder_pred{theirs}.bias", "pred.bias"),
         ):

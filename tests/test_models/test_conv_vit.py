@@ -110,7 +110,7 @@ def test_every_parameter_of_pretraining_gets_a_gradient():
 
 
 def test_every_parameter_of_a_backbone_gets_a_gradient():
-    encoder = small(final_norm=True, use_rel_pos=True, layer_scale_init_value=0.1)
+    encoder = small(final_norm=True, use_rel_pos=True)
     sum(f.square().sum() for f in encoder(torch.randn(1, 3, 32, 48))).backward()
     assert [n for n, p in encoder.named_parameters() if p.grad is None] == []
 

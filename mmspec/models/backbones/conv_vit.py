@@ -72,15 +72,13 @@ class ConvViT(BaseModule):
         pretraining: build what masked pre-training alone uses: the two convolutions that bring F1
             and F2 to the patch grid, and the final norm.
         drop_path_rate: stochastic depth, growing linearly over all blocks.
-        layer_scale_init_value: start of a learned scale on each residual branch; None: no scale.
         use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning; the
             masked forward refuses them.
         window_size: tokens a side of the windows of attention in stage 3 (ViTDet, arXiv 2203.16527,
-            section 3), which keep large images cheap; 0: every block attends globally. The masked
-            forward is always global, and windows have no weights but relative positions, so one
-            checkpoint serves both.
-        global_blocks: blocks of stage 3 that stay global beside windows; None: 1, 4, 7, ..., every
-            third, which is what ConvMAE's detection has (window 14 and 1, 4, 7, 10 of 11 blocks).
+            section 3), which keep large images cheap; 0: every block attends globally. Blocks 1, 4,
+            7, ... stay global, as in ConvMAE's detection (window 14). The masked forward is always
+            global, and windows have no weights but relative positions, so one checkpoint serves
+            both.
         with_cp: activation checkpointing of every block.
         frozen_stages: -1 none; n freezes stages 1..n with their embeddings (3: the whole encoder
             but F4's convolution).
@@ -92,7 +90,7 @@ class ConvViT(BaseModule):
     #: Pixels of the image in a pixel of F1, F2, F3, F4.
     strides = (4, 8, 16, 32)
     #: Parts of names whose tensors pre-training does not have, and that fine-tuning does not need.
-    new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w", "scale1", "scale2")
+    new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w")
 
     def __init__(
         self,
@@ -102,10 +100,8 @@ class ConvViT(BaseModule):
         final_norm: bool = False,
         pretraining: bool = False,
         drop_path_rate: float = 0.0,
-        layer_scale_init_value: float | None = None,
         use_rel_pos: bool = False,
         window_size: int = 0,
-        global_blocks: Sequence[int] | None = None,
         with_cp: bool = False,
         frozen_stages: int = -1,
         pretrain_grid: int = 14,
@@ -130,13 +126,6 @@ class ConvViT(BaseModule):
         if window_size < 0:
             raise ValueError(f"window_size={window_size}: tokens a side, or 0 for global attention")
         self.arch = resolve_arch(arch)
-        num_blocks = self.arch["depths"][2]
-        if global_blocks is None:
-            global_blocks = range(1, num_blocks, 3)
-        if not set(global_blocks) <= set(range(num_blocks)):
-            raise ValueError(
-                f"global_blocks={tuple(global_blocks)}: stage 3 has blocks 0 to {num_blocks - 1}"
-            )
         self.out_indices = tuple(out_indices)
         self.final_norm = final_norm
         self.with_cp = with_cp
@@ -154,10 +143,7 @@ class ConvViT(BaseModule):
             PatchEmbed((in_channels, *dims)[i], dims[i], (4, 2, 2)[i]) for i in range(num_stages)
         )
         self.stages = nn.ModuleList(
-            nn.ModuleList(
-                ConvBlock(dims[i], ratios[i], next(rates), layer_scale_init_value)
-                for _ in range(depths[i])
-            )
+            nn.ModuleList(ConvBlock(dims[i], ratios[i], next(rates)) for _ in range(depths[i]))
             for i in range(min(num_stages, 2))
         )
         if num_stages == 3:
@@ -169,11 +155,10 @@ class ConvViT(BaseModule):
                         heads,
                         ratios[2],
                         next(rates),
-                        layer_scale_init_value,
                         pretrain_grid if use_rel_pos else None,
-                        0 if i in global_blocks else window_size,
+                        0 if i % 3 == 1 else window_size,
                     )
-                    for i in range(num_blocks)
+                    for i in range(depths[2])
                 )
             )
         else:

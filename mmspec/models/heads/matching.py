@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from mmspec.matching.features import check_cells
 from mmspec.registry import MODELS
 
+from ..earlier_names import take_earlier_names
+
 MODALITIES = ("infrared", "visible")
 
 
@@ -66,6 +68,7 @@ class MatchingHead(BaseModule):
         )
         loss = loss or dict(type="mmspec.DualSoftmaxLoss")
         self.criterion = MODELS.build(loss) if isinstance(loss, dict) else loss
+        take_earlier_names(self)
 
     def forward(self, pairs: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Descriptors of the infrared and of the visible images.

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
-from mmpretrain.models.utils import LayerScale
 from torch import Tensor, nn
 
 from .attention import Attention
 from .layout import DenseLayout, VisibleLayout
-
-
-def layer_scale(dims: int, init_value: float | None) -> nn.Module:
-    return nn.Identity() if init_value is None else LayerScale(dims, init_value)
 
 
 class Mlp(nn.Module):
@@ -46,24 +41,20 @@ class ConvBlock(nn.Module):
     M, the visibility of the patches, comes with the layout; residual and MLP are not masked.
     """
 
-    def __init__(
-        self, dims: int, mlp_ratio: float, drop_path: float, layer_scale_init: float | None
-    ) -> None:
+    def __init__(self, dims: int, mlp_ratio: float, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dims)
         self.proj_in = nn.Linear(dims, dims)
         self.dwconv = nn.Conv2d(dims, dims, 5, padding=2, groups=dims)
         self.proj_out = nn.Linear(dims, dims)
-        self.scale1 = layer_scale(dims, layer_scale_init)
         self.norm2 = nn.LayerNorm(dims)
         self.mlp = Mlp(dims, round(dims * mlp_ratio))
-        self.scale2 = layer_scale(dims, layer_scale_init)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, layout: DenseLayout | VisibleLayout) -> Tensor:
         mixed = self.proj_out(layout.depthwise(self.proj_in(self.norm1(x)), self.dwconv))
-        x = x + self.drop_path(self.scale1(mixed))
-        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+        x = x + self.drop_path(mixed)
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class TransformerBlock(nn.Module):
@@ -78,19 +69,16 @@ class TransformerBlock(nn.Module):
         num_heads: int,
         mlp_ratio: float,
         drop_path: float = 0.0,
-        layer_scale_init: float | None = None,
         rel_pos_grid: int | None = None,
         window_size: int = 0,
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dims, eps=1e-6)
         self.attn = Attention(dims, num_heads, rel_pos_grid, window_size)
-        self.scale1 = layer_scale(dims, layer_scale_init)
         self.norm2 = nn.LayerNorm(dims, eps=1e-6)
         self.mlp = Mlp(dims, round(dims * mlp_ratio))
-        self.scale2 = layer_scale(dims, layer_scale_init)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
-        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x), grid)))
-        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+        x = x + self.drop_path(self.attn(self.norm1(x), grid))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
