@@ -9,7 +9,7 @@ from mmspec.models.backbones import ConvViT
 from mmspec.models.layers.position import sincos_positions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "analysis_tools"))
-from dense_masked import dense_masked_forward
+from as_released import dense_masked_forward
 
 ARCH = dict(embed_dims=(8, 12, 16), depths=(2, 2, 2), num_heads=2, mlp_ratios=(4, 3, 2))
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: paired timing, and peak memory on a GPU or a CPU."""
+"""The frame of ``tools/benchmark.py``: timing in turn, peak memory, the table of both."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-Key = TypeVar("Key", bound=Hashable)
-
-
-def where(device: str) -> str:
-    """The device's name, for the head of a table."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"
+from mmspec.evaluation.table import markdown_table
 
 
 def precision(device: str, dtype: str) -> AbstractContextManager:
@@ -31,45 +24,60 @@ def precision(device: str, dtype: str) -> AbstractContextManager:
     return torch.autocast(device, getattr(torch, dtype))
 
 
+class Clock:
+    """Calls the parts of a turn and notes their seconds; a GPU has finished before and after."""
+
+    def __init__(self, device: str) -> None:
+        self.synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, part: str, function: Callable[..., Any], *args: Any) -> Any:
+        self.synchronise()
+        start = time.perf_counter()
+        result = function(*args)
+        self.synchronise()
+        self.seconds[part] = time.perf_counter() - start
+        return result
+
+
+#: What a row of the table does when it is its turn, the parts of it by way of the clock.
+Turn = Callable[[Clock], Any]
+
+
 def median_seconds(
-    steps: dict[Key, Callable[[], Any]], rounds: int, warmup: int, device: str
-) -> dict[Key, float]:
-    """Median seconds of each step, timed in turn (1 2 3 1 2 3 ...).
+    turns: Mapping[str, Turn], rounds: int, device: str
+) -> dict[str, dict[str, float]]:
+    """Median seconds of each row's parts and, as ``step``, of their sum; a first round is left out.
 
-    In turn, so that a machine that speeds up or slows down does so for all.
+    In turn (1 2 3 1 2 3 ...), so that a machine that speeds up or slows down does so for all.
     """
-    seconds: dict[Key, list[float]] = {name: [] for name in steps}
-    for i in range(rounds + warmup):
-        for name, step in steps.items():
-            synchronise(device)
-            start = time.perf_counter()
-            step()
-            synchronise(device)
-            if i >= warmup:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+    counted: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
+    for _ in range(1 + rounds):
+        for name, turn in turns.items():
+            clock = Clock(device)
+            turn(clock)
+            counted[name].append({**clock.seconds, "step": sum(clock.seconds.values())})
+    return {
+        name: {part: statistics.median(each[part] for each in found[1:]) for part in found[0]}
+        for name, found in counted.items()
+    }
 
 
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def peak_mib(step: Callable[[], Any], device: str) -> float:
-    """MiB that a step takes at its peak above what is held before it; the step is run twice.
+def peak_mib(turn: Turn, device: str) -> float:
+    """MiB that a turn takes at its peak above what is held before it; the turn is taken twice.
 
     Allocated memory on a GPU; on a CPU the growth of the process's peak resident size (Linux), to
-    be trusted in a process of its own alone: see :func:`apart`.
+    be trusted in a process that times nothing: see :func:`apart`.
     """
-    step()
+    turn(Clock(device))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        step()
+        turn(Clock(device))
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before = _resident("VmRSS")
-    step()
+    turn(Clock(device))
     return (_resident("VmHWM") - before) / 2**10
 
 
@@ -84,3 +92,43 @@ def apart(function: Callable[..., Any], *args: Any) -> Any:
     os.environ.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="0")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, args)
+
+
+def table(
+    seconds: Mapping[str, Mapping[str, float]],
+    memory: Mapping[str, float | None],
+    items: int,
+    unit: str,
+) -> str:
+    """Markdown: milliseconds of the parts, rates and MiB, and both in units of the first row's.
+
+    Args:
+        seconds: of :func:`median_seconds`; rows that a GPU has no memory for are missing.
+        memory: MiB of each row, None for those; empty: not measured.
+        items: how many ``unit`` a turn takes.
+    """
+    names = list(memory or seconds)
+    parts = list(dict.fromkeys(part for row in seconds.values() for part in row))
+    if len(parts) == 2:  # one part is the step
+        parts.remove("step")
+    rates = {name: items / row["step"] for name, row in seconds.items()}
+    lines = []
+    for name in names:
+        timed = seconds.get(name, {})
+        line = {"": name}
+        line |= {f"{part}, ms": _cell(1e3 * timed[part] if timed else None) for part in parts}
+        for quantity, values in ((f"{unit}/s", rates), ("MiB", memory)):
+            if values:
+                value, first = values.get(name), values.get(names[0])
+                line[quantity] = _cell(value, "-" if values is rates else "out of memory")
+                ratio = value / first if value and first else None
+                line[f"{quantity}, x {names[0]}"] = _cell(ratio)
+        lines.append(line)
+    return markdown_table(lines)
+
+
+def _cell(value: float | None, missing: str = "-") -> str:
+    """Three significant digits, more before the point."""
+    if value is None:
+        return missing
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
