@@ -79,16 +79,16 @@ class TwoPasses(MSpecGene):
 
 
 @torch.no_grad()
-def sequential_masking(infrared: Tensor, rgb: Tensor, keep: int) -> list[tuple[Tensor, Tensor]]:
+def sequential_masking(infrared: Tensor, visible: Tensor, keep: int) -> list[tuple[Tensor, Tensor]]:
     """CMSS masking with the work of the released sampler in the first epochs.
 
     The metric on copies of the tokens (B, L, C), normalised first, then :func:`choose_by_sorting`
     for either modality. Left out are the step of the mixture (a hundredth of the time) and the
     gathering of tokens, which is the encoder's in mmspec.
     """
-    infrared, rgb = infrared.clone(), rgb.clone()
-    cosine = (F.normalize(infrared, dim=-1) * F.normalize(rgb, dim=-1)).sum(-1)
-    free = ((cosine + 1) / 2).sqrt() / (infrared.var(-1) * rgb.var(-1))
+    infrared, visible = infrared.clone(), visible.clone()
+    cosine = (F.normalize(infrared, dim=-1) * F.normalize(visible, dim=-1)).sum(-1)
+    free = ((cosine + 1) / 2).sqrt() / (infrared.var(-1) * visible.var(-1))
     free /= free.max()
     return [choose_by_sorting(free, torch.randn_like(free) / 10, keep) for _ in range(2)]
 
