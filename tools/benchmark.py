@@ -96,11 +96,12 @@ class TrainingStep:
     def __call__(self, clock: Clock) -> None:
         batch = clock("loader", next, self.batches)
         batch = clock("preprocessor", self.model.data_preprocessor, batch, True)
-        clock("forward+backward", lambda: self.optimiser.backward(self.loss(batch)))
+        dtype = self.args.dtype
+        clock("forward+backward", lambda: self.optimiser.backward(self.loss(batch, dtype)))
         clock("optimiser", lambda: (self.optimiser.step(), self.optimiser.zero_grad()))
 
-    def loss(self, batch: dict) -> Tensor:
-        with precision(self.args.device, self.args.dtype):
+    def loss(self, batch: dict, dtype: str = "float32") -> Tensor:
+        with precision(self.args.device, dtype):
             return self.model.parse_losses(self.model(**batch, mode="loss"))[0]
 
 
@@ -248,6 +249,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
             dtypes = ["float32", "bfloat16", "float16"]
             sub.add_argument("--dtype", choices=dtypes, default="float32")
             sub.add_argument("--compile", action="store_true", help="torch.compile the network")
+    sub = subparsers.choices["loader"]
     sub.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="a row each")
     sub = subparsers.choices["backbone"]
     sub.add_argument("--arch", default="base", help="tiny, small or base")
@@ -293,8 +295,10 @@ def memory_of(args: argparse.Namespace) -> dict[str, float | None]:
 def measure(args: argparse.Namespace) -> tuple[dict, dict]:
     """Seconds of each row and part; MiB of each row, but for loaders and masking."""
     command = COMMANDS[args.command]
-    with made_up_images(args.config) if command.config else contextlib.nullcontext() as folder:
-        args.made_up = folder
+    images = contextlib.nullcontext()
+    if command.config and not args.data:
+        images = made_up_images(args.config)
+    with images as args.made_up:
         memory = apart(memory_of, args) if "dtype" in args else {}
         names = [name for name in args.only if memory.get(name, 0.0) is not None]
         turns = {name: command.build(name, args) for name in names}
