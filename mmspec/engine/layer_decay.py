@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from mmengine.logging import MMLogger, print_log
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.logging import print_log
+from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
 from mmspec.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -18,10 +16,7 @@ KEYS = {
     "norm_decay_mult",
     "bias_decay_mult",
     "flat_decay_mult",
-    "dwconv_decay_mult",
-    "bias_lr_mult",
 }
-CUSTOM_KEYS = {"lr_mult", "decay_mult"}
 #: Positions and tokens, in the names of ViTs and Swin: not matrices that weight decay is meant for.
 WITHOUT_DECAY = {
     "pos_embed",
@@ -35,8 +30,8 @@ WITHOUT_DECAY = {
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Learning rates that shrink towards the input: ``lr * rate ** (layers - 1 - layer)``.
+class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
+    """Shrink learning rates towards the input: ``lr * rate ** (layers - 1 - layer)``.
 
     The layer of a parameter is what the backbone's ``get_layer_depth(name, 'backbone.')`` says
     (ConvViT, MaskedViT and mmpretrain's backbones have it); all that is outside the backbone, such
@@ -49,109 +44,91 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     paramwise_cfg=dict(layer_decay_rate=0.75, norm_decay_mult=0.0, bias_decay_mult=0.0))``
 
     Args:
-        optim_wrapper_cfg: as for mmengine's default constructor.
+        optim_wrapper_cfg: as for mmengine's default constructor, with a learning rate and a weight
+            decay.
         paramwise_cfg: ``layer_decay_rate`` in (0, 1], and of mmengine's keys, with their meaning
-            there: ``custom_keys`` (with ``lr_mult`` and ``decay_mult``), ``norm_decay_mult``,
-            ``bias_decay_mult``, ``flat_decay_mult``, ``dwconv_decay_mult``, ``bias_lr_mult``.
-            Learning-rate multipliers come on top of the layer's.
+            there: ``custom_keys`` (with ``decay_mult`` alone), ``norm_decay_mult``,
+            ``bias_decay_mult``, ``flat_decay_mult``.
 
     Raises:
-        ValueError: an unknown key, no or an impossible ``layer_decay_rate``, no learning rate.
+        ValueError: an unknown key, no or an impossible ``layer_decay_rate``, no learning rate or
+            weight decay.
         TypeError: the model has no backbone, or one that does not tell its layers.
     """
 
     def _validate_cfg(self) -> None:
         super()._validate_cfg()
         name, given = type(self).__name__, self.paramwise_cfg
-        unknown = sorted(set(given) - KEYS)
-        if unknown:
-            raise ValueError(
-                f"{name}: unknown paramwise_cfg key {unknown[0]!r}; known: {sorted(KEYS)}"
-            )
-        for key, settings in given.get("custom_keys", {}).items():
-            unknown = sorted(set(settings) - CUSTOM_KEYS)
-            if unknown:
+        custom = given.get("custom_keys", {})
+        for where, settings, known in (
+            ("paramwise_cfg", given, KEYS),
+            *((f"custom_keys[{key!r}]", custom[key], {"decay_mult"}) for key in custom),
+        ):
+            if unknown := sorted(set(settings) - known):
                 raise ValueError(
-                    f"{name}: unknown key {unknown[0]!r} in custom_keys[{key!r}]; known: "
-                    f"{sorted(CUSTOM_KEYS)}"
+                    f"{name}: unknown key {unknown[0]!r} in {where}; known: {sorted(known)}"
                 )
         rate = given.get("layer_decay_rate")
         if rate is None or not 0 < rate <= 1:
             raise ValueError(
                 f"{name}: paramwise_cfg.layer_decay_rate={rate}: a number in (0, 1], 0.75 say"
             )
-        if self.base_lr is None:
-            raise ValueError(f"{name}: the optimizer needs a learning rate, lr=...")
+        if self.base_lr is None or self.base_wd is None:
+            raise ValueError(
+                f"{name}: the optimizer needs a learning rate and a weight decay, "
+                "lr=..., weight_decay=..."
+            )
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = "", **kwargs) -> None:
-        """Appends one parameter group a layer and weight decay (and further multipliers, if any).
+        """Append one parameter group a layer and weight decay.
 
         Each group holds ``params``, ``lr``, ``weight_decay`` and ``layer``.
         """
-        if prefix:  # mmengine's recursion through the children
+        if prefix:  # mmpretrain's recursion through the children
             super().add_params(params, module, prefix=prefix, **kwargs)
             return
-        layer_of = _layer_function(module)
         single: list[dict] = []
-        with _without_lines_of_parameters():
-            super().add_params(single, module)
-        settings = {id(group["params"][0]): group for group in single}
-
-        rate = self.paramwise_cfg["layer_decay_rate"]
+        super().add_params(single, module, get_layer_depth=_layer_function(module))
+        # A shared parameter once, by its first name.
+        single = {id(one["params"][0]): one for one in reversed(single)}.values()
         groups: dict[tuple, dict] = {}
         scales: dict[tuple, float] = {}
-        for name, parameter in module.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            layer, num_layers = layer_of(name)
-            scale = rate ** (num_layers - 1 - layer)
-            lr = settings[id(parameter)].get("lr", self.base_lr)
-            decay = settings[id(parameter)].get("weight_decay", self.base_wd)
+        for one in reversed(single):
+            name, layer, decay = one["param_name"], one["layer_id"], one["weight_decay"]
             if name.rpartition(".")[2] in WITHOUT_DECAY and not self._has_own_decay(name):
                 decay = 0.0
-            key = (layer, decay or 0.0, lr)
-            group = groups.setdefault(key, dict(params=[], lr=lr * scale, layer=layer))
-            if decay is not None:
-                group["weight_decay"] = decay
-            group["params"].append(parameter)
-            scales[key] = scale
-        keys = sorted(groups)
-        params += [groups[key] for key in keys]
-        self._log(module, [groups[key] for key in keys], [scales[key] for key in keys])
+            group = dict(params=[], lr=one["lr"], weight_decay=decay, layer=layer)
+            groups.setdefault((layer, decay), group)["params"] += one["params"]
+            scales[layer, decay] = one["lr_scale"]
+        params += [groups[key] for key in sorted(groups)]
+        self._log(module, [(scales[key], groups[key]) for key in sorted(groups)])
 
     def _has_own_decay(self, name: str) -> bool:
         custom = self.paramwise_cfg.get("custom_keys", {})
         return any(key in name and "decay_mult" in custom[key] for key in custom)
 
-    def _log(self, model: nn.Module, groups: list[dict], scales: list[float]) -> None:
+    def _log(self, model: nn.Module, groups: list[tuple[float, dict]]) -> None:
         rate = self.paramwise_cfg["layer_decay_rate"]
         lines = [
             f"Layer-wise learning-rate decay {rate}, learning rate {self.base_lr:g}:",
             "layer   x decay         lr   weight decay   tensors      values",
         ]
-        for group, scale in zip(groups, scales):
+        for scale, group in groups:
             values = sum(parameter.numel() for parameter in group["params"])
-            decay = group.get("weight_decay", 0.0)
             lines.append(
-                f"{group['layer']:5d}  {scale:8.4f}  {group['lr']:9.3g}  {decay:13g}  "
-                f"{len(group['params']):8d}  {values:10,d}"
+                f"{group['layer']:5d}  {scale:8.4f}  {group['lr']:9.3g}  "
+                f"{group['weight_decay']:13g}  {len(group['params']):8d}  {values:10,d}"
             )
         names = {name for name, _ in model.named_parameters()}
-        frozen = [p for p in model.parameters() if not p.requires_grad]
-        if frozen:
-            values = sum(parameter.numel() for parameter in frozen)
-            lines.append(f"frozen: {len(frozen)} tensors, {values:,d} values")
-        unused = [
-            key
-            for key in self.paramwise_cfg.get("custom_keys", {})
-            if not any(key in name for name in names)
-        ]
-        if unused:
+        if frozen := [p.numel() for p in model.parameters() if not p.requires_grad]:
+            lines.append(f"frozen: {len(frozen)} tensors, {sum(frozen):,d} values")
+        custom = self.paramwise_cfg.get("custom_keys", {})
+        if unused := [key for key in custom if not any(key in name for name in names)]:
             lines.append(f"custom_keys in no parameter's name: {', '.join(unused)}")
         print_log("\n".join(lines), logger="current")
 
 
-def _layer_function(model: nn.Module):
+def _layer_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
     """Full name of a parameter to (layer, number of layers), as the model's backbone tells."""
     backbone = getattr(model, "backbone", None)
     if not hasattr(backbone, "get_layer_depth"):
@@ -165,19 +142,3 @@ def _layer_function(model: nn.Module):
             "backbone of mmpretrain), or leave out constructor and layer_decay_rate"
         )
     return lambda name: backbone.get_layer_depth(name, "backbone.")
-
-
-@contextmanager
-def _without_lines_of_parameters() -> Iterator[None]:
-    """Keeps back the line a parameter that mmengine logs; the table says the same in less."""
-
-    def keep(record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        return not message.startswith("paramwise_options") and "requires_grad=False" not in message
-
-    logger = MMLogger.get_current_instance()
-    logger.addFilter(keep)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keep)

@@ -228,19 +228,11 @@ def test_no_decay_on_norms_and_biases():
         assert group["weight_decay"] == (0.0 if parameter.dim() == 1 else 0.05), name
 
 
-def test_custom_keys_multiply_rate_and_decay():
+def test_custom_keys_multiply_the_decay():
     model = segmentor()
-    groups = groups_of(
-        model,
-        norm_decay_mult=0.0,
-        custom_keys={
-            "decode_head": dict(lr_mult=10.0),
-            "stages.2.1": dict(lr_mult=0.1, decay_mult=2.0),
-        },
-    )
+    groups = groups_of(model, norm_decay_mult=0.0, custom_keys={"stages.2.1": dict(decay_mult=2.0)})
     found = settings(model, groups)
-    assert found["decode_head.conv_seg.weight"]["lr"] == pytest.approx(0.1)
-    assert found["backbone.stages.2.1.attn.proj.weight"]["lr"] == pytest.approx(0.01 * 0.25 * 0.1)
+    assert found["backbone.stages.2.1.attn.proj.weight"]["weight_decay"] == 0.1
     # As in mmengine, a custom key overrides norm_decay_mult.
     assert found["backbone.stages.2.1.norm1.weight"]["weight_decay"] == 0.1
     assert found["backbone.stages.2.0.norm1.weight"]["weight_decay"] == 0.0
@@ -277,13 +269,13 @@ def test_log_is_a_table(caplog):
 @pytest.mark.parametrize(
     ("paramwise_cfg", "message"),
     [
-        (dict(layer_decay=0.75), "unknown paramwise_cfg key 'layer_decay'"),
+        (dict(layer_decay=0.75), "unknown key 'layer_decay' in paramwise_cfg"),
         (dict(layer_decay_rate=1.5), "layer_decay_rate=1.5"),
         (dict(norm_decay_mult=0.0), "layer_decay_rate=None"),
         (None, "layer_decay_rate=None"),
         (
-            dict(layer_decay_rate=0.5, custom_keys=dict(head=dict(lr=1))),
-            r"'lr' in custom_keys\['head'\]",
+            dict(layer_decay_rate=0.5, custom_keys=dict(head=dict(lr_mult=10))),
+            r"'lr_mult' in custom_keys\['head'\]",
         ),
     ],
 )
@@ -294,6 +286,19 @@ def test_wrong_settings_are_named(paramwise_cfg, message):
         paramwise_cfg=paramwise_cfg,
     )
     with pytest.raises(ValueError, match=message):
+        build_optim_wrapper(segmentor(), cfg)
+
+
+@pytest.mark.parametrize("missing", ["lr", "weight_decay"])
+def test_an_optimizer_without_rate_or_decay_is_named(missing):
+    optimizer = dict(type="SGD", lr=1e-4, weight_decay=0.05)
+    del optimizer[missing]
+    cfg = dict(
+        optimizer=optimizer,
+        constructor="mmspec.LayerDecayOptimWrapperConstructor",
+        paramwise_cfg=dict(layer_decay_rate=0.5),
+    )
+    with pytest.raises(ValueError, match="needs a learning rate and a weight decay"):
         build_optim_wrapper(segmentor(), cfg)
 
 
