@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 import cv2
 import numpy as np
 
+from mmspec.conventions import IGNORE_INDEX
+
 from .files import FileError
 from .image_io import JPEG, PNG, UnreadableImageError, decode_image
 
@@ -31,7 +33,7 @@ class LabelCodes:
     jpeg = False
 
     def __init__(
-        self, classes: tuple[str, ...], codes: Mapping[int, int], ignore_index: int = 255
+        self, classes: tuple[str, ...], codes: Mapping[int, int], ignore_index: int = IGNORE_INDEX
     ) -> None:
         if len(classes) > _UNKNOWN:
             raise ValueError(f"{len(classes)} classes; at most {_UNKNOWN} fit into uint8 labels")
@@ -109,7 +111,7 @@ class MaskLevels(LabelCodes):
     _ENOUGH = 200  # masks that hold 0 and 1 alone
 
     def __init__(
-        self, classes: tuple[str, str], ignore_index: int = 255, jpeg: bool = False
+        self, classes: tuple[str, str], ignore_index: int = IGNORE_INDEX, jpeg: bool = False
     ) -> None:
         super().__init__(classes, {0: 0, 1: 1, 255: 1}, ignore_index)
         self.jpeg = jpeg

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
+from mmspec.conventions import MODALITIES
+
 from .transforms.loading import LoadInfraredImageFromFile
 
-MODALITIES = {
-    "infrared": ("infrared_path",),
-    "visible": ("visible_path",),
-    "both": ("infrared_path", "visible_path"),
+#: What a sample names for each choice of images.
+MODALITY_PATHS = {
+    **{name: (f"{name}_path",) for name in MODALITIES},
+    "both": tuple(f"{name}_path" for name in MODALITIES),
 }
 _HEADERS = 64  # that are read of a data set, about 0.1 ms each
 

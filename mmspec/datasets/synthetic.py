@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset
 
 from mmspec.registry import DATASETS
 
-from .modality import MODALITIES
+from .modality import MODALITY_PATHS
 from .repeatable import RepeatableSamplesMixin
 from .thermal_scene import CLASSES, PALETTE, THING_CLASSES, ThermalScene, render_scene
 from .transforms.rgbt import stack_channels
@@ -85,8 +85,8 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         if labels != "classes" and labels not in MASK_CLASSES:
             known = ", ".join(map(repr, ("classes", *MASK_CLASSES)))
             raise ValueError(f"labels={labels!r}: known: {known}")
-        if modality not in MODALITIES:
-            known = ", ".join(map(repr, MODALITIES))
+        if modality not in MODALITY_PATHS:
+            known = ", ".join(map(repr, MODALITY_PATHS))
             raise ValueError(f"modality={modality!r}: known: {known}")
         own = self.METAINFO
         if labels in MASK_CLASSES:

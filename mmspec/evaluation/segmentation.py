@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import METRICS
 
 from .foreground import label_of
@@ -42,7 +43,10 @@ class SegmentationMetric(BaseMetric):
     """
 
     def __init__(
-        self, ignore_index: int = 255, collect_device: str = "cpu", prefix: str | None = None
+        self,
+        ignore_index: int = IGNORE_INDEX,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.ignore_index = ignore_index

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import METRICS
 
 from .foreground import scored_and_true
@@ -18,8 +19,7 @@ from .target_matching import find_components, match_targets
 
 #: A pixel is predicted as target above this probability.
 THRESHOLD = 0.5
-IGNORED = 255
-MEANINGS = {0: "background", 1: "target", IGNORED: "to ignore"}
+MEANINGS = {0: "background", 1: "target", IGNORE_INDEX: "to ignore"}
 
 
 @METRICS.register_module()
@@ -76,7 +76,7 @@ class SmallTargetMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             probability, truth = scored_and_true(sample, MEANINGS)
-            counted = truth != IGNORED
+            counted = truth != IGNORE_INDEX
             histogram = score_histogram(probability, truth == 1, counted)
             predicted = (probability > THRESHOLD) & counted
             del probability  # before components need as much again

@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from mmspec.conventions import MODALITIES
 from mmspec.masking import grid_of
 from mmspec.models.selfsup import MSpecGene
 
@@ -70,7 +71,7 @@ def cmss_pictures(model: MSpecGene, pairs: Tensor) -> list[CMSSPicture]:
     sides = pairs.chunk(2, dim=1)
     tokens = model.backbone.patch_tokens(torch.cat(sides)).chunk(2)
     parts = [
-        *(model.to_gray_levels(x, name) for x, name in zip(sides, ("infrared", "visible"))),
+        *(model.to_gray_levels(x, name) for x, name in zip(sides, MODALITIES)),
         model.masker.scores(*tokens).unflatten(1, grid),
         *(mask.mask.unflatten(1, grid) for mask in model.masker(*tokens)),
     ]

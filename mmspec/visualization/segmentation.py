@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.evaluation.segmentation import BACKGROUND
 
 from .legend import legend
 from .reconstruction import display_gain, titled_grid, to_display
 
-IGNORED = 255
 UNKNOWN = (255, 255, 255)  # a class that the data set does not have
 #: Hues far from each other and from gray, all as light as a warm object is in infrared.
 COLOURS = (
@@ -71,7 +71,7 @@ def label_overlay(
     Returns:
         (H, W, 3) uint8.
     """
-    ignored = labels == IGNORED
+    ignored = labels == IGNORE_INDEX
     known = (labels >= 0) & (labels < len(palette))
     palette = np.vstack([palette, UNKNOWN]).astype(np.float32)
     colours = palette[np.where(known, labels, len(palette) - 1)]
@@ -131,7 +131,7 @@ def segmentation_picture(
         columns["truth"] = label_overlay(shown, truth, palette, background)
         present |= set(np.unique(truth))
     sheet = titled_grid([list(columns.values())], tuple(columns))
-    entries = class_entries(present - {IGNORED, background}, classes, palette.tolist())
-    if IGNORED in present:
+    entries = class_entries(present - {IGNORE_INDEX, background}, classes, palette.tolist())
+    if IGNORE_INDEX in present:
         entries.append(("ignored", (60, 60, 60)))
     return np.concatenate([sheet, legend(entries, sheet.shape[1])])

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmspec.evaluation.small_target import IGNORED, THRESHOLD
+from mmspec.conventions import IGNORE_INDEX
+from mmspec.evaluation.small_target import THRESHOLD
 from mmspec.evaluation.target_matching import Components, find_components, match_targets
 
 from .legend import legend
@@ -47,7 +48,7 @@ def small_target_picture(
     Returns:
         (H', W', 3) uint8.
     """
-    counted = truth != IGNORED
+    counted = truth != IGNORE_INDEX
     targets = find_components(truth == 1)
     alarms = find_components((probability > THRESHOLD) & counted)
     found = match_targets(alarms, targets)

@@ -11,7 +11,7 @@ from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
 from mmspec.datasets.files import Fault, named
-from mmspec.datasets.modality import MODALITIES, check_depth, misreads
+from mmspec.datasets.modality import MODALITY_PATHS, check_depth, misreads
 from mmspec.datasets.repeatable import RepeatableSamplesMixin
 from mmspec.datasets.sizes import add_size_checks
 from mmspec.registry import DATASETS
@@ -116,11 +116,11 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         if "img" in given:
             given.setdefault("infrared_path", given.pop("img"))
         for key in given:
-            self._check_choice("key of data_prefix", key, MODALITIES["both"])
+            self._check_choice("key of data_prefix", key, MODALITY_PATHS["both"])
         for key in filter_cfg or {}:
             self._check_choice("key of filter_cfg", key, ("filter_empty_gt", "min_size"))
         folders = {**self.LAYOUT, **given}
-        present = [name for name, roles in MODALITIES.items() if set(roles) <= set(folders)]
+        present = [name for name, roles in MODALITY_PATHS.items() if set(roles) <= set(folders)]
         self._check_choice("modality", modality, present)
         ann_file = self.ANN_FILE if ann_file is None else ann_file
         super().__init__(
@@ -184,7 +184,7 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         listings: dict[str, set[str]] = {}
         absent = []
         for sample in samples:
-            for role in MODALITIES[self.modality]:
+            for role in MODALITY_PATHS[self.modality]:
                 folder, name = os.path.split(sample[role])
                 if folder not in listings:
                     listings[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
@@ -198,7 +198,7 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         names = dict(infrared_path=image.file_name, visible_path=image.visible_name)
         paths = {
             role: join_path(self.data_prefix[role], names[role])
-            for role in MODALITIES[self.modality]
+            for role in MODALITY_PATHS[self.modality]
         }
         if len(set(paths.values())) < len(paths):
             raise AnnotationError(

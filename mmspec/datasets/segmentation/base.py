@@ -11,7 +11,7 @@ from mmseg.datasets import BaseSegDataset
 
 from mmspec.datasets.files import Fault, find_images, index_by_name, named, pair, without_suffix
 from mmspec.datasets.label_io import LabelCodes
-from mmspec.datasets.modality import MODALITIES, check_depth, misreads
+from mmspec.datasets.modality import MODALITY_PATHS, check_depth, misreads
 from mmspec.datasets.repeatable import RepeatableSamplesMixin
 from mmspec.datasets.sizes import add_size_checks
 from mmspec.registry import DATASETS
@@ -102,7 +102,7 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
         for key in data_prefix or {}:
             self._check_choice("key of data_prefix", key, _ROLES)
         folders = {**self.LAYOUT, **(data_prefix or {})}
-        present = [name for name, roles in MODALITIES.items() if set(roles) <= set(folders)]
+        present = [name for name, roles in MODALITY_PATHS.items() if set(roles) <= set(folders)]
         self._check_choice("modality", modality, present)
         ann_file = self.SPLIT_LIST if ann_file is None else ann_file
         super().__init__(
@@ -146,7 +146,7 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
             FileNotFoundError: A folder or list is absent or empty.
         """
         listed = self._listed_names()
-        roles = [*MODALITIES[self.modality], "seg_map_path"]
+        roles = [*MODALITY_PATHS[self.modality], "seg_map_path"]
         found, faults = {}, []
         for role in roles:
             found[_ROLES[role]], clashes = self._index(role, listed)
@@ -193,7 +193,7 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
         return names
 
     def _sample(self, paths: Mapping[str, str]) -> dict:
-        images = {role: paths[_ROLES[role]] for role in MODALITIES[self.modality]}
+        images = {role: paths[_ROLES[role]] for role in MODALITY_PATHS[self.modality]}
         return dict(
             img_path=next(iter(images.values())),
             **images,

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
-from .slivers import IGNORED, cut_labels
+from .slivers import cut_labels
 
 TRIES = 10  # as mmseg's
 
@@ -59,7 +60,9 @@ class SegmentationCrop(BaseTransform):
         window = self._draw(labels.shape)
         if self.cat_max_ratio < 1:
             for _ in range(TRIES):
-                counts = cv2.calcHist([labels[window]], [0], None, [IGNORED], [0, IGNORED])
+                counts = cv2.calcHist(
+                    [labels[window]], [0], None, [IGNORE_INDEX], [0, IGNORE_INDEX]
+                )
                 if counts.max() < self.cat_max_ratio * counts.sum():
                     break
                 window = self._draw(labels.shape)

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
 #: An object of which less than this share is in the crop is to be ignored, not learnt.
 LEAST_VISIBLE = 0.3
 #: Of a pixel's class that holds within so many pixels of the cut; what reaches deeper is kept.
 DEEPEST_SLIVER = 3
-IGNORED = 255
 
 
 @TRANSFORMS.register_module()
@@ -70,7 +70,7 @@ def cut_labels(
         (labels.T, cut.T, (right, top, bottom)),
         (labels.T[::-1], cut.T[::-1], (width - left, top, bottom)),
     ):
-        _ignore_below(turned, window, last, first, end, (IGNORED, background))
+        _ignore_below(turned, window, last, first, end, (IGNORE_INDEX, background))
     return cut
 
 
@@ -99,4 +99,4 @@ def _ignore_below(
         sliver = visible < LEAST_VISIBLE * whole
         sliver[inside[0]] = False
         sliver[0] = False
-        window[-depth:][sliver[inside]] = IGNORED
+        window[-depth:][sliver[inside]] = IGNORE_INDEX

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
-from .slivers import IGNORED, cut_labels
+from .slivers import cut_labels
 
 TARGET = 1
 
@@ -59,9 +60,11 @@ class TargetCrop(BaseTransform):
         window = self._window(labels)
         results["img"] = self._cut(img, window)
         for key in {*results.get("seg_fields", [])} - {"gt_seg_map"}:
-            results[key] = self._cut(results[key], window, IGNORED)
+            results[key] = self._cut(results[key], window, IGNORE_INDEX)
         whole = (slice(0, self.crop_size[0]), slice(0, self.crop_size[1]))
-        results["gt_seg_map"] = self._cut(cut_labels(labels, *window, background=0), whole, IGNORED)
+        results["gt_seg_map"] = self._cut(
+            cut_labels(labels, *window, background=0), whole, IGNORE_INDEX
+        )
         results["img_shape"] = self.crop_size
         return results
 

@@ -9,12 +9,12 @@ import torch
 from mmengine.model import BaseModule, ModuleDict, ModuleList
 from torch import Tensor, nn
 
+from mmspec.conventions import MODALITIES
 from mmspec.registry import MODELS
 
 from ..layers.fusion import FUSIONS
 from ..strides import StrideCheck
 
-MODALITIES = ("infrared", "visible")
 _PROBE_SIZE = 64  # pixels a side; every encoder's coarsest map has a place then
 
 

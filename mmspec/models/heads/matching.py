@@ -10,12 +10,11 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmspec.conventions import MODALITIES
 from mmspec.matching.features import check_cells
 from mmspec.registry import MODELS
 
 from ..earlier_names import take_earlier_names
-
-MODALITIES = ("infrared", "visible")
 
 
 @MODELS.register_module()

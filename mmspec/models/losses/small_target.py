@@ -8,6 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import MODELS
 
 
@@ -37,7 +38,7 @@ class SmallTargetLoss(nn.Module):
         pred: Tensor,
         target: Tensor,
         weight: Tensor | None = None,
-        ignore_index: int = 255,
+        ignore_index: int = IGNORE_INDEX,
     ) -> Tensor:
         if pred.shape[1] not in (1, 2):
             raise ValueError(

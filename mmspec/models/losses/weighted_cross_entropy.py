@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import MODELS
 
 
@@ -41,7 +42,7 @@ class WeightedCrossEntropyLoss(nn.Module):
         pred: Tensor,
         target: Tensor,
         weight: Tensor | None = None,
-        ignore_index: int = 255,
+        ignore_index: int = IGNORE_INDEX,
     ) -> Tensor:
         """The loss, a scalar.
 

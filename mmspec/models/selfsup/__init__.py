@@ -1,6 +1,7 @@
 """Pre-training algorithms."""
 
-from .infmae import InfMAE, Reconstruction
+from .base import Reconstruction
+from .infmae import InfMAE
 from .mspecgene import MSpecGene, PairReconstruction
 
 __all__ = ["InfMAE", "MSpecGene", "PairReconstruction", "Reconstruction"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmspec.conventions import MODALITIES
 from mmspec.masking import PatchMask, grid_of
 from mmspec.registry import MODELS
 
-from .infmae import Reconstruction, reconstruction
+from .base import MaskedReconstruction, Reconstruction
 
-MODALITIES = ("infrared", "visible")
+#: Of a pair's six channels.
+CHANNELS = dict(zip(MODALITIES, (slice(0, 3), slice(3, 6))))
 Masks = tuple[PatchMask, PatchMask]
 
 
@@ -30,7 +31,7 @@ class PairReconstruction:
 
 
 @MODELS.register_module()
-class MSpecGene(BaseSelfSupervisor):
+class MSpecGene(MaskedReconstruction):
     """M-SpecGene (ICCV 2025, arXiv 2507.16318): one encoder for both images of an aligned pair.
 
     Both modalities go through the shared encoder in one batch of 2 B images, where as many patches
@@ -51,37 +52,10 @@ class MSpecGene(BaseSelfSupervisor):
         data_preprocessor: :class:`RGBTDataPreprocessor`.
     """
 
-    def __init__(
-        self,
-        backbone: dict | nn.Module,
-        neck: dict | nn.Module,
-        head: dict | nn.Module,
-        masker: dict | nn.Module,
-        data_preprocessor: dict | nn.Module | None = None,
-        init_cfg: dict | list[dict] | None = None,
-    ) -> None:
-        if isinstance(data_preprocessor, dict) or data_preprocessor is None:
-            data_preprocessor = dict(data_preprocessor or {})
-            data_preprocessor.setdefault("type", "mmspec.RGBTDataPreprocessor")
-        super().__init__(
-            backbone=backbone,
-            neck=neck,
-            head=head,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
-        )
-        self.masker = MODELS.build(masker) if isinstance(masker, dict) else masker
-
-    def forward(
-        self, inputs: Tensor, data_samples: list[DataSample] | None = None, mode: str = "tensor"
-    ) -> dict[str, Tensor] | list[DataSample] | tuple:
-        """Losses (``mode='loss'``), reconstructions ('predict') or dense features ('tensor')."""
-        if mode == "predict":
-            return self.predict(inputs, data_samples)
-        return super().forward(inputs, data_samples, mode)
+    preprocessor = "mmspec.RGBTDataPreprocessor"
 
     def extract_feat(self, inputs: Tensor) -> tuple:
-        """Dense feature maps of whole images, as the backbone gives them.
+        """Give the backbone's dense maps of whole images.
 
         Args:
             inputs: (B, 3, H, W), normalised images of either modality, or pairs (B, 6, H, W),
@@ -98,19 +72,14 @@ class MSpecGene(BaseSelfSupervisor):
     def loss(
         self, inputs: Tensor, data_samples: list[DataSample] | None = None
     ) -> dict[str, Tensor]:
-        """``loss_infrared`` and ``loss_visible`` of normalised pairs (B, 6, H, W), infrared first.
+        """Give ``loss_infrared`` and ``loss_visible`` of normalised pairs, (B, 6, H, W).
 
         What the masker tells of its last masks (``statistics()``) is logged with them.
         """
         predictions, masks = self._reconstruct(inputs)
         losses = {}
         for name, prediction, image, mask in zip(MODALITIES, predictions, _sides(inputs), masks):
-            if mask.num_visible == mask.num_patches:
-                raise ValueError(
-                    f"nothing of the {name} image is masked, so there is nothing to learn: raise "
-                    "the mask ratio"
-                )
-            losses[f"loss_{name}"] = self.head.loss(prediction, image, mask.mask)
+            losses[f"loss_{name}"] = self._loss(prediction, image, mask, f" of the {name} image")
         return losses | self.masker.statistics()
 
     def _reconstruct(
@@ -141,7 +110,7 @@ class MSpecGene(BaseSelfSupervisor):
         masks: Masks | None = None,
         hidden: str | None = None,
     ) -> PairReconstruction:
-        """Reconstructs normalised pairs (B, 6, H, W), infrared first.
+        """Reconstruct normalised pairs (B, 6, H, W), infrared first.
 
         Args:
             inputs: pairs as the data preprocessor gives them.
@@ -162,20 +131,13 @@ class MSpecGene(BaseSelfSupervisor):
         sides = zip(MODALITIES, _sides(inputs), predictions, masks)
         return PairReconstruction(
             **{
-                name: reconstruction(
-                    self.head,
-                    image,
-                    prediction.float(),
-                    mask,
-                    lambda x, name=name: self.to_gray_levels(x, name),
-                    by_patch=name != hidden,
-                )
+                name: self._shown(image, prediction, mask, CHANNELS[name], by_patch=name != hidden)
                 for name, image, prediction, mask in sides
             }
         )
 
     def cross_reconstruct(self, inputs: Tensor) -> PairReconstruction:
-        """Each modality from the other alone: ``hidden`` of :meth:`reconstruct`, for both."""
+        """Reconstruct each modality from the other one alone, as by ``hidden``."""
         infrared, visible = (
             getattr(self.reconstruct(inputs, hidden=name), name) for name in MODALITIES
         )
@@ -188,33 +150,13 @@ class MSpecGene(BaseSelfSupervisor):
         seen = PatchMask.from_keep(everything, grid)
         return tuple(nothing if name == hidden else seen for name in MODALITIES)
 
-    def predict(self, inputs: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:
-        """Reconstructions as data samples.
-
-        Each gets, for NAME 'infrared' and 'visible', ``reconstruction_NAME`` (3, H, W) in gray
-        levels 0..255 (visible patches of the input, predicted ones elsewhere) and
-        ``patch_mask_NAME`` (rows, columns) bool, true where masked; and ``reconstruction_loss``,
-        the sum of both losses, a scalar tensor.
-        """
-        result = self.reconstruct(inputs)
-        if data_samples is None:
-            data_samples = [DataSample() for _ in range(len(inputs))]
-        for i, sample in enumerate(data_samples):
-            for name in MODALITIES:
-                side = getattr(result, name)
-                sample.set_field(side.composite[i], f"reconstruction_{name}")
-                mask = side.mask.mask[i].unflatten(0, side.mask.grid)
-                sample.set_field(mask, f"patch_mask_{name}")
-            loss = result.infrared.loss[i] + result.visible.loss[i]
-            sample.set_field(loss, "reconstruction_loss")
-        return data_samples
+    def sides(self, result: PairReconstruction) -> dict[str, Reconstruction]:
+        """Name what a data sample gets of each modality: ``reconstruction_infrared`` and so on."""
+        return {f"_{name}": getattr(result, name) for name in MODALITIES}
 
     def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
-        """Normalised images (B, 3, H, W) of 'infrared' or 'visible' in gray levels 0..255."""
-        side = MODALITIES.index(modality)
-        preprocessor = self.data_preprocessor
-        mean, std = preprocessor.mean.chunk(2)[side], preprocessor.std.chunk(2)[side]
-        return (images * std + mean).clamp(0, 255)
+        """Give normalised images (B, 3, H, W) of 'infrared' or 'visible' in gray levels 0..255."""
+        return self._to_gray_levels(images, CHANNELS[modality])
 
 
 def _sides(pairs: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from mmspec.datasets.detection import InfraredDetDataset
 from mmspec.datasets.detection.coco_json import AnnotatedImage
-from mmspec.datasets.modality import MODALITIES
+from mmspec.datasets.modality import MODALITY_PATHS
 from mmspec.visualization.detection import TO_IGNORE
 from mmspec.visualization.legend import legend
 from mmspec.visualization.segmentation import infrared_palette
@@ -47,7 +47,7 @@ class DetectionCheck:
         samples = [DetectionSample(dataset.sample_of(image), image) for image in images]
         absent = dataset.absent_images(sample.info for sample in samples)
         gone = {fault.path for fault in absent}
-        roles = MODALITIES[self.modality]
+        roles = MODALITY_PATHS[self.modality]
         self.samples = [s for s in samples if gone.isdisjoint(s.info[role] for role in roles)]
         self.faults = self.findings.faults + self.findings.dropped + absent
         self.records: list[FileRecord] = []

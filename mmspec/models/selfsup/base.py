@@ -1,0 +1,150 @@
+"""What the pre-training algorithms share: their parts, and reconstructions as images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from mmpretrain.models.selfsup import BaseSelfSupervisor
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from mmspec.masking import PatchMask
+from mmspec.registry import MODELS
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What became of images (B, C, H, W); those shown are in gray levels 0..255.
+
+    Attributes:
+        image: the input.
+        visible: the input with masked patches at mid-gray.
+        prediction: the decoder's patches, all of them.
+        composite: visible patches of the input, predicted ones elsewhere.
+        mask: which patches were masked.
+        loss: (B,) mean square error over masked patches, in the units of the training loss.
+    """
+
+    image: Tensor
+    visible: Tensor
+    prediction: Tensor
+    composite: Tensor
+    mask: PatchMask
+    loss: Tensor
+
+
+class MaskedReconstruction(BaseSelfSupervisor):
+    """Mask, encode what is visible, reconstruct the rest.
+
+    A subclass has ``loss``, ``extract_feat``, ``reconstruct`` and :meth:`sides`.
+
+    Args:
+        backbone: the encoder.
+        neck: the decoder.
+        head: target and loss of one image, :class:`ReconstructionHead`.
+        masker: a module that chooses the visible patches.
+        data_preprocessor: its config; of the algorithm's own type unless it names another.
+    """
+
+    #: The data preprocessor of the algorithm.
+    preprocessor: ClassVar[str]
+
+    def __init__(
+        self,
+        backbone: dict | nn.Module,
+        neck: dict | nn.Module,
+        head: dict | nn.Module,
+        masker: dict | nn.Module | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        if not isinstance(data_preprocessor, nn.Module):
+            data_preprocessor = {"type": self.preprocessor, **(data_preprocessor or {})}
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        self.masker = MODELS.build(masker) if isinstance(masker, dict) else masker
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[DataSample] | None = None, mode: str = "tensor"
+    ) -> dict[str, Tensor] | list[DataSample] | tuple:
+        """Give losses (``mode='loss'``), reconstructions ('predict') or dense features."""
+        if mode == "predict":
+            return self.predict(inputs, data_samples)
+        return super().forward(inputs, data_samples, mode)
+
+    def predict(self, inputs: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:
+        """Reconstruct a batch into its data samples.
+
+        For each side of :meth:`sides`, a sample gets ``reconstruction`` + its suffix, (C, H, W) in
+        gray levels 0..255 (visible patches of the input, predicted ones elsewhere), and
+        ``patch_mask`` + its suffix, (rows, columns) bool, true where masked; and
+        ``reconstruction_loss``, the sum of their losses, a scalar tensor.
+        """
+        samples = data_samples or [DataSample() for _ in inputs]
+        sides = self.sides(self.reconstruct(inputs, samples))
+        for suffix, side in sides.items():
+            masks = side.mask.mask.unflatten(1, side.mask.grid)
+            for sample, image, mask in zip(samples, side.composite, masks):
+                sample.set_field(image, f"reconstruction{suffix}")
+                sample.set_field(mask, f"patch_mask{suffix}")
+        for sample, loss in zip(samples, sum(side.loss for side in sides.values())):
+            sample.set_field(loss, "reconstruction_loss")
+        return samples
+
+    def _loss(self, prediction: Tensor, images: Tensor, mask: PatchMask, of: str = "") -> Tensor:
+        """The head's loss; an error where no patch of the images is masked."""
+        if mask.num_visible == mask.num_patches:
+            raise ValueError(
+                f"nothing{of} is masked, so there is nothing to learn: raise the mask ratio"
+            )
+        return self.head.loss(prediction, images, mask.mask)
+
+    def _shown(
+        self,
+        images: Tensor,
+        prediction: Tensor,
+        mask: PatchMask,
+        channels: slice = slice(None),
+        by_patch: bool = True,
+    ) -> Reconstruction:
+        """What a decoder predicted as images.
+
+        Args:
+            images: (B, C, H, W), normalised.
+            prediction: (B, N, p * p * C).
+            mask: the visible patches.
+            channels: those of ``images`` among the data preprocessor's.
+            by_patch: see :meth:`ReconstructionHead.to_pixels`.
+        """
+        head, prediction = self.head, prediction.float()
+        masked = mask.mask.unsqueeze(-1)
+        error = (prediction - head.target(images)).square().mean(-1)
+        # Where nothing is masked there is no error to average: 0, not 0 / 0.
+        loss = (error * mask.mask).sum(1) / mask.mask.sum(1).clamp(min=1)
+
+        true = head.patchify(images)
+        predicted = head.patchify(head.to_pixels(prediction, images, by_patch))
+        shown = {
+            "image": true,
+            "visible": true.masked_fill(masked, 0.0),
+            "prediction": predicted,
+            "composite": torch.where(masked, predicted, true),
+        }
+        shown = {
+            name: self._to_gray_levels(head.unpatchify(patches, mask.grid), channels)
+            for name, patches in shown.items()
+        }
+        return Reconstruction(**shown, mask=mask, loss=loss)
+
+    def _to_gray_levels(self, images: Tensor, channels: slice) -> Tensor:
+        preprocessor = self.data_preprocessor
+        if hasattr(preprocessor, "mean"):  # it normalises
+            images = images * preprocessor.std[channels] + preprocessor.mean[channels]
+        return images.clamp(0, 255)
