@@ -12,14 +12,19 @@ from mmspec import ops, stack
 from mmspec.version import __version__
 
 if TYPE_CHECKING:
+    from mmspec.apis import Predictor
     from mmspec.checkpoints import load_encoder, read_checkpoint
 
-__all__ = ["__version__", "load_encoder", "read_checkpoint"]
+__all__ = ["Predictor", "__version__", "load_encoder", "read_checkpoint"]
 
 stack.check()
 ops.install()
 
-_HOME = {"load_encoder": "mmspec.checkpoints", "read_checkpoint": "mmspec.checkpoints"}
+_HOME = {
+    "Predictor": "mmspec.apis",
+    "load_encoder": "mmspec.checkpoints",
+    "read_checkpoint": "mmspec.checkpoints",
+}
 
 
 def __getattr__(name: str):

@@ -95,7 +95,7 @@ def pair(
     return samples, faults
 
 
-def find_images(folder: str) -> list[str]:
+def find_images(folder: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
     """Paths of the images below ``folder``, relative to it, with '/', sorted.
 
     Suffixes count in any case, hidden files and folders do not, links are followed and each folder
@@ -137,7 +137,7 @@ def find_images(folder: str) -> list[str]:
             suffix = os.path.splitext(entry.name)[1].lower()
             if _is_folder(entry):
                 subfolders.append(relative)
-            elif suffix in IMAGE_SUFFIXES:
+            elif suffix in suffixes:
                 images.append(relative)
             else:
                 others[suffix or "no suffix"] += 1
@@ -151,7 +151,7 @@ def find_images(folder: str) -> list[str]:
     if not images:
         found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
         raise FileNotFoundError(
-            f"no images in {folder!r} or below: looked for {', '.join(IMAGE_SUFFIXES)}, found"
+            f"no images in {folder!r} or below: looked for {', '.join(suffixes)}, found"
             f" {found or 'no other files either'}"
         )
     return sorted(images)

@@ -110,9 +110,9 @@ class Scaling:
 
 
 def read_infrared(
-    source: str | PathLike | bytes, *, name: str | None = None, **scaling
+    source: str | PathLike | bytes | np.ndarray, *, name: str | None = None, **scaling
 ) -> np.ndarray:
-    """Read a JPEG, PNG, TIFF or BMP file as gray.
+    """Read a JPEG, PNG, TIFF or BMP file, or pixels from elsewhere, as gray.
 
     8-bit values are kept as they are; deeper images (16-bit, 32-bit, float) are scaled to 0..255.
     Palettes are looked up, alpha is ignored, EXIF / TIFF orientation is applied. Three equal
@@ -123,7 +123,8 @@ def read_infrared(
     tag (at any depth), and what its transparency mask leaves out.
 
     Args:
-        source: path, or the file's bytes.
+        source: path, the file's bytes, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any
+            depth.
         name: what errors and warnings call the file; the path unless given.
         **scaling: ``value_range``, ``percentiles`` and ``nodata_level``, see :class:`Scaling`.
 
@@ -142,7 +143,9 @@ def read_infrared(
 
 
 def decode_infrared(
-    source: str | PathLike | bytes, name: str | None = None, scaling: Scaling = Scaling()
+    source: str | PathLike | bytes | np.ndarray,
+    name: str | None = None,
+    scaling: Scaling = Scaling(),
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read as :func:`read_infrared` does, but return the remarks instead of warning.
 
@@ -152,9 +155,9 @@ def decode_infrared(
         :func:`remark_kind`).
     """
     name = _name_of(source, name)
-    data = source if isinstance(source, bytes) else _content(source)
+    data = source if isinstance(source, bytes | np.ndarray) else _content(source)
     try:
-        pixels, absent, remarks = _decode(data)
+        pixels, absent, remarks = _decode(data) if isinstance(data, bytes) else (data, None, ())
         absent = _without_measurement(pixels, absent)
         if absent is not None:
             pixels = pixels.copy()
@@ -211,13 +214,23 @@ def _decode_to_pillow(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     return image, ()
 
 
-def decode_visible(data: bytes, name: str) -> np.ndarray:
+def decode_visible(data: bytes | np.ndarray, name: str) -> np.ndarray:
     """Read a visible image of any kind as (H, W, 3) uint8 RGB; arguments and errors as above.
+
+    Pixels from elsewhere than a file are uint8, (H, W) or (H, W, 1, 3 or 4), blue first.
 
     Raises:
         UnreadableImageError: it cannot be read, or is deeper than 8 bits without colours: Pillow
             cuts its levels at 255, and it is hardly a visible image.
     """
+    if isinstance(data, np.ndarray):
+        channels = data.shape[2] if data.ndim == 3 else 1
+        if data.dtype != np.uint8 or data.ndim not in (2, 3) or channels not in (1, 3, 4):
+            raise UnreadableImageError.of(
+                name, f"{data.dtype} {data.shape}: a visible image is uint8 of 1 or 3 channels"
+            )
+        levels = _levels(data)[..., ::-1]
+        return np.ascontiguousarray(levels.repeat(3, 2) if channels == 1 else levels)
     image = decode_image(data, name)
     if image.mode.startswith(("I", "F")):
         raise UnreadableImageError.of(
@@ -259,8 +272,9 @@ def remark_kind(remark: str) -> str:
     return next((kind for kind in (NODATA, BAD_NODATA) if remark.startswith(kind)), remark)
 
 
-def _name_of(source: str | PathLike | bytes, name: str | None) -> str:
-    return name or ("<bytes>" if isinstance(source, bytes) else str(source))
+def _name_of(source: str | PathLike | bytes | np.ndarray, name: str | None) -> str:
+    in_memory = isinstance(source, bytes | np.ndarray)
+    return name or (f"<{type(source).__name__}>" if in_memory else str(source))
 
 
 def _content(path: str | PathLike) -> bytes:

@@ -54,7 +54,8 @@ class HeadClassesHook(Hook):
         learned = (meta.get("dataset_meta") or {}).get("classes") or meta.get("CLASSES")
         self.learned = None if learned is None else tuple(learned)
         starts = isinstance(runner._train_loop, BaseLoop) and not runner._resume
-        refuse_other_model(runner, checkpoint, whole=not starts)
+        source = getattr(runner, "_load_from", None)
+        refuse_other_model(bare_model(runner), checkpoint, not starts, source)
 
     def before_train(self, runner: Runner) -> None:
         self.training = True

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from mmengine.runner import Runner
+import logging
+
+from mmengine.logging import print_log
+from torch import nn
 
 from .launch import LaunchError
-from .model_and_batch import bare_model
 
 
-def refuse_other_model(runner: Runner, checkpoint: dict, whole: bool) -> None:
-    """Refuse a checkpoint that is not of the runner's model, by its tensors' names and shapes.
+def refuse_other_model(
+    network: nn.Module, checkpoint: dict, whole: bool, source: str | None = None
+) -> None:
+    """Refuse a checkpoint that is not of a model, by its tensors' names and shapes.
 
     mmengine loads what matches, warns about the rest and goes on, with random weights if need be.
 
     Args:
+        network: the model, without a wrapper.
         checkpoint: its content, or a bare state dict.
         whole: every tensor of the model must be there, as a test and a resumed run need, and every
             numbered layer of the checkpoint must have its place; a part that the model does not
             have (an auxiliary head) is warned of. False, to start a training: at least 90 % of the
             model's values.
+        source: what messages call the checkpoint.
 
     Raises:
         LaunchError: it is of another model; the first tensor that differs is named.
     """
-    source = getattr(runner, "_load_from", None) or "the checkpoint"
-    model = bare_model(runner).state_dict()
+    source = source or "the checkpoint"
+    model = network.state_dict()
     loaded = {
         name.removeprefix("module."): getattr(value, "shape", None)
         for name, value in checkpoint.get("state_dict", checkpoint).items()
@@ -55,9 +61,11 @@ def refuse_other_model(runner: Runner, checkpoint: dict, whole: bool) -> None:
                 "Give the config it was trained with"
             )
     if parts:
-        runner.logger.warning(
+        print_log(
             f"{source} holds what the config's model does not have, and what is now left out: "
-            f"{', '.join(parts[:6])}{', ...' if len(parts) > 6 else ''}"
+            f"{', '.join(parts[:6])}{', ...' if len(parts) > 6 else ''}",
+            logger="current",
+            level=logging.WARNING,
         )
 
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
@@ -21,20 +20,20 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 from torch import Tensor
 
-from mmspec.datasets.transforms.rgbt import VISIBLE
-from mmspec.evaluation.foreground import foreground_probability
-from mmspec.evaluation.matching import match_errors
 from mmspec.evaluation.miss_rate import TIMES, MissRateMetric
 from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
 from mmspec.evaluation.small_target import SmallTargetMetric
 from mmspec.registry import HOOKS
-from mmspec.visualization.detection import detection_picture
-from mmspec.visualization.matching import match_picture
 from mmspec.visualization.miss_rate import save_miss_rate_curves
 from mmspec.visualization.roc import save_roc_curve
-from mmspec.visualization.saliency import saliency_picture, save_pr_curves
-from mmspec.visualization.segmentation import segmentation_picture
-from mmspec.visualization.small_target import small_target_picture
+from mmspec.visualization.saliency import save_pr_curves
+from mmspec.visualization.samples import (
+    draw_detection,
+    draw_matches,
+    draw_saliency,
+    draw_segmentation,
+    draw_small_targets,
+)
 
 
 @contextmanager
@@ -131,64 +130,6 @@ class PictureHook(Hook):
                 Image.fromarray(picture).save(folder / name)
 
 
-def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The picture in a pipeline's result, at a size (H, W).
-
-    Args:
-        tensor: (C, H', W') uint8; of more than three channels the first three are shown, infrared
-            where it comes with a visible image.
-
-    Returns:
-        (H, W) gray levels of equal channels, or (H, W, 3) of blue, green, red as red, green, blue.
-    """
-    image = tensor[:3].permute(1, 2, 0).cpu().numpy()
-    gray = (image == image[..., :1]).all()
-    image = np.ascontiguousarray(image[..., 0] if gray else image[..., ::-1])
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def modalities(
-    image: Tensor, channels: Sequence[str], size: tuple[int, int]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The visible and the infrared image of a pipeline's result, at a size (H, W).
-
-    Args:
-        image: (C, H', W') uint8.
-        channels: what each of the C is.
-
-    Returns:
-        (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
-    """
-    visible = infrared = None
-    if set(VISIBLE) <= set(channels):
-        # From red, green, blue to the order in which it is handed over.
-        visible = loaded_image(image[[channels.index(c) for c in VISIBLE[::-1]]], size)
-        if visible.ndim == 2:
-            visible = np.repeat(visible[..., None], 3, axis=2)
-    if "infrared" in channels:
-        infrared = loaded_image(image[[channels.index("infrared")]], size)
-    return visible, infrared
-
-
-def loaded_images(
-    image: Tensor, sample: BaseDataElement, size: tuple[int, int]
-) -> dict[str, np.ndarray]:
-    """What a pipeline loaded, at a size (H, W), by the names of the modalities.
-
-    Args:
-        image: (C, H', W') uint8.
-        sample: whose ``channels`` tell a pair; without them it is one image.
-
-    Returns:
-        ``infrared`` (H, W) and ``visible`` (H, W, 3) uint8 RGB of a pair, or ``input``, of either
-        shape.
-    """
-    visible, infrared = modalities(image, sample.get("channels") or (), size)
-    if visible is None:
-        return dict(input=loaded_image(image, size) if infrared is None else infrared)
-    return dict(input=visible) if infrared is None else dict(infrared=infrared, visible=visible)
-
-
 @HOOKS.register_module()
 class SegmentationOverlayHook(PictureHook):
     """Writes prediction and truth over the input into ``WORK_DIR/overlays``.
@@ -199,10 +140,7 @@ class SegmentationOverlayHook(PictureHook):
     folder = "overlays"
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        prediction = sample.pred_sem_seg.data[0].long().cpu().numpy()
-        truth = sample.gt_sem_seg.data[0].cpu().numpy() if "gt_sem_seg" in sample else None
-        images = loaded_images(image, sample, prediction.shape)
-        return segmentation_picture(images, prediction, truth, classes)
+        return draw_segmentation(image, sample, classes)
 
 
 @HOOKS.register_module()
@@ -242,22 +180,7 @@ class DetectionPictureHook(PictureHook):
                 save_miss_rate_curves(panels, self.test_folder(runner) / "miss_rate.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        found = sample.pred_instances
-        truth = None
-        if "instances" in sample:
-            truth = [
-                (instance["bbox"], instance["bbox_label"], bool(instance["ignore_flag"]))
-                for instance in sample.instances
-            ]
-        return detection_picture(
-            list(loaded_images(image, sample, sample.ori_shape[:2]).values()),
-            found.bboxes.float().cpu().numpy(),
-            found.scores.float().cpu().numpy(),
-            found.labels.cpu().numpy(),
-            truth,
-            classes,
-            self.score_threshold,
-        )
+        return draw_detection(image, sample, classes, self.score_threshold)
 
 
 @HOOKS.register_module()
@@ -286,9 +209,7 @@ class SmallTargetPictureHook(PictureHook):
                 save_roc_curve(metric.roc, self.test_folder(runner) / "roc.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        probability = foreground_probability(sample.seg_logits.data, sample.img_path)
-        truth = sample.gt_sem_seg.data[0].cpu().numpy()
-        return small_target_picture(loaded_image(image, truth.shape), truth, probability)
+        return draw_small_targets(image, sample)
 
 
 @HOOKS.register_module()
@@ -315,10 +236,7 @@ class SaliencyPictureHook(PictureHook):
                 dump(numbers, folder / "pr_curve.json")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        truth = sample.gt_sem_seg.data[0].cpu().numpy()
-        visible, infrared = modalities(image, sample.channels, truth.shape)
-        score = foreground_probability(sample.seg_logits.data, sample.img_path)
-        return saliency_picture(visible, infrared, truth, score)
+        return draw_saliency(image, sample)
 
 
 @HOOKS.register_module()
@@ -331,7 +249,4 @@ class MatchingPictureHook(PictureHook):
     folder = "matches"
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        visible, infrared = modalities(image, sample.channels, tuple(image.shape[-2:]))
-        points = sample.infrared_points, sample.visible_points
-        errors = match_errors(*points, sample.truth.cpu().numpy())
-        return match_picture(infrared, visible, *points, errors)
+        return draw_matches(image, sample)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .legend import legend
 from .reconstruction import display_gain, titled_grid, to_display, whole_scale
-from .segmentation import UNKNOWN, class_entries, infrared_palette
+from .segmentation import UNKNOWN, class_entries, infrared_palette, label_overlay
 
 LEAST_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
 TO_IGNORE = (150, 150, 150)
@@ -23,6 +23,8 @@ def detection_picture(
     truth: Sequence[tuple[Sequence[float], int, bool]] | None,
     classes: Sequence[str],
     score_threshold: float = 0.3,
+    masks: np.ndarray | None = None,
+    steady: bool = False,
 ) -> np.ndarray:
     """Prediction and truth side by side, above the names of the classes that occur.
 
@@ -36,6 +38,8 @@ def detection_picture(
             column is left out.
         classes: names of all classes.
         score_threshold: predictions below are not drawn.
+        masks: (N, H, W) bool of the predictions, drawn as tints.
+        steady: of one size whatever is found, for video: all classes are named below.
 
     Boxes and scores that are not finite are not drawn; their number is written below.
 
@@ -52,7 +56,7 @@ def detection_picture(
     predicted = [
         (boxes[i], colour(labels[i]), f"{scores[i]:.2f}") for i in kept[np.argsort(scores[kept])]
     ]
-    present = {int(labels[i]) for i in kept}
+    present = set(range(len(classes))) if steady else {int(labels[i]) for i in kept}
     undrawn = int((~drawable).sum())
     columns = {f"prediction, score {score_threshold:g} and more": predicted}
     if truth is not None:
@@ -64,6 +68,13 @@ def detection_picture(
         present |= {int(label) for _, label, ignored in truth if not ignored}
     shown = [to_display(x, display_gain(x)) if x.ndim == 2 else x for x in images]
     rows = [[_draw(image, boxes) for boxes in columns.values()] for image in shown]
+    if masks is not None and len(kept):
+        labelled = np.full(masks.shape[1:], -1)
+        for i in kept[np.argsort(scores[kept])]:
+            labelled[masks[i]] = labels[i]
+        tinted = [label_overlay(x, labelled, np.array(palette, np.uint8), -1) for x in shown]
+        for row, image in zip(rows, tinted):
+            row[0] = _draw(image, predicted)
     sheet = titled_grid(rows, tuple(columns))
     entries = class_entries(present, classes, palette)
     if truth is not None and any(ignored for *_, ignored in truth):
@@ -86,5 +97,6 @@ def _draw(shown: np.ndarray, boxes: Sequence[tuple]) -> np.ndarray:
         # Pillow refuses a rectangle whose second corner is not behind the first.
         draw.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=colour)
         if text:
-            draw.text((x1, y1 - 12 if y1 >= 12 else y2), text, fill=colour, font=font)
+            x = max(0, min(x1, picture.width - int(font.getlength(text)) - 1))
+            draw.text((x, y1 - 12 if y1 >= 12 else y2), text, fill=colour, font=font)
     return np.asarray(picture)

@@ -19,6 +19,7 @@ def match_picture(
     errors: np.ndarray,
     threshold: float = 3.0,
     most_lines: int = 150,
+    of: str = "",
 ) -> np.ndarray:
     """Both images side by side, with a line a match: green if right, red if wrong.
 
@@ -31,6 +32,7 @@ def match_picture(
         errors: (N,) of the matches, in pixels.
         threshold: most pixels of a right match.
         most_lines: of the best matches; the heading counts all.
+        of: what errors are measured from, for the heading.
 
     Returns:
         (h, w, 3) uint8.
@@ -63,7 +65,7 @@ def match_picture(
         for x, y in ((x1, y1), (x2, y2)):
             draw.ellipse((x - 2, y - 2, x + 2, y + 2), outline=colour)
     share = f" ({100 * right.mean():.0f} %)" if len(right) else ""
-    text = f"{right.sum()} of {len(right)} matches within {threshold:g} px{share}"
+    text = f"{right.sum()} of {len(right)} matches within {threshold:g} px{of}{share}"
     if len(lines) < len(right):
         text += f"; the best {len(lines)} are drawn"
     draw.text((4, 4), text, fill=(20, 20, 20), font=ImageFont.load_default())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -110,6 +112,31 @@ def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndar
         (H, W, 3) uint8.
     """
     return titled_grid(_rows(result, max_images, coloured=False), COLUMNS)
+
+
+def sample_sheet(rows: Sequence[tuple[np.ndarray, Tensor, Tensor]]) -> np.ndarray:
+    """Input, visible patches and both put together, as a model's ``predict`` hands them over.
+
+    Args:
+        rows: an image (H, W) gray levels or (H, W, 3) RGB; its mask (rows, columns) bool, true
+            where masked; visible patches of the input and predicted ones elsewhere, (C, H, W) gray
+            levels.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    shown = []
+    for image, mask, composite in rows:
+        gain, composite = display_gain(image), composite.float().cpu().numpy()
+        composite = composite.transpose(1, 2, 0) if image.ndim == 3 else composite.mean(0)
+        shown.append(
+            [
+                to_display(image, gain),
+                mask_overlay(image, mask.cpu().numpy(), gain),
+                to_display(composite, gain),
+            ]
+        )
+    return titled_grid(shown, (COLUMNS[0], COLUMNS[1], COLUMNS[3]))
 
 
 def pair_reconstruction_sheet(

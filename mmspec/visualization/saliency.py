@@ -17,14 +17,17 @@ PANEL = 280  # width of a column in pixels
 
 
 def saliency_picture(
-    visible: np.ndarray | None, infrared: np.ndarray | None, truth: np.ndarray, score: np.ndarray
+    visible: np.ndarray | None,
+    infrared: np.ndarray | None,
+    truth: np.ndarray | None,
+    score: np.ndarray,
 ) -> np.ndarray:
     """Visible and infrared image, truth and probability side by side; columns as there are images.
 
     Args:
         visible: (H, W, 3) uint8 RGB, or None.
         infrared: (H, W) uint8, shown under a display gain, or None.
-        truth: (H, W) of 0 and 1.
+        truth: (H, W) of 0 and 1, or None.
         score: (H, W) float in [0, 1], black to white, not stretched.
 
     Returns:
@@ -35,10 +38,11 @@ def saliency_picture(
         panels["visible"] = visible
     if infrared is not None:
         panels["infrared"] = to_display(infrared, display_gain(infrared))
-    panels["truth"] = _gray(truth)
+    if truth is not None:
+        panels["truth"] = _gray(truth)
     panels["probability"] = _gray(score)
-    size = panel_size(truth.shape, PANEL)
-    smaller = truth.shape[1] > size[0]
+    size = panel_size(score.shape, PANEL)
+    smaller = score.shape[1] > size[0]
     way = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
     row = [cv2.resize(np.ascontiguousarray(p), size, interpolation=way) for p in panels.values()]
     return titled_grid([row], tuple(panels))

@@ -105,6 +105,7 @@ def segmentation_picture(
     prediction: np.ndarray,
     truth: np.ndarray | None,
     classes: Sequence[str],
+    steady: bool = False,
 ) -> np.ndarray:
     """Input, prediction and truth side by side, above the names of the classes that occur.
 
@@ -114,6 +115,7 @@ def segmentation_picture(
         prediction: (H, W) class indices.
         truth: (H, W) class indices, 255 ignored; or None, and its column is left out.
         classes: names of all classes.
+        steady: of one size whatever is found, for video: all classes are named below.
 
     Returns:
         (H', W', 3) uint8.
@@ -126,7 +128,7 @@ def segmentation_picture(
     background = background_of(classes)
     palette = infrared_palette(len(classes), background)
     columns["prediction"] = label_overlay(shown, prediction, palette, background)
-    present = set(np.unique(prediction))
+    present = set(range(len(classes))) if steady else set(np.unique(prediction))
     if truth is not None:
         columns["truth"] = label_overlay(shown, truth, palette, background)
         present |= set(np.unique(truth))

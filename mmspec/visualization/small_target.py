@@ -30,7 +30,11 @@ Window = tuple[int, int, int, int]
 
 
 def small_target_picture(
-    image: np.ndarray, truth: np.ndarray, probability: np.ndarray
+    image: np.ndarray,
+    truth: np.ndarray | None,
+    probability: np.ndarray,
+    threshold: float = THRESHOLD,
+    steady: bool = False,
 ) -> np.ndarray:
     """Input, truth, score map and result side by side, then windows of them zoomed on targets.
 
@@ -42,21 +46,31 @@ def small_target_picture(
     Args:
         image: (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they
             are.
-        truth: (H, W) of 0, 1 and 255; ignored pixels are gray in the truth.
+        truth: (H, W) of 0, 1 and 255; ignored pixels are gray in the truth. None: its column is
+            left out, and what is predicted is green.
         probability: (H, W) float in [0, 1], black to yellow in the picture.
+        threshold: of the probability; what is above is a target.
+        steady: of one size whatever is found, for video: without windows.
 
     Returns:
         (H', W', 3) uint8.
     """
+    labelled = truth is not None
+    above = probability > threshold
+    if not labelled:
+        truth = above.astype(np.uint8)
     counted = truth != IGNORE_INDEX
     targets = find_components(truth == 1)
-    alarms = find_components((probability > THRESHOLD) & counted)
+    alarms = find_components(above & counted)
     found = match_targets(alarms, targets)
     missed = (targets, np.flatnonzero(found < 0), MISS)
     hit = (targets, np.flatnonzero(found >= 0), HIT)
     false = np.setdiff1d(np.arange(len(alarms)), found)
     false = (alarms, false[np.argsort(-alarms.areas[false], kind="stable")], FALSE_ALARM)
     hits = (alarms, found[found >= 0], HIT)
+    if not labelled:  # the surest first, for the windows
+        peaks = [probability[targets.labels == i + 1].max() for i in hit[1]]
+        hit = (targets, hit[1][np.argsort(peaks)[::-1]], HIT)
 
     shown = to_display(image, display_gain(image)) if image.ndim == 2 else image
     mask = np.where(counted, 255 * (truth == 1), 90).astype(np.uint8)
@@ -66,7 +80,7 @@ def small_target_picture(
         _heat(probability),
         _painted(shown, [missed, hits, false]),
     ]
-    windows = _windows([missed, hit, false], truth.shape)
+    windows = [] if steady else _windows([missed, hit, false], truth.shape)
     size = panel_size(truth.shape, PANEL)
     scale = size[0] / truth.shape[1]
     wholes = [_scaled(panel, size) for panel in panels]
@@ -77,8 +91,16 @@ def small_target_picture(
     for number, (top, left, height, width) in enumerate(windows, 1):
         cut = (slice(top, top + height), slice(left, left + width))
         row = [_scaled(panel[cut], size) for panel in panels]
-        rows.append([_numbered(row[0], number), *row[1:]])
-    sheet = titled_grid(rows, COLUMNS)
+        row[0] = _numbered(row[0], str(number))
+        row[2] = _numbered(row[2], f"{probability[cut].max():.2f}")
+        rows.append(row)
+    columns = [i for i, name in enumerate(COLUMNS) if labelled or name != "truth"]
+    sheet = titled_grid(
+        [[row[i] for i in columns] for row in rows], tuple(COLUMNS[i] for i in columns)
+    )
+    if not labelled:
+        entries = [(f"{len(alarms)} targets, probability above {threshold:g}", HIT)]
+        return np.concatenate([sheet, legend(entries, sheet.shape[1])])
     entries = [
         (f"{len(hit[1])} of {len(targets)} targets hit", HIT),
         (f"{len(missed[1])} missed", MISS),
@@ -146,20 +168,20 @@ def _framed(panel: np.ndarray, windows: list[Window], scale: float) -> np.ndarra
         x, y = left * scale, top * scale
         right, below = x + max(width * scale - 1, 0), y + max(height * scale - 1, 0)
         draw.rectangle((x, y, right, below), outline=FRAME)
-        _write_number(draw, number, x + 2, y + 1)
+        _write_number(draw, str(number), x + 2, y + 1)
     return np.asarray(picture)
 
 
-def _numbered(panel: np.ndarray, number: int) -> np.ndarray:
+def _numbered(panel: np.ndarray, number: str) -> np.ndarray:
     picture = Image.fromarray(panel)
     _write_number(ImageDraw.Draw(picture), number, 2, 1)
     return np.asarray(picture)
 
 
-def _write_number(draw: ImageDraw.ImageDraw, number: int, x: float, y: float) -> None:
+def _write_number(draw: ImageDraw.ImageDraw, number: str, x: float, y: float) -> None:
     font = ImageFont.load_default()
-    draw.rectangle(draw.textbbox((x, y), str(number), font=font), fill=(0, 0, 0))
-    draw.text((x, y), str(number), fill=(255, 255, 255), font=font)
+    draw.rectangle(draw.textbbox((x, y), number, font=font), fill=(0, 0, 0))
+    draw.text((x, y), number, fill=(255, 255, 255), font=font)
 
 
 def _marked(panel: np.ndarray, groups: list[Group], scale: float) -> np.ndarray:

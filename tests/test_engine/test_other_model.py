@@ -1,6 +1,6 @@
 """Checkpoints against the model of a run."""
 
-import logging
+from functools import partial
 
 import pytest
 import torch
@@ -8,20 +8,14 @@ import torch
 from mmspec.engine.launch import LaunchError
 from mmspec.engine.other_model import refuse_other_model
 
-
-class Runner:
-    """What the check needs of a runner."""
-
-    def __init__(self, model):
-        self.model = model
-        self._load_from = "theirs.pth"
+refuse = partial(refuse_other_model, source="theirs.pth")
 
 
 def test_checkpoint_of_the_model_is_loaded():
     model = torch.nn.Linear(2, 3)
-    refuse_other_model(Runner(model), {"state_dict": model.state_dict()}, whole=True)
+    refuse(model, {"state_dict": model.state_dict()}, whole=True)
     wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
-    refuse_other_model(Runner(model), {"state_dict": wrapped}, whole=True)
+    refuse(model, {"state_dict": wrapped}, whole=True)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +30,7 @@ def test_checkpoint_of_the_model_is_loaded():
 def test_checkpoint_of_another_model_is_refused(checkpoint):
     message = "theirs.pth is of another model than the config's: 2 of the 2 tensors .* weight"
     with pytest.raises(LaunchError, match=message) as error:
-        refuse_other_model(Runner(torch.nn.Linear(2, 3)), checkpoint, whole=True)
+        refuse(torch.nn.Linear(2, 3), checkpoint, whole=True)
     assert "(100 % of the values)" in str(error.value)
 
 
@@ -48,9 +42,9 @@ def test_a_head_of_another_shape_is_no_checkpoint_to_test():
     checkpoint = {"state_dict": theirs.state_dict()}
     message = r"2 of the 20 tensors .* such as 9.weight: \(3, 8\) in the model, \(2, 8\) in the"
     with pytest.raises(LaunchError, match=message):
-        refuse_other_model(Runner(ours), checkpoint, whole=True)
+        refuse(ours, checkpoint, whole=True)
     # A training may start from it.
-    refuse_other_model(Runner(ours), checkpoint, whole=False)
+    refuse(ours, checkpoint, whole=False)
 
 
 def test_a_share_is_one_of_values():
@@ -59,7 +53,7 @@ def test_a_share_is_one_of_values():
     ours["encoder"] = torch.nn.Linear(64, 64)
     state = {k: v for k, v in ours.state_dict().items() if not k.startswith("encoder")}
     with pytest.raises(LaunchError, match=r"2 of the 42 tensors \(99 % of the values\)"):
-        refuse_other_model(Runner(ours), {"state_dict": state}, whole=False)
+        refuse(ours, {"state_dict": state}, whole=False)
 
 
 def test_layers_that_the_model_lacks_are_refused_and_parts_warned_of(caplog):
@@ -69,10 +63,9 @@ def test_layers_that_the_model_lacks_are_refused_and_parts_warned_of(caplog):
             "auxiliary_head": torch.nn.Linear(2, 2),
         }
     )
-    runner = Runner(torch.nn.ModuleDict({"layers": deep["layers"][:2]}))
-    runner.logger = logging.getLogger("surplus")
+    shallow = torch.nn.ModuleDict({"layers": deep["layers"][:2]})
     with pytest.raises(LaunchError, match=r"theirs\.pth is of a deeper model .* layers\.2\."):
-        refuse_other_model(runner, {"state_dict": deep.state_dict()}, whole=True)
-    runner.model = torch.nn.ModuleDict({"layers": deep["layers"]})
-    refuse_other_model(runner, {"state_dict": deep.state_dict()}, whole=True)
+        refuse(shallow, {"state_dict": deep.state_dict()}, whole=True)
+    headless = torch.nn.ModuleDict({"layers": deep["layers"]})
+    refuse(headless, {"state_dict": deep.state_dict()}, whole=True)
     assert "theirs.pth holds what" in caplog.text and "auxiliary_head" in caplog.text

@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmspec.engine import SegmentationOverlayHook, pictures
-from mmspec.engine.pictures import loaded_image
+from mmspec.visualization.samples import loaded_image
 
 
 class Images:

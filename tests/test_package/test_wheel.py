@@ -64,10 +64,34 @@ def test_metadata(wheel):
     assert files.split() == ["mmspec"]
 
 
-def test_mim_finds_config_and_tool_of_the_installed_wheel(wheel, tmp_path):
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory) -> Path:
+    """A folder in which the wheel is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    pip("install", "--no-deps", "--no-index", "--target", folder, wheel)
+    return folder
+
+
+def test_commands_run_the_tools_of_the_installed_wheel(site, tmp_path):
+    config = site / "mmspec/.mim/configs/pretrain" / CONFIG
+    # It has read the config and built the model if it misses the checkpoint.
+    result = subprocess.run(
+        [
+            *[sys.executable, "-m", "mmspec", "predict", config, "no.pth", "no.png"],
+            *["--out", tmp_path / "out"],
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith("error: checkpoint no.pth: no such file")
+
+
+def test_mim_finds_config_and_tool_of_the_installed_wheel(site, tmp_path):
     pytest.importorskip("mim")
-    site = tmp_path / "site"
-    pip("install", "--no-deps", "--no-index", "--target", site, wheel)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     # The tool is found and reads the config if it complains of the option.

@@ -1,6 +1,7 @@
 """Load an infrared image into a pipeline."""
 
 import warnings
+from collections.abc import Mapping
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -68,7 +69,8 @@ class LoadInfraredImageFromFile(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         name = str(results["img_path"])
-        img, remarks = decode_infrared(read_bytes(name, self.backend_args), name, self.scaling)
+        content = content_of(results, name, self.backend_args)
+        img, remarks = decode_infrared(content, name, self.scaling)
         for remark in remarks:
             if (kind := remark_kind(remark)) not in self._remarked:
                 self._remarked.add(kind)
@@ -88,8 +90,17 @@ class LoadInfraredImageFromFile(BaseTransform):
         )
 
 
-def read_bytes(name: str, backend_args: dict | None) -> bytes:
-    """Content of a file of mmengine's backend; an UnreadableImageError if it cannot be opened."""
+def content_of(results: Mapping, name: str, backend_args: dict | None) -> bytes | np.ndarray:
+    """The bytes of a sample's file, or the pixels that its ``frames`` hold in the file's place.
+
+    A frame of a recording and an array in memory have no file of their own: ``frames`` are pixels
+    by the name that ``img_path``, ``infrared_path`` or ``visible_path`` has, blue first.
+
+    Raises:
+        UnreadableImageError: the file of mmengine's backend cannot be opened.
+    """
+    if name in (frames := results.get("frames", {})):
+        return frames[name]
     try:
         return bytes(fileio.get(name, backend_args=backend_args))
     except OSError as error:

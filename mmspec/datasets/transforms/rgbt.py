@@ -10,7 +10,7 @@ from mmspec.datasets.image_io import UnreadableImageError, decode_image, decode_
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
-from .loading import LoadInfraredImageFromFile, read_bytes
+from .loading import LoadInfraredImageFromFile, content_of
 
 #: Names of the channels of a visible image, in the order of a pair.
 VISIBLE = ("red", "green", "blue")
@@ -74,15 +74,16 @@ class LoadRGBTImageFromFile(BaseTransform):
         gray = visible = None
         if modality != "visible":
             with _pair_in_errors(results, "infrared_path"):
-                gray = self._load_infrared(dict(img_path=results["infrared_path"]))["img"]
+                path, frames = results["infrared_path"], results.get("frames", {})
+                gray = self._load_infrared(dict(img_path=path, frames=frames))["img"]
         if modality != "infrared":
             with _pair_in_errors(results, "visible_path"):
                 name = str(results["visible_path"])
-                visible = decode_visible(read_bytes(name, self.backend_args), name)
+                visible = decode_visible(content_of(results, name, self.backend_args), name)
         return gray, visible
 
     def _four_channels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        image = decode_image(read_bytes(name, self.backend_args), name)
+        image = decode_image(content_of({}, name, self.backend_args), name)
         if image.mode != "RGBA":
             reason = f"mode {image.mode}, no fourth channel that holds the infrared image"
             raise UnreadableImageError.of(name, reason)

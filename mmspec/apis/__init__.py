@@ -1,0 +1,18 @@
+"""Using what was trained: prediction on images, arrays, recordings and pairs."""
+
+from .frames import Frame, InputError, Inputs
+from .predictor import Prediction, Predictor
+from .results import ResultFolder
+from .tasks import TASKS, Task, TaskError
+
+__all__ = [
+    "TASKS",
+    "Frame",
+    "InputError",
+    "Inputs",
+    "Prediction",
+    "Predictor",
+    "ResultFolder",
+    "Task",
+    "TaskError",
+]

@@ -1,0 +1,304 @@
+"""What is predicted on: image files, folders, globs, arrays, recordings, and pairs of them.
+
+Recordings are read frame by frame. A reader of another kind of recording is a class with a path for
+its argument, a length, ``rate`` (frames a second) and an iterator over pixels; it is found by its
+suffix in ``RECORDINGS``.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+from PIL import Image
+
+from mmspec.datasets.files import IMAGE_SUFFIXES, Fault, find_images
+from mmspec.datasets.image_io import UnreadableImageError
+from mmspec.datasets.rgbt_folder import match_pairs
+
+#: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
+One = str | PathLike | np.ndarray
+_SIDES = ("infrared", "visible")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image, or an aligned pair of images, still unread.
+
+    Attributes:
+        name: of its results: a path without suffix, unique among the inputs.
+        files: what messages call the image, or the infrared and the visible image.
+        pixels: in place of the files, of arrays and frames of recordings.
+        recording: the recording it is from, '' of a still image.
+        index: its number in the recording.
+        rate: of the recording, frames a second.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    pixels: tuple[np.ndarray, ...] = ()
+    recording: str = ""
+    index: int = 0
+    rate: float = 0.0
+
+
+class InputError(ValueError):
+    """Inputs that are not there or that the model does not take; the message has the way out."""
+
+
+class VideoFrames:
+    """Frames of a video file, (H, W, 3) uint8, blue first, by OpenCV.
+
+    Raises:
+        UnreadableImageError: it cannot be opened, or ends before its last frame.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        video = cv2.VideoCapture(path)
+        if not video.isOpened():
+            raise UnreadableImageError.of(path, "not a video that OpenCV can read")
+        self._length = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.rate = float(video.get(cv2.CAP_PROP_FPS)) or 25.0
+        video.release()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        video, seen = cv2.VideoCapture(self.path), 0
+        try:
+            while True:
+                found, pixels = video.read()
+                if not found:
+                    break
+                seen += 1
+                yield pixels
+        finally:
+            video.release()
+        if seen < self._length:
+            reason = f"ends after {seen:,} of {self._length:,} frames: cut short or damaged"
+            raise UnreadableImageError.of(self.path, reason)
+
+
+class TiffPages:
+    """Pages of a TIFF file that have the size of its first one, of any depth.
+
+    Raises:
+        UnreadableImageError: it cannot be opened, or a page cannot be decoded.
+    """
+
+    rate = 25.0
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            with tifffile.TiffFile(path) as tiff:
+                first = tiff.pages.first
+                # Reduced images and masks (bits 0 and 2) are no frames.
+                self._pages = [
+                    i
+                    for i, page in enumerate(tiff.pages)
+                    if page.shape == first.shape and not page.subfiletype & 0b101
+                ]
+        except Exception as error:  # on damaged bytes it raises whatever it trips over
+            raise UnreadableImageError.of(path, f"no TIFF ({error})") from None
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with tifffile.TiffFile(self.path) as tiff:
+            for index in self._pages:
+                try:
+                    yield self._decode(tiff, index)
+                except Exception as error:
+                    reason = f"page {index}: {type(error).__name__}: {error}"
+                    raise UnreadableImageError.of(self.path, reason) from None
+
+    def _decode(self, tiff: tifffile.TiffFile, index: int) -> np.ndarray:
+        page = tiff.pages[index]
+        try:
+            pixels = page.asarray()
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            with Image.open(self.path) as image:  # has LZW and the like itself
+                image.seek(index)
+                pixels = np.array(image)
+        else:
+            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+                pixels = np.iinfo(pixels.dtype).max - pixels
+        return pixels if pixels.ndim == 2 else pixels[..., 2::-1]
+
+
+RECORDINGS = dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm"), VideoFrames)
+RECORDINGS |= dict.fromkeys((".tif", ".tiff"), TiffPages)
+
+
+class Inputs:
+    """The frames of what a user named, one after the other; its length counts them.
+
+    Args:
+        given: a path, a folder (searched with its subfolders), a glob, pixels, or a list of these
+            (an iterator too, which is taken one by one and has no length); for ``sides=2`` a pair
+            (infrared, visible) of files, arrays or folders, or a list of pairs. Of two folders the
+            images with the same path but for the suffix are a pair.
+        sides: images that the model takes: 1, or 2 for aligned pairs.
+        broken: takes what cannot be used; None: raise.
+
+    Raises:
+        InputError: something is not there, or is no pair where the model takes pairs.
+        UnreadableImageError: a recording cannot be opened, with ``broken=None``.
+    """
+
+    def __init__(
+        self, given: One | Sequence, sides: int = 1, broken: list[Fault] | None = None
+    ) -> None:
+        self.broken = broken
+        self._names: set[str] = set()
+        found = self._found(given, sides)
+        self._found_ones = found if isinstance(given, Iterator) else list(found)
+
+    def __len__(self) -> int:
+        return sum(
+            1 if isinstance(one, Frame) else min(map(len, one[1])) for one in self._found_ones
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        for one in self._found_ones:
+            if isinstance(one, Frame):
+                yield one
+            else:
+                yield from self._frames(*one)
+
+    def fault(self, error: UnreadableImageError, path: str) -> None:
+        """Note what cannot be used, or raise."""
+        if self.broken is None:
+            raise error
+        self.broken.append(Fault(path, error.reason))
+
+    def _frames(self, name: str, readers: tuple) -> Iterator[Frame]:
+        files = tuple(reader.path for reader in readers)
+        if len({len(reader) for reader in readers}) > 1:
+            counts = " and ".join(f"{len(reader):,}" for reader in readers)
+            reason = f"{counts} frames, the surplus is left out"
+            self.fault(UnreadableImageError.of(" and ".join(files), reason), files[0])
+        try:
+            for index, pixels in enumerate(zip(*readers)):
+                called = tuple(f"{file}#{index}" for file in files)
+                yield Frame(
+                    f"{name}/{index:06d}", called, pixels, name, index, float(readers[0].rate)
+                )
+        except UnreadableImageError as error:
+            self.fault(error, files[0])
+
+    def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | tuple]:
+        if sides == 2:
+            for pair in given if isinstance(given, list | Iterator) else [given]:
+                if not isinstance(pair, tuple) or len(pair) != 2:
+                    raise InputError(
+                        f"{_called(pair)}: the model takes aligned pairs; give (infrared, visible),"
+                        " on the command line INFRARED --visible VISIBLE"
+                    )
+                yield from self._pairs(*pair)
+            return
+        if isinstance(given, tuple):
+            raise InputError(
+                f"{_called(given)}: a pair, and the model takes one image; give a list of images"
+            )
+        for one in given if isinstance(given, list | Iterator) else [given]:
+            if isinstance(one, np.ndarray):
+                yield Frame(self._unique(f"array_{len(self._names):06d}"), ("array",), (one,))
+            else:
+                for path, root in _files(str(one)):
+                    yield from self._named(os.path.relpath(path, root), (path,))
+
+    def _pairs(self, infrared: One, visible: One) -> Iterator[Frame | tuple]:
+        if isinstance(infrared, np.ndarray) and isinstance(visible, np.ndarray):
+            name = self._unique(f"array_{len(self._names):06d}")
+            yield Frame(name, ("infrared array", "visible array"), (infrared, visible))
+            return
+        given = dict(zip(_SIDES, map(str, (infrared, visible))))
+        folders = [os.path.isdir(path) for path in given.values()]
+        if all(folders):
+            pairs, faults = match_pairs(given)
+            for fault in faults:
+                error = UnreadableImageError.of(fault.path, fault.reason)
+                self.fault(error, fault.path)
+            for pair in pairs:
+                yield from self._named(os.path.relpath(pair[0], given["infrared"]), pair)
+        elif any(folders) or not all(map(os.path.isfile, given.values())):
+            raise InputError(
+                f"{given['infrared']} and {given['visible']}: no pair of two files or two folders"
+            )
+        else:
+            yield from self._named(Path(given["infrared"]).name, tuple(given.values()))
+
+    def _named(self, relative: str, files: tuple[str, ...]) -> Iterator[Frame | tuple]:
+        """A still image or pair, or a recording's name with its readers."""
+        # Results lie in the folder for them, whatever the way to their image.
+        stem = os.path.splitext(relative)[0]
+        stem = "/".join(part for part in Path(stem).parts if part not in ("..", "/"))
+        try:
+            readers = tuple(filter(None, map(_recording, files)))
+        except UnreadableImageError as error:
+            self.fault(error, files[0])
+            return
+        if len(readers) == len(files):
+            yield self._unique(stem, relative), readers
+        elif readers:
+            raise InputError(f"{' and '.join(files)}: a recording and a still image are no pair")
+        else:
+            yield Frame(self._unique(stem, relative), files)
+
+    def _unique(self, stem: str, relative: str = "") -> str:
+        """The stem, or else the whole name, or else with a number."""
+        name, number = stem, 1
+        while name in self._names:
+            name = relative if number == 1 and relative else f"{stem}_{number}"
+            number += 1
+        self._names.add(name)
+        return name
+
+
+def _files(path: str) -> Iterable[tuple[str, str]]:
+    """Files that a path, folder or glob stands for, each with the folder its name starts from."""
+    if os.path.isdir(path):
+        suffixes = tuple(dict.fromkeys((*IMAGE_SUFFIXES, *RECORDINGS)))
+        return [(os.path.join(path, name), path) for name in find_images(path, suffixes)]
+    if os.path.isfile(path):
+        return [(path, os.path.dirname(path) or ".")]
+    if glob.has_magic(path):
+        parts = Path(path).parts
+        fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+        root = str(Path(*parts[:fixed])) if fixed else "."
+        if found := sorted(filter(os.path.isfile, glob.glob(path, recursive=True))):
+            return [(one, root) for one in found]
+    raise InputError(f"{path}: no such file or folder, and nothing matches it as a pattern")
+
+
+def _recording(file: str) -> VideoFrames | TiffPages | None:
+    """The reader of a file that holds frames; None of a still image."""
+    suffix = Path(file).suffix.lower()
+    try:
+        reader = RECORDINGS[suffix](file) if suffix in RECORDINGS else None
+    except UnreadableImageError:
+        if suffix in IMAGE_SUFFIXES:
+            return None  # said when it is loaded
+        raise
+    several = reader is not None and (suffix not in IMAGE_SUFFIXES or len(reader) > 1)
+    return reader if several else None
+
+
+def _called(given: object) -> str:
+    if isinstance(given, np.ndarray):
+        return f"an array of shape {given.shape}"
+    return str(given) if isinstance(given, str | PathLike) else f"{type(given).__name__}"

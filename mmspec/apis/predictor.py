@@ -1,0 +1,346 @@
+"""Prediction with a config and its checkpoint, by the config's own test pipeline."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, FUNCTIONS, MODELS, DefaultScope
+from mmengine.runner import autocast
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+from tqdm import tqdm
+
+from mmspec.checkpoints.safe_load import load_file
+from mmspec.datasets.files import Fault
+from mmspec.datasets.image_io import UnreadableImageError
+from mmspec.datasets.modality import MODALITIES
+from mmspec.datasets.rgbt_folder import RGBTFolder
+from mmspec.datasets.transforms import (
+    LoadInfraredImageFromFile,
+    LoadRGBTImageFromFile,
+    LoadSegmentationLabels,
+    ViewInfrared,
+)
+from mmspec.engine.launch import read_config
+from mmspec.engine.other_model import refuse_other_model
+
+from .frames import Frame, Inputs, One
+from .tasks import TASKS, Features, Task, TaskError
+from .tiles import Window, tile_windows
+
+_LOADERS = (LoadInfraredImageFromFile, LoadRGBTImageFromFile, LoadImageFromFile)
+#: Steps that load the truth, or make it. ``mmcv``'s class is the base of mmdet's and mmseg's.
+_LABEL_STEPS = (LoadAnnotations, LoadSegmentationLabels, ViewInfrared)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model found in an image, or in a pair.
+
+    Attributes:
+        frame: where it is from; ``frame.name`` is the name of its results.
+        image: (C, H', W') uint8, what the pipeline loaded and scaled; of tiles the whole image.
+        sample: the model's own data sample on the CPU, of which the metrics of a test are handed
+            the same: ``pred_instances``, ``pred_sem_seg`` and ``seg_logits``, ...
+        task: how it is drawn and written.
+        score: below it nothing is drawn or written; the sample holds everything.
+    """
+
+    frame: Frame
+    image: Tensor
+    sample: BaseDataElement
+    task: Task
+    score: float
+
+    def picture(self, steady: bool = False) -> np.ndarray:
+        """(H, W, 3) uint8 RGB; ``steady``: of one size whatever is found, for video."""
+        return self.task.picture(self.image, self.sample, self.score, steady)
+
+    def record(self) -> dict[str, Any]:
+        """What was found, ready for JSON."""
+        return self.task.record(self.sample, self.score)
+
+
+class Predictor:
+    """A trained model, with the reading and scaling of images that it was tested with.
+
+    The config's test pipeline runs without its label steps, so that a result is the one that the
+    metrics of ``tools/test.py`` see: to the bit, on one machine with one ``batch_size``.
+
+    Args:
+        config: of mmspec, mmpretrain, mmdet or mmseg: a file or a ``Config``.
+        checkpoint: of that config's training.
+        device: of the model, 'cpu' or 'cuda:0'; the GPU if there is one.
+        task: 'features' for the maps of the encoder; by default what the config was trained for.
+        options: ``KEY=VALUE`` settings that replace the config's.
+
+    Raises:
+        LaunchError: no such config, or a checkpoint of another model.
+        CheckpointError: a damaged checkpoint.
+        TaskError: a config without a test pipeline, or of a model that no task fits.
+
+    Example:
+        >>> predictor = mmspec.Predictor('config.py', 'checkpoint.pth')
+        >>> for prediction in predictor.predict('folder'):
+        ...     print(prediction.frame.name, prediction.record())
+    """
+
+    def __init__(
+        self,
+        config: str | PathLike | Config,
+        checkpoint: str | PathLike,
+        device: str | None = None,
+        task: str | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        cfg = config if isinstance(config, Config) else read_config(str(config), options)
+        loader = cfg.get("test_dataloader") or {}
+        dataset = _innermost(loader.get("dataset") or {})
+        steps = dataset.get("pipeline") or cfg.get("test_pipeline")
+        if not steps:
+            raise TaskError(
+                f"{cfg.filename} has no test pipeline: give it test_dataloader.dataset.pipeline, or"
+                " a variable test_pipeline"
+            )
+        self.device = torch.device(device or get_device())
+        self.half = bool((cfg.get("test_cfg") or {}).get("fp16", False))
+        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmengine")):
+            self.model = MODELS.build(cfg.model)
+            kind = DATASETS.get(dataset["type"]) if "type" in dataset else None
+            self.modality = _modality(dataset, kind)
+            self.load, self.prepare = _without_labels(Compose(list(steps)), self.modality)
+            collate = dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
+            self.collate = FUNCTIONS.get(collate["type"]) or pseudo_collate
+        meta = self._load_weights(str(checkpoint))
+        classes = meta.get("classes") or (dataset.get("metainfo") or {}).get("classes")
+        classes = classes or getattr(kind, "METAINFO", {}).get("classes", ())
+        metrics = _kinds(cfg.get("test_evaluator"))
+        self.task = _task(task, self.model, metrics)(classes)
+
+    def _load_weights(self, path: str) -> Mapping:
+        content = load_file(path)
+        refuse_other_model(self.model, content, whole=True, source=path)
+        weights = content.get("state_dict", content)
+        weights = {name.removeprefix("module."): value for name, value in weights.items()}
+        self.model.load_state_dict(weights, strict=False)
+        self.model.to(self.device).eval()
+        return (content.get("meta") or {}).get("dataset_meta") or {}
+
+    def predict(
+        self,
+        inputs: One | Sequence | Inputs,
+        batch_size: int = 1,
+        *,
+        score: float | None = None,
+        tile: tuple[int, int] | None = None,
+        overlap: int = 64,
+        broken: list[Fault] | None = None,
+        progress: bool = False,
+    ) -> Iterator[Prediction]:
+        """Predictions one after the other, in the order of the inputs; none is kept.
+
+        Args:
+            inputs: a path, a folder, a glob, a video, a TIFF of several pages, pixels (H, W) or
+                (H, W, 1 to 4), blue first, of 8 or 16 bits or float, or a list of these. For models
+                of pairs (infrared, visible) of any of these, or a list of pairs.
+            batch_size: images, or tiles, at once.
+            score: predictions below are neither drawn nor written; the task's own by default.
+            tile: (height, width) in pixels of the image, for images that are much larger than those
+                of the training: each tile is an image of its own, and the results are merged.
+            overlap: pixels that neighbouring tiles have in common, more than an object.
+            broken: takes the images that cannot be read, which are then left out; None: raise.
+            progress: show a bar.
+
+        Raises:
+            InputError: an input is not there, or is no pair where the model takes pairs.
+            UnreadableImageError: an image cannot be read, with ``broken=None``.
+        """
+        sides = len(MODALITIES[self.modality])
+        if not isinstance(inputs, Inputs):
+            inputs = Inputs(inputs, sides, broken)
+        if score is None:
+            score = self.task.threshold or 0.0
+        bar = tqdm(inputs, disable=not progress, unit=" images", dynamic_ncols=True)
+        jobs = self._jobs(bar, inputs, tile, overlap)
+        for batch in _batches(_parts(jobs), batch_size, self.collate is not pseudo_collate):
+            for (job, _), sample in zip(batch, self._run([data for _, data in batch])):
+                job.samples.append(sample)
+                if len(job.samples) == len(job.windows):
+                    yield Prediction(job.frame, job.image, self._whole(job), self.task, score)
+
+    def _jobs(
+        self, frames: Iterable[Frame], inputs: Inputs, tile: tuple[int, int] | None, overlap: int
+    ) -> Iterator[_Job]:
+        for number, frame in zip(count(), frames):
+            try:
+                loaded = self.load(_sample(frame, self.modality, number))
+            except UnreadableImageError as error:
+                inputs.fault(error, frame.files[0])
+                continue
+            shape = loaded["img"].shape[:2]
+            windows = tile_windows(shape, tile or shape, overlap if tile else 0)
+            yield _Job(frame, loaded, windows, self.prepare)
+
+    @torch.no_grad()
+    def _run(self, batch: list[dict]) -> list[BaseDataElement]:
+        with autocast(enabled=self.half):
+            samples = self.task.run(self.model, self.collate(batch))
+        return [sample.cpu() for sample in samples]
+
+    def _whole(self, job: _Job) -> BaseDataElement:
+        if len(job.windows) == 1:
+            return job.samples[0]
+        return self.task.merge(job.samples, job.windows, job.shape, self.model)
+
+
+class _Job:
+    """An image in work: its tiles (itself, if it is one), and what was found in them."""
+
+    def __init__(self, frame: Frame, loaded: dict, windows: list[Window], prepare: Compose) -> None:
+        self.frame, self.windows = frame, windows
+        self.shape = loaded["img"].shape[:2]
+        self.samples: list[BaseDataElement] = []
+        self.image: Tensor | None = None
+        self._loaded, self._prepare = loaded, prepare
+
+    def parts(self) -> Iterator[dict]:
+        """The tiles, through the rest of the pipeline."""
+        pixels = self._loaded["img"]
+        for top, left, below, right in self.windows:
+            part = np.ascontiguousarray(pixels[top:below, left:right])
+            shape = part.shape[:2]
+            data = self._prepare(
+                {**self._loaded, "img": part, "img_shape": shape, "ori_shape": shape}
+            )
+            if len(self.windows) == 1:
+                self.image = data["inputs"]
+            yield data
+        if self.image is None:
+            channels = pixels if pixels.ndim == 3 else pixels[..., None]
+            self.image = torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1)))
+
+
+def _parts(jobs: Iterable[_Job]) -> Iterator[tuple[_Job, dict]]:
+    for job in jobs:
+        for data in job.parts():
+            yield job, data
+
+
+def _batches(
+    parts: Iterable[tuple[_Job, dict]], size: int, of_one_shape: bool
+) -> Iterator[list[tuple[_Job, dict]]]:
+    """Parts in batches; where they are stacked, images of another size start a new one."""
+    batch: list[tuple[_Job, dict]] = []
+    for part in parts:
+        other = batch and part[1]["inputs"].shape != batch[0][1]["inputs"].shape
+        if len(batch) == size or (of_one_shape and other):
+            yield batch
+            batch = []
+        batch.append(part)
+    if batch:
+        yield batch
+
+
+def _sample(frame: Frame, modality: str, number: int) -> dict:
+    """What a data set would hand to the pipeline."""
+    paths = dict(zip(MODALITIES[modality], frame.files))
+    return dict(
+        img_path=frame.files[0],
+        **paths,
+        modality=modality,
+        img_id=number,
+        sample_idx=number,
+        frames=dict(zip(frame.files, frame.pixels)),
+    )
+
+
+def _innermost(dataset: Mapping) -> Mapping:
+    """The config of a data set within wrappers."""
+    while "pipeline" not in dataset and (dataset.get("dataset") or dataset.get("datasets")):
+        inner = dataset.get("dataset") or dataset["datasets"][0]
+        dataset = inner
+    return dataset
+
+
+def _modality(dataset: Mapping, kind: type | None) -> str:
+    """'infrared', 'visible' or 'both': what the config's data set loads."""
+    if "modality" in dataset:
+        return dataset["modality"]
+    if isinstance(kind, type) and issubclass(kind, RGBTFolder):
+        return "both"
+    parameters = inspect.signature(kind).parameters if kind else {}
+    return parameters["modality"].default if "modality" in parameters else "infrared"
+
+
+def _without_labels(pipeline: Compose, modality: str) -> tuple[Compose, Compose]:
+    """The steps up to the loading of the image, and those behind it, without those of labels."""
+    steps = [step for step in pipeline.transforms if not isinstance(step, _LABEL_STEPS)]
+    loaders = [i for i, step in enumerate(steps) if isinstance(step, _LOADERS)]
+    if not loaders:  # a data set that renders its images
+        infrared = modality == "infrared"
+        steps.insert(0, LoadInfraredImageFromFile() if infrared else LoadRGBTImageFromFile())
+        loaders = [0]
+    first = loaders[0]
+    if isinstance(steps[first], LoadImageFromFile):
+        steps[first] = _PixelsToo(steps[first])
+    return Compose(steps[: first + 1]), Compose(steps[first + 1 :])
+
+
+class _PixelsToo:
+    """mmcv's loader, for arrays and frames too, with errors that name the image."""
+
+    def __init__(self, loader: LoadImageFromFile) -> None:
+        self.loader = loader
+
+    def __call__(self, results: dict) -> dict:
+        name = results["img_path"]
+        pixels = results["frames"].get(name)
+        if pixels is None:
+            try:
+                return self.loader(results)
+            except Exception as error:  # whatever decoders trip over
+                reason = f"cannot be read ({type(error).__name__}: {error})"
+                raise UnreadableImageError.of(name, reason) from None
+        if pixels.dtype != np.uint8:
+            reason = (
+                f"pixels of type {pixels.dtype}, and the config's loader is for 8 bits; use"
+                " dict(type='mmspec.LoadInfraredImageFromFile', channels=3)"
+            )
+            raise UnreadableImageError.of(name, reason)
+        if pixels.ndim == 2 or pixels.shape[2] == 1:
+            pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
+        results["img"] = np.ascontiguousarray(pixels[..., :3])
+        results["img_shape"] = results["ori_shape"] = pixels.shape[:2]
+        return results
+
+
+def _kinds(metrics: Mapping | Sequence | None) -> list[str]:
+    """Class names of a config's metrics, without scopes."""
+    metrics = [metrics] if isinstance(metrics, Mapping) else metrics or []
+    return [str(metric.get("type")).rpartition(".")[2] for metric in metrics]
+
+
+def _task(name: str | None, model: torch.nn.Module, metrics: Sequence[str]) -> type[Task]:
+    if name is not None:
+        if name != "features":
+            raise TaskError(f"task={name!r}: 'features', or None for the config's own")
+        return Features
+    for task in TASKS:
+        if task.fits(model, metrics):
+            return task
+    raise TaskError(
+        f"{type(model).__name__} predicts nothing that is known here"
+        f" ({', '.join(task.__name__ for task in TASKS)}); its encoder's maps: task='features', on"
+        " the command line --features"
+    )
