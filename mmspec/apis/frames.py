@@ -168,6 +168,8 @@ class Inputs:
         self._found_ones = found if isinstance(given, Iterator) else list(found)
 
     def __len__(self) -> int:
+        if isinstance(self._found_ones, Iterator):
+            raise TypeError("an iterator's inputs cannot be counted")
         return sum(
             1 if isinstance(one, Frame) else min(map(len, one[1])) for one in self._found_ones
         )
@@ -210,11 +212,9 @@ class Inputs:
                     )
                 yield from self._pairs(*pair)
             return
-        if isinstance(given, tuple):
-            raise InputError(
-                f"{_called(given)}: a pair, and the model takes one image; give a list of images"
-            )
         for one in given if isinstance(given, list | Iterator) else [given]:
+            if isinstance(one, tuple):
+                raise InputError(f"{one[0]} and {one[-1]}: a pair, and the model takes one image")
             if isinstance(one, np.ndarray):
                 yield Frame(self._unique(f"array_{len(self._names):06d}"), ("array",), (one,))
             else:
