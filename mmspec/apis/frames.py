@@ -19,13 +19,13 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from mmspec.conventions import MODALITIES
 from mmspec.datasets.files import IMAGE_SUFFIXES, Fault, find_images
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.rgbt_folder import match_pairs
 
 #: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
 One = str | PathLike | np.ndarray
-_SIDES = ("infrared", "visible")
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Inputs:
             name = self._unique(f"array_{len(self._names):06d}")
             yield Frame(name, ("infrared array", "visible array"), (infrared, visible))
             return
-        given = dict(zip(_SIDES, map(str, (infrared, visible))))
+        given = dict(zip(MODALITIES, map(str, (infrared, visible))))
         folders = [os.path.isdir(path) for path in given.values()]
         if all(folders):
             pairs, faults = match_pairs(given)

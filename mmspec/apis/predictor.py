@@ -24,7 +24,7 @@ from tqdm import tqdm
 from mmspec.checkpoints.safe_load import load_file
 from mmspec.datasets.files import Fault
 from mmspec.datasets.image_io import UnreadableImageError
-from mmspec.datasets.modality import MODALITIES
+from mmspec.datasets.modality import MODALITY_PATHS
 from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.datasets.transforms import (
     LoadInfraredImageFromFile,
@@ -166,7 +166,7 @@ class Predictor:
             InputError: an input is not there, or is no pair where the model takes pairs.
             UnreadableImageError: an image cannot be read, with ``broken=None``.
         """
-        sides = len(MODALITIES[self.modality])
+        sides = len(MODALITY_PATHS[self.modality])
         if not isinstance(inputs, Inputs):
             inputs = Inputs(inputs, sides, broken)
         if score is None:
@@ -254,7 +254,7 @@ def _batches(
 
 def _sample(frame: Frame, modality: str, number: int) -> dict:
     """What a data set would hand to the pipeline."""
-    paths = dict(zip(MODALITIES[modality], frame.files))
+    paths = dict(zip(MODALITY_PATHS[modality], frame.files))
     return dict(
         img_path=frame.files[0],
         **paths,

@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from PIL import Image
 from torch import Tensor, nn
 
+from mmspec.conventions import MODALITIES
 from mmspec.evaluation.foreground import foreground_probability
 from mmspec.evaluation.matching import match_errors
 from mmspec.evaluation.small_target import THRESHOLD
@@ -384,6 +385,6 @@ def _named_maps(maps: Any, prefix: str = "") -> dict[str, Tensor]:
     if isinstance(maps, Tensor):
         maps = (maps,)
     if isinstance(maps[0], tuple | list):
-        sides = zip(("infrared", "visible"), maps)
+        sides = zip(MODALITIES, maps)
         return {k: v for side, inner in sides for k, v in _named_maps(inner, f"{side}_").items()}
     return {f"{prefix}f{i}": tensor for i, tensor in enumerate(maps, 1)}
