@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
 
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
@@ -12,6 +11,7 @@ from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
 
+from .annotated import check_options
 from .files import find_images
 from .repeatable import RepeatableSamplesMixin
 
@@ -34,8 +34,8 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         skip_broken: False: an image that cannot be read raises. True: it is logged by name,
             counted, and another one is drawn; only in training (``test_mode=False``).
         backend_args: Of mmengine's file backend, to read ``ann_file``.
-        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
-            ``mmengine.dataset.BaseDataset``.
+        **options: As in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
+            ``lazy_init``, ``serialize_data``, ``max_refetch``, ``metainfo``.
 
     Raises:
         FileNotFoundError: No folder, no images in it, or an empty list.
@@ -51,29 +51,18 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         *,
         skip_broken: bool = False,
         backend_args: dict | None = None,
-        metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **options,
     ) -> None:
+        check_options(self, options)
         self.skip_broken = skip_broken
         self.backend_args = backend_args
         self._broken: set[int] = set()
         self._broken_in_a_row = 0
         super().__init__(
             ann_file=ann_file,
-            metainfo=metainfo,
             data_root=data_root,
             data_prefix=dict(img_path=data_prefix) if isinstance(data_prefix, str) else data_prefix,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
+            **options,
         )
 
     def load_data_list(self) -> list[dict]:

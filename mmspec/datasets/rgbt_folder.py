@@ -1,6 +1,6 @@
 """Aligned pairs of infrared and visible images without labels, for pre-training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
@@ -33,9 +33,8 @@ class RGBTFolder(InfraredFolder):
             a pair (its path below either folder, with or without a suffix), or the infrared and the
             visible image's paths below ``data_root``, with a tab between them, for pairs that carry
             different names; then folders are not searched.
-        skip_broken: As in ``InfraredFolder``; a pair of two sizes is broken.
-        backend_args, metainfo, indices, serialize_data, pipeline, test_mode, lazy_init,
-            max_refetch: As in ``InfraredFolder``.
+        skip_broken: As in ``InfraredFolder``; a pair of two sizes counts as broken too.
+        **options: As in ``InfraredFolder``.
 
     Raises:
         FileNotFoundError: No folder, no pair, an empty list, or an image without its partner.
@@ -48,31 +47,10 @@ class RGBTFolder(InfraredFolder):
         infrared: str = "ir",
         visible: str = "rgb",
         ann_file: str = "",
-        *,
-        skip_broken: bool = False,
-        backend_args: dict | None = None,
-        metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **options,
     ) -> None:
-        super().__init__(
-            data_root,
-            dict(img_path="", infrared=infrared, visible=visible),
-            ann_file,
-            skip_broken=skip_broken,
-            backend_args=backend_args,
-            metainfo=metainfo,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
-        )
+        prefix = dict(img_path="", infrared=infrared, visible=visible)
+        super().__init__(data_root, prefix, ann_file, **options)
 
     def load_data_list(self) -> list[dict]:
         samples, faults = self.match_files()

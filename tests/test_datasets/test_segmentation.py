@@ -73,7 +73,7 @@ def fmb(root):
 
 def semantic_rt(root):
     for name in ("a", "b", "c"):
-        infrared(root / "infrared" / f"{name}.jpg")
+        infrared(root / "thermal" / f"{name}.jpg")
         visible(root / "rgb" / f"{name}.jpg")
         label(root / "labels" / f"{name}.png")
     (root / "train.txt").write_text("b\na\n")
@@ -412,6 +412,8 @@ def test_an_unknown_option_is_an_error(tmp_path):
     msrs(tmp_path)
     with pytest.raises(TypeError, match="reduce_zero_label"):
         build("MSRSDataset", tmp_path, reduce_zero_label=True)
+    with pytest.raises(TypeError, match="MSRSDataset got an unexpected option 'pipelin'.*pipeline"):
+        build("MSRSDataset", tmp_path, pipelin=[])
 
 
 def test_a_value_outside_the_classes(tmp_path):

@@ -2,18 +2,16 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.fileio import join_path
-from mmengine.logging import print_log
 
+from mmspec.datasets.annotated import AnnotatedMixin, check_options
 from mmspec.datasets.files import Fault, named
-from mmspec.datasets.modality import MODALITY_PATHS, check_depth, misreads
-from mmspec.datasets.repeatable import RepeatableSamplesMixin
-from mmspec.datasets.sizes import add_size_checks
+from mmspec.datasets.modality import MODALITY_PATHS
 from mmspec.registry import DATASETS
 
 from .coco_json import AnnotatedImage, AnnotationError, Box, Findings, load_json, read_coco
@@ -22,7 +20,7 @@ _NO_CLASS = [160, 160, 160]  # of a category chosen as a class that is none by d
 
 
 @DATASETS.register_module()
-class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
+class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
     """Infrared images, visible ones or aligned pairs, with boxes from a COCO file.
 
     Any data set by config alone, and the base of those with a name::
@@ -73,8 +71,8 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         backend_args: Of mmengine's file backend; images are then not looked for at the start.
         metainfo: ``dict(classes=...)``: of a data set with classes of its own those alone, in that
             order; of ``InfraredDetDataset`` its classes.
-        indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
-            ``mmdet.datasets.BaseDetDataset``.
+        **options: As in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
+            ``lazy_init``, ``serialize_data``, ``max_refetch``.
 
     Raises:
         FileNotFoundError: No annotation file, or images that it lists are absent.
@@ -86,6 +84,7 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
     """
 
     LAYOUT: ClassVar[dict[str, str]] = dict(infrared_path="", visible_path="")
+    ROLES = MODALITY_PATHS["both"]
     ANN_FILE: ClassVar[str] = "annotations/{split}.json"
     IGNORED_CATEGORIES: ClassVar[tuple[str, ...]] = ()
     COCO_KEYS: ClassVar[dict[str, str]] = {}
@@ -101,49 +100,25 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         box_masks: bool = False,
         filter_cfg: dict | None = None,
         backend_args: dict | None = None,
-        metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **options,
     ) -> None:
-        self.split = split
-        self.modality = modality
+        check_options(self, options)
+        for key in filter_cfg or {}:
+            self._check_choice("key of filter_cfg", key, ("filter_empty_gt", "min_size"))
         self.box_masks = box_masks
         given = dict(data_prefix or {})
         if "img" in given:
             given.setdefault("infrared_path", given.pop("img"))
-        for key in given:
-            self._check_choice("key of data_prefix", key, MODALITY_PATHS["both"])
-        for key in filter_cfg or {}:
-            self._check_choice("key of filter_cfg", key, ("filter_empty_gt", "min_size"))
-        folders = {**self.LAYOUT, **given}
-        present = [name for name, roles in MODALITY_PATHS.items() if set(roles) <= set(folders)]
-        self._check_choice("modality", modality, present)
-        ann_file = self.ANN_FILE if ann_file is None else ann_file
         super().__init__(
-            ann_file=ann_file.replace("{split}", split),
-            metainfo=metainfo,
-            data_root=data_root,
-            data_prefix={k: v.replace("{split}", split) for k, v in folders.items()},
+            data_root,
+            split,
+            modality,
+            given,
+            self.ANN_FILE if ann_file is None else ann_file,
             filter_cfg=filter_cfg,
             backend_args=backend_args,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=True,
-            max_refetch=max_refetch,
+            **options,
         )
-        self._check_classes()
-        if "palette" not in (metainfo or {}):
-            self._colour_classes()
-        self._check_pipeline()
-        add_size_checks(self.pipeline.transforms)
-        if not lazy_init:
-            self.full_init()
 
     def load_data_list(self) -> list[dict]:
         images, findings = self.read_annotations()
@@ -156,8 +131,7 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
         if self.backend_args is None and (absent := self.absent_images(samples)):
             self._refuse(FileNotFoundError, "listed images are absent", absent)
         self._check_masks(samples)
-        paths = [sample["img_path"] for sample in samples]
-        check_depth(self.pipeline.transforms, paths, type(self).__name__)
+        self._check_depth(samples)
         return samples
 
     def read_annotations(self) -> tuple[list[AnnotatedImage], Findings]:
@@ -207,9 +181,7 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
                 "visible_path=...) another folder"
             )
         return dict(
-            img_path=next(iter(paths.values())),
-            **paths,
-            modality=self.modality,
+            **self._images(paths),
             img_id=image.id,
             height=image.height,
             width=image.width,
@@ -269,29 +241,17 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
                 " CocoMetric(ann_file=...) would take the file's, leave its ann_file out"
             )
 
-    def _check_classes(self) -> None:
-        classes = self._metainfo.get("classes")
-        if not classes or isinstance(classes, str):
+    def _settle_classes(self) -> None:
+        chosen = self._metainfo.get("classes")
+        if not chosen or isinstance(chosen, str):
             raise ValueError(
-                f"{type(self).__name__}: no tuple of classes but {classes!r}; give"
+                f"{type(self).__name__}: no tuple of classes but {chosen!r}; give"
                 " metainfo=dict(classes=('person', ...)), of one class with a comma after it"
             )
-
-    def _colour_classes(self) -> None:
-        """The palette of the class for those classes of it that were chosen, in their order."""
-        colours = dict(zip(self.METAINFO.get("classes", ()), self.METAINFO.get("palette", ())))
-        if colours:
-            chosen = self._metainfo["classes"]
+        own = self.METAINFO
+        if own.get("classes") and self._metainfo.get("palette") == own.get("palette"):
+            colours = dict(zip(own["classes"], own["palette"]))
             self._metainfo["palette"] = [colours.get(name, _NO_CLASS) for name in chosen]
-
-    def _check_pipeline(self) -> None:
-        for step in self.pipeline.transforms:
-            if misreads(step, self.modality):
-                raise ValueError(
-                    f"{type(self).__name__}: {type(step).__name__} in the pipeline does not load"
-                    f" what modality={self.modality!r} means; use"
-                    " dict(type='mmspec.LoadRGBTImageFromFile')"
-                )
 
     def _check_masks(self, samples: Iterable[dict]) -> None:
         steps = (step for step in self.pipeline.transforms if isinstance(step, LoadAnnotations))
@@ -306,12 +266,3 @@ class InfraredDetDataset(RepeatableSamplesMixin, BaseDetDataset):
                     " without the mask branch (with_mask=False, roi_head.mask_head=None,"
                     " roi_head.mask_roi_extractor=None)"
                 )
-
-    def _check_choice(self, what: str, choice: str, known: Iterable[str]) -> None:
-        if choice not in known:
-            raise ValueError(
-                f"{type(self).__name__}: {what} {choice!r}; known: {', '.join(map(repr, known))}"
-            )
-
-    def _log(self, message: str, level: int = logging.INFO) -> None:
-        print_log(f"{type(self).__name__}: {message}", logger="current", level=level)

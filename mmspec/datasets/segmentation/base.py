@@ -1,19 +1,16 @@
 """What the segmentation data sets of mmspec have in common."""
 
-import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 from mmcv.transforms import LoadAnnotations
-from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
+from mmspec.datasets.annotated import AnnotatedMixin, check_options
 from mmspec.datasets.files import Fault, find_images, index_by_name, named, pair, without_suffix
 from mmspec.datasets.label_io import LabelCodes
-from mmspec.datasets.modality import MODALITY_PATHS, check_depth, misreads
-from mmspec.datasets.repeatable import RepeatableSamplesMixin
-from mmspec.datasets.sizes import add_size_checks
+from mmspec.datasets.modality import MODALITY_PATHS
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
 
@@ -25,7 +22,7 @@ _ROLES = {
 
 
 @DATASETS.register_module()
-class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
+class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
     """Infrared images, visible ones or aligned pairs, with a class for every pixel.
 
     Any data set by config alone, and the base of those with a name. A subclass says where the files
@@ -64,8 +61,8 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
         metainfo: ``dict(classes=...)``: of a data set with classes of its own those alone, in that
             order, and pixels of the others are ignored; of ``InfraredSegDataset`` its classes, with
             a ``palette`` if that should not be drawn by lot.
-        indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
-            ``mmseg.datasets.BaseSegDataset``.
+        **options: As in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
+            ``lazy_init``, ``serialize_data``, ``max_refetch``.
 
     Raises:
         FileNotFoundError: A folder or list is absent or empty, a list names an absent file, or an
@@ -77,6 +74,7 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
     LAYOUT: ClassVar[dict[str, str]] = dict(
         infrared_path="images/{split}", seg_map_path="labels/{split}"
     )
+    ROLES = _ROLES
     SPLIT_LIST: ClassVar[str] = ""
     LABEL_VALUES: ClassVar[dict[int, int] | None] = None
 
@@ -89,39 +87,15 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
         ann_file: str | None = None,
         *,
         label_values: Mapping[int, int] | None = None,
-        metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **options,
     ) -> None:
-        self.split = split
-        self.modality = modality
-        for key in data_prefix or {}:
-            self._check_choice("key of data_prefix", key, _ROLES)
-        folders = {**self.LAYOUT, **(data_prefix or {})}
-        present = [name for name, roles in MODALITY_PATHS.items() if set(roles) <= set(folders)]
-        self._check_choice("modality", modality, present)
+        check_options(self, options)
+        self._label_values = label_values
         ann_file = self.SPLIT_LIST if ann_file is None else ann_file
-        super().__init__(
-            ann_file=ann_file.replace("{split}", split),
-            metainfo=metainfo,
-            data_root=data_root,
-            data_prefix={k: v.replace("{split}", split) for k, v in folders.items()},
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=True,
-            max_refetch=max_refetch,
-        )
-        self.label_codes = self._codes(label_values)
-        self._check_pipeline()
-        add_size_checks(self.pipeline.transforms)
-        if not lazy_init:
-            self.full_init()
+        super().__init__(data_root, split, modality, data_prefix, ann_file, **options)
+
+    def _settle_classes(self) -> None:
+        self.label_codes = self._codes(self._label_values)
 
     def load_data_list(self) -> list[dict]:
         samples, faults = self.match_files()
@@ -135,8 +109,7 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
             raise FileNotFoundError(
                 f"{type(self).__name__} in {self.data_root}: split {self.split!r} is empty"
             )
-        paths = [sample["img_path"] for sample in samples]
-        check_depth(self.pipeline.transforms, paths, type(self).__name__)
+        self._check_depth(samples)
         return samples
 
     def match_files(self) -> tuple[list[dict], list[Fault]]:
@@ -193,12 +166,10 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
         return names
 
     def _sample(self, paths: Mapping[str, str]) -> dict:
-        images = {role: paths[_ROLES[role]] for role in MODALITY_PATHS[self.modality]}
+        by_role = {role: paths.get(name) for role, name in _ROLES.items()}
         return dict(
-            img_path=next(iter(images.values())),
-            **images,
-            seg_map_path=paths[_ROLES["seg_map_path"]],
-            modality=self.modality,
+            **self._images(by_role),
+            seg_map_path=by_role["seg_map_path"],
             label_map=self.label_map,
             reduce_zero_label=False,
             seg_fields=[],
@@ -222,29 +193,11 @@ class InfraredSegDataset(RepeatableSamplesMixin, BaseSegDataset):
             self.ignore_index,
         )
 
-    def _check_pipeline(self) -> None:
-        for step in self.pipeline.transforms:
-            name = f"{type(self).__name__}: {type(step).__name__} in the pipeline"
-            if isinstance(step, LoadAnnotations):
-                raise ValueError(
-                    f"{name} does not check labels, and takes 255 for 'ignore' whatever the data"
-                    " set means by it; use dict(type='mmspec.LoadSegmentationLabels')"
-                )
-            if self._misreads(step):
-                raise ValueError(
-                    f"{name} does not load what modality={self.modality!r} means; use"
-                    " dict(type='mmspec.LoadRGBTImageFromFile')"
-                )
-
-    def _misreads(self, step: Callable) -> bool:
-        """Whether a loading step would take another image than the modality asks for."""
-        return misreads(step, self.modality)
-
-    def _check_choice(self, what: str, choice: str, known: Iterable[str]) -> None:
-        if choice not in known:
+    def _check_step(self, step: Callable) -> None:
+        if isinstance(step, LoadAnnotations):
             raise ValueError(
-                f"{type(self).__name__}: {what} {choice!r}; known: {', '.join(map(repr, known))}"
+                f"{type(self).__name__}: {type(step).__name__} in the pipeline does not check"
+                " labels, and takes 255 for 'ignore' whatever the data set means by it; use"
+                " dict(type='mmspec.LoadSegmentationLabels')"
             )
-
-    def _log(self, message: str) -> None:
-        print_log(f"{type(self).__name__}: {message}", logger="current", level=logging.INFO)
+        super()._check_step(step)

@@ -58,7 +58,7 @@ class VT5000Dataset(SaliencyDataset):
 class VT1000Dataset(SaliencyDataset):
     """VT1000: 1,000 pairs, all to test on (Tu et al., IEEE TMM 2020, arXiv 1905.06741).
 
-    The layout of its archive, with ``split`` of no account::
+    The layout of its archive, which has no splits (``split`` changes nothing)::
 
         data_root/T/NAME.bmp           .jpg in some copies
         data_root/RGB/NAME.jpg
@@ -72,7 +72,7 @@ class VT1000Dataset(SaliencyDataset):
 class VT821Dataset(SaliencyDataset):
     """VT821: 821 pairs, all to test on (Wang et al., IGTA 2018; Li et al., arXiv 1701.02829).
 
-    The layout of its archive, with ``split`` of no account::
+    The layout of its archive, which has no splits (``split`` changes nothing)::
 
         data_root/T/NAME.jpg           'thermal' in some copies: data_prefix=dict(infrared_path=...)
         data_root/RGB/NAME.jpg
@@ -86,7 +86,7 @@ class VT821Dataset(SaliencyDataset):
 class VIRGBT1500Dataset(SaliencyDataset):
     """VI-RGBT1500: 1,500 pairs under changing light, all to test on (Song et al., TCSVT 2023).
 
-    The layout of its archive, with ``split`` of no account::
+    The layout of its archive, which has no splits (``split`` changes nothing)::
 
         data_root/T/NAME.*
         data_root/RGB/NAME.*
