@@ -1,11 +1,11 @@
 """The README's config of an upstream detector: encoder, loader and normalisation act together."""
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from config_runs import REPO
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -14,7 +14,7 @@ from mmspec.registry import TRANSFORMS
 
 @pytest.fixture
 def cfg(tmp_path):
-    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(_base_ = .*?)```", readme, re.DOTALL)
     file = tmp_path / "user.py"
     file.write_text(block)
