@@ -1,0 +1,56 @@
+# Segmentation of infrared images of your own with the paper's encoder (docs/your_data.md),
+# for one GPU.
+_base_ = "./infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py"
+
+# ============ Often changed ============
+data_root = "data/mine"
+# Where images and label PNGs lie below it, and lists of names: here as `to_coco.py --label-images`
+# leaves them. For images/{train,val}/ and labels/{train,val}/ without lists: ann_file = None and
+# data_prefix = dict(infrared_path="images/{split}", seg_map_path="labels/{split}").
+data_prefix = dict(infrared_path="", seg_map_path="label_images")
+ann_file = "{split}.txt"
+classes = ("background", "leak")
+label_values = None  # class of each pixel value, {0: 0, 255: 1}; None: the values are the classes
+checkpoint = "InfMAE.pth"  # an encoder to start from; None: scratch
+value_range = None  # raw values of deep images that become black and white; None: of each image
+batch_size = 2
+max_iters = 20000
+
+# ============ Sometimes changed ============
+crop_size = (480, 640)  # (height, width) to which images are scaled, and of the training crops
+val_interval = 2000
+
+# ============ Rarely changed ============
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(
+        init_cfg=checkpoint and dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint)
+    ),
+    decode_head=dict(num_classes=len(classes)),
+    auxiliary_head=dict(num_classes=len(classes)),
+)
+train_pipeline = _base_.train_pipeline
+train_pipeline[0].update(value_range=value_range)
+train_pipeline[2].update(scale=crop_size[::-1])
+train_pipeline[3].update(crop_size=crop_size)
+test_pipeline = _base_.test_pipeline
+test_pipeline[0].update(value_range=value_range)
+test_pipeline[1].update(scale=crop_size[::-1])
+mine = dict(
+    _delete_=True,
+    type="mmspec.InfraredSegDataset",
+    data_root=data_root,
+    data_prefix=data_prefix,
+    ann_file=ann_file,
+    metainfo=dict(classes=classes),
+    label_values=label_values,
+)
+train_dataloader = dict(
+    batch_size=batch_size, dataset=dict(**mine, split="train", pipeline=train_pipeline)
+)
+val_dataloader = dict(dataset=dict(**mine, split="val", pipeline=test_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_iters)
+default_hooks = dict(checkpoint=dict(interval=val_interval, save_best="mIoU", rule="greater"))
