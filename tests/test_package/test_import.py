@@ -10,7 +10,17 @@ import mmspec
 import mmspec.checkpoints
 
 # What the encoder of a user's own config brings with it, and nothing else of mmspec.
-ENCODER_ROOMS = {"masking", "matching", "models", "ops", "optional", "registry", "stack", "version"}
+ENCODER_ROOMS = {
+    "conventions",
+    "masking",
+    "matching",
+    "models",
+    "ops",
+    "optional",
+    "registry",
+    "stack",
+    "version",
+}
 HEAVY = ("torch", "numpy", "mmengine", "mmcv", "mmpretrain", "mmspec.registry")
 
 

@@ -52,7 +52,7 @@ def content(path: Path) -> dict:
     return torch.load(path, weights_only=False)
 
 
-def test_a_resumed_run_goes_on_with_mixture_schedule_and_pictures(config, tmp_path):
+def test_a_resumed_run_goes_on_with_mixture_and_schedule(config, tmp_path):
     for name, resume in (("whole", False), ("resumed", True)):
         cfg = read_config(str(config))
         cfg.launcher = "none"
@@ -67,12 +67,6 @@ def test_a_resumed_run_goes_on_with_mixture_schedule_and_pictures(config, tmp_pa
     assert whole["state_dict"]["masker.centres"].any()
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name
-    records = [x["cmss_pictures"] for x in (whole, resumed)]
-    for one, other in zip(*records, strict=True):
-        assert one["epoch"] == other["epoch"]
-        assert all(map(torch.equal, one["masks"], other["masks"]))
-        assert all(map(torch.equal, one["mixture"], other["mixture"]))
-    assert len(records[0]) == 4
     pictures = {path.name for path in (tmp_path / "resumed" / "masking").iterdir()}
     assert pictures == {"epoch_0004.png", "mixture.png", "visible_patches.png"}
 
