@@ -28,7 +28,7 @@ def find_masking(hook: Hook, runner: Runner) -> CMSSMasking:
 
 @HOOKS.register_module()
 class CMSSScheduleHook(Hook):
-    """Gives the losses of each step to the model's :class:`CMSSMasking` and ends its epochs.
+    """Give the losses of each step to the model's :class:`CMSSMasking` and end its epochs.
 
     The schedule follows the run's epochs and their number; it stands in the checkpoint of the epoch
     that ended, and its new state in the log.

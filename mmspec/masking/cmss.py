@@ -68,6 +68,8 @@ def _variance(tokens: Tensor, norm: Tensor) -> Tensor:
     return (squares / (channels - 1)).clamp(min=MIN_TOKEN_VARIANCE)
 
 
+#: Gaussians of the mixture, K.
+NUM_COMPONENTS = 3
 #: Least variance of a component, of values in [0, 1].
 MIN_VARIANCE = 1e-8
 #: Values of a smaller variance are all alike and tell nothing of a mixture.
@@ -199,7 +201,7 @@ def draw_targets(
     keep: int,
     shuffle: bool = True,
 ) -> Tensor:
-    """Draws the targets of the visible patches: (batch, keep).
+    """Draw the targets of the visible patches: (batch, keep).
 
     Args:
         distribution: of :func:`target_distribution`.
@@ -282,7 +284,7 @@ class Schedule:
 def largest_keep_shift(num_patches: int, mask_ratio: float) -> int:
     """Most patches that one modality may give to the other; one is left to it in any case."""
     spare = int(max(0.0, num_patches * (MAX_MASK_RATIO - mask_ratio)) + _ROUNDING)
-    return min(spare, visible_count(num_patches, ratio=mask_ratio) - 1)
+    return min(spare, visible_count(num_patches, mask_ratio) - 1)
 
 
 def advance_schedule(

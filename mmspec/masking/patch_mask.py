@@ -33,7 +33,7 @@ class PatchMask:
 
     @classmethod
     def from_keep(cls, ids_keep: Tensor, grid: tuple[int, int]) -> PatchMask:
-        """Builds the mask from the visible patches alone.
+        """Build the mask from the visible patches alone.
 
         Args:
             ids_keep: (B, V) int64, distinct patch numbers in [0, rows * columns).
@@ -76,12 +76,12 @@ class PatchMask:
         return self.grid[0] * self.grid[1]
 
     def gather(self, patches: Tensor) -> Tensor:
-        """Takes the visible ones of (B, N, ...) patches: (B, V, ...)."""
+        """Take the visible ones of (B, N, ...) patches: (B, V, ...)."""
         rows = patches.flatten(0, 1).index_select(0, self.flat_ids)
         return rows.unflatten(0, self.ids_keep.shape)
 
     def scatter(self, visible: Tensor, fill: Tensor | None = None) -> Tensor:
-        """Puts (B, V, ...) visible tokens back to their places on the grid: (B, N, ...).
+        """Put (B, V, ...) visible tokens back to their places on the grid: (B, N, ...).
 
         Args:
             visible: tokens in the order of ``ids_keep``.

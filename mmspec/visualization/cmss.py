@@ -155,7 +155,7 @@ def evenly_spaced(items: Sequence, most: int) -> list:
 
 
 def save_mixture_history(records: Sequence[MixtureRecord], path: str | Path) -> None:
-    """Draws the mixture over the epochs into a picture file.
+    """Draw the mixture over the epochs into a picture file.
 
     Up to four epochs with the histogram of CMSS, the three Gaussians and the centres of targets;
     below, means and centres of all epochs, the width of a mean's line by its weight.

@@ -37,12 +37,12 @@ class RGBTBackbone(BaseModule):
     nothing.
 
     Args:
-        backbone: Config of any encoder of images (N, 3, H, W) that returns maps (N, C, H', W').
+        backbone: config of any encoder of images (N, 3, H, W) that returns maps (N, C, H', W').
         fusion: 'concat', 'sum', 'max', 'gated', or the config of a module. It is built for each
             level with ``in_channels=C``, called with the infrared and the visible map, and tells
             the channels of what it returns by ``out_channels``.
-        shared: One set of weights; else one encoder a modality, both started alike by ``init_cfg``.
-        modality: What images of three channels are: 'infrared' or 'visible'. Separate weights need
+        shared: one set of weights; else one encoder a modality, both started alike by ``init_cfg``.
+        modality: what images of three channels are: 'infrared' or 'visible'. Separate weights need
             to know, shared ones do not.
 
     Raises:
@@ -83,9 +83,9 @@ class RGBTBackbone(BaseModule):
         """Fused maps of a batch.
 
         Args:
-            x: Normalised images: (B, 6, H, W), three infrared channels, then red, green, blue;
+            x: normalised images: (B, 6, H, W), three infrared channels, then red, green, blue;
                 (B, 4, H, W), one infrared channel instead; or (B, 3, H, W) of one modality.
-            modality: Of three channels, instead of the constructor's.
+            modality: of three channels, instead of the constructor's.
 
         Returns:
             The encoder's levels, each (B, C_i, H_i, W_i) with the C_i of ``out_channels``,

@@ -49,7 +49,7 @@ class _PairPreprocessing(ModalityNormalization):
         Args:
             data: ``dict(inputs, data_samples)``, with uint8 images (C, H, W), each a size of its
                 own, or as the framework wants them; each sample states its ``channels``.
-            training: As in the framework.
+            training: as in the framework.
 
         Returns:
             ``dict(inputs, data_samples)``, with float images (B, 6, H, W), infrared, infrared,
@@ -88,9 +88,9 @@ else:
         """mmdet's data preprocessor for pairs, or for one modality of them.
 
         Args:
-            mean_infrared, std_infrared: Of three equal infrared channels, in gray levels 0..255.
-            mean_visible, std_visible: Of red, green, blue.
-            pad_size_divisor, pad_mask and the rest: As in ``DetDataPreprocessor``, without
+            mean_infrared, std_infrared: of three equal infrared channels, in gray levels 0..255.
+            mean_visible, std_visible: of red, green, blue.
+            pad_size_divisor, pad_mask and the rest: as in ``DetDataPreprocessor``, without
                 ``mean``, ``std``, ``bgr_to_rgb`` and ``rgb_to_bgr``.
         """
 
@@ -106,8 +106,8 @@ else:
         """mmseg's data preprocessor for pairs, or for one modality of them.
 
         Args:
-            mean_infrared, std_infrared: Of three equal infrared channels, in gray levels 0..255.
-            mean_visible, std_visible: Of red, green, blue.
-            size, seg_pad_val and the rest: As in ``SegDataPreProcessor``, without ``mean``,
+            mean_infrared, std_infrared: of three equal infrared channels, in gray levels 0..255.
+            mean_visible, std_visible: of red, green, blue.
+            size, seg_pad_val and the rest: as in ``SegDataPreProcessor``, without ``mean``,
                 ``std``, ``bgr_to_rgb`` and ``rgb_to_bgr``.
         """

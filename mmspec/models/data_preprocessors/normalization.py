@@ -76,8 +76,8 @@ def stated_channels(samples: Iterable | None, inputs: Sequence[Tensor]) -> tuple
     """The names of the channels of a batch, as its data samples state them.
 
     Args:
-        samples: Of the images.
-        inputs: Images (C, H, W), or a tensor (B, C, H, W).
+        samples: of the images.
+        inputs: images (C, H, W), or a tensor (B, C, H, W).
 
     Raises:
         ValueError: They state nothing, not the same, or not one name a channel.

@@ -21,7 +21,7 @@ from .normalization import (
 
 @MODELS.register_module()
 class RGBTDataPreprocessor(ModalityNormalization, BaseDataPreprocessor):
-    """Moves a batch of pairs to the device and normalises each modality by its own mean and std.
+    """Move a batch of pairs to the device and normalise each modality by its own mean and std.
 
     Every data sample says in ``channels`` which channel of its pixels is what, and pixels are put
     in order by these names: ('infrared', 'red', 'green', 'blue') and the six channels of

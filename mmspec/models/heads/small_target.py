@@ -45,16 +45,16 @@ class SmallTargetHead(BaseDecodeHead):
     no parity is claimed.
 
     Args:
-        in_channels: Channels of the maps, finest first.
-        channels: Width of the decoder.
-        in_index: Which of the maps of the backbone or neck; by default the first ones.
-        upscale: Logits for a finest map of 1/s of the image are at ``upscale`` / s: 1, 2 or 4. Of a
+        in_channels: channels of the maps, finest first.
+        channels: width of the decoder.
+        in_index: which of the maps of the backbone or neck; by default the first ones.
+        upscale: logits for a finest map of 1/s of the image are at ``upscale`` / s: 1, 2 or 4. Of a
             ConvViT, whose finest is at 1/4, 2 gives 1/2 and 4 full resolution.
-        deep_supervision: Weight of the losses of what is decoded at each map, by 1x1 convolutions
+        deep_supervision: weight of the losses of what is decoded at each map, by 1x1 convolutions
             that only training uses; 0: none. The truth of a cell is target if any of its pixels is
             (as in MSHNet, arXiv 2403.19366). Losses that count their calls (``SLSLoss.warmup``) are
             then called 1 + ``len(in_channels)`` times a step.
-        num_classes, out_channels, threshold, dropout_ratio, init_cfg, kwargs: Of mmseg's
+        num_classes, out_channels, threshold, dropout_ratio, init_cfg, kwargs: of mmseg's
             BaseDecodeHead, whose own threshold is 0.3 and dropout 0.1. Background and target share
             one channel, a sigmoid, unless ``out_channels`` is 2. mmseg's DiceLoss takes the one
             channel for the background; give it two, ``use_sigmoid=False`` and ``ignore_index=0``

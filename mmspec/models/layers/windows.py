@@ -37,7 +37,7 @@ def to_windows(
 
 
 def from_windows(x: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
-    """Undoes :func:`to_windows`: (B * windows, h * w, C) to (B, rows * columns, C)."""
+    """Undo :func:`to_windows`: (B * windows, h * w, C) to (B, rows * columns, C)."""
     (rows, columns), (height, width) = grid, window
     down, across = -(-rows // height), -(-columns // width)
     x = x.unflatten(1, window).unflatten(0, (-1, down, across)).transpose(2, 3)

@@ -19,8 +19,8 @@ class DualSoftmaxLoss(nn.Module):
     points.
 
     Args:
-        temperature: Of the softmax; 0.1 in LoFTR.
-        radius: Points that are closer than this in the second image, in pixels, are no negatives of
+        temperature: of the softmax; 0.1 in LoFTR.
+        radius: points that are closer than this in the second image, in pixels, are no negatives of
             each other: bilinear descriptors of places within a cell cannot differ.
     """
 
@@ -33,7 +33,7 @@ class DualSoftmaxLoss(nn.Module):
         """The loss, a scalar.
 
         Args:
-            first, second: Descriptors (B, N, C) of length 1; equal numbers are a true pair.
+            first, second: descriptors (B, N, C) of length 1; equal numbers are a true pair.
             places: (B, N, 2) x, y of the points in the second image, in pixels.
             valid: (B, N) bool; the others are neither pairs nor negatives.
         """

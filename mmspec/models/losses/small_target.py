@@ -21,8 +21,8 @@ class SmallTargetLoss(nn.Module):
     the mean over images, a scalar.
 
     Args:
-        loss_weight: Factor.
-        loss_name: Name in the log; it has to begin with 'loss_' to be trained on.
+        loss_weight: factor.
+        loss_name: name in the log; it has to begin with 'loss_' to be trained on.
 
     Raises:
         ValueError: Logits of another number of channels.
@@ -96,9 +96,9 @@ class SLSLoss(SmallTargetLoss):
     distance is 0.
 
     Args:
-        warmup: Calls before the loss begins. The authors' five epochs of IRSTD-1k in batches of
+        warmup: calls before the loss begins. The authors' five epochs of IRSTD-1k in batches of
             four are 1,000.
-        loss_weight, loss_name: See :class:`SmallTargetLoss`.
+        loss_weight, loss_name: see :class:`SmallTargetLoss`.
     """
 
     calls: Tensor

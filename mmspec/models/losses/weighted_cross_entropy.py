@@ -21,9 +21,9 @@ class WeightedCrossEntropyLoss(nn.Module):
     number, but in its 1.2.2 it looks up the weight of the ignored label, 255, and fails.
 
     Args:
-        class_weight: Weight of each class.
-        loss_weight: Factor.
-        loss_name: Name in the log; it has to begin with 'loss_' to be trained on.
+        class_weight: weight of each class.
+        loss_weight: factor.
+        loss_name: name in the log; it has to begin with 'loss_' to be trained on.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class WeightedCrossEntropyLoss(nn.Module):
         """The loss, a scalar.
 
         Args:
-            pred: Logits (B, C, H, W), any float.
+            pred: logits (B, C, H, W), any float.
             target: (B, H, W) long, of classes and ``ignore_index``.
             weight: (B, H, W) of pixels, or None.
-            ignore_index: Label of the pixels that do not count.
+            ignore_index: label of the pixels that do not count.
 
         Raises:
             ValueError: Logits of another number of classes than there are weights.

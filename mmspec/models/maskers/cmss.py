@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmspec.masking import PatchMask, visible_count
 from mmspec.masking.cmss import (
+    NUM_COMPONENTS,
     Mixture,
     Schedule,
     advance_schedule,
@@ -40,7 +41,6 @@ class CMSSMasking(BaseModule):
     Args:
         mask_ratio: share of masked patches in each modality, at least 0.5: visible sets are
             disjoint.
-        num_components: Gaussians of the mixture, K.
         variance: 'both', or 'first' for the released metric; see
             :func:`mmspec.masking.cmss.structural_sparsity`.
         shuffle: False for the released order of targets; see
@@ -50,7 +50,6 @@ class CMSSMasking(BaseModule):
     def __init__(
         self,
         mask_ratio: float = 0.9,
-        num_components: int = 3,
         variance: str = "both",
         shuffle: bool = True,
     ) -> None:
@@ -64,11 +63,11 @@ class CMSSMasking(BaseModule):
         self.variance = variance
         self.shuffle = shuffle
         self._statistics: dict[str, Tensor] = {}
-        means, variances, weights = random_mixture(num_components)
+        means, variances, weights = random_mixture(NUM_COMPONENTS)
         self.register_buffer("means", means)
         self.register_buffer("variances", variances)
         self.register_buffer("weights", weights)
-        self.register_buffer("centres", torch.zeros(num_components))
+        self.register_buffer("centres", torch.zeros(NUM_COMPONENTS))
         self.register_buffer("num_centres", torch.tensor(1))
         self.register_buffer("keep_shift", torch.tensor(0.0))
         self.register_buffer("target_shift", torch.tensor(0.0))
@@ -100,7 +99,7 @@ class CMSSMasking(BaseModule):
 
     def visible_patches(self, num_patches: int) -> tuple[int, int]:
         """How many of an image's patches are visible this epoch: (infrared, visible)."""
-        keep = visible_count(num_patches, ratio=self.mask_ratio)
+        keep = visible_count(num_patches, self.mask_ratio)
         limit = largest_keep_shift(num_patches, self.mask_ratio)
         shift = min(max(self._keep_shift, -limit), limit)
         return keep - shift, keep + shift
@@ -125,7 +124,7 @@ class CMSSMasking(BaseModule):
 
     @torch.no_grad()
     def forward(self, infrared: Tensor, visible: Tensor) -> tuple[PatchMask, PatchMask]:
-        """Masks a batch of pairs by their tokens after patch embedding and positions.
+        """Mask a batch of pairs by their tokens after patch embedding and positions.
 
         Args:
             infrared, visible: (B, L, C).
@@ -172,7 +171,7 @@ class CMSSMasking(BaseModule):
 
     @torch.no_grad()
     def begin_training(self, finished: int) -> None:
-        """Brings the processes to one state, the first one's, and a new run to its first schedule.
+        """Bring the processes to one state, the first one's, and a new run to its first schedule.
 
         Args:
             finished: number of epochs that ended: 0 in a run that is not resumed, whose weights may
@@ -187,7 +186,7 @@ class CMSSMasking(BaseModule):
 
     @torch.no_grad()
     def update_losses(self, infrared: Tensor, visible: Tensor) -> None:
-        """Adds the two losses (scalars) of a training step to the epoch's.
+        """Add the two losses (scalars) of a training step to the epoch's.
 
         A step with a loss that is not finite, which a gradient scaler skips, does not count.
         """
@@ -198,7 +197,7 @@ class CMSSMasking(BaseModule):
 
     @torch.no_grad()
     def end_epoch(self, finished: int, max_epochs: int) -> Schedule:
-        """Advances the schedule by the epoch's mean losses and gives its new state.
+        """Advance the schedule by the epoch's mean losses and give its new state.
 
         Args:
             finished: number of epochs that ended, from 1.

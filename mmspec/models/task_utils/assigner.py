@@ -27,8 +27,8 @@ else:
         such as a pedestrian in a crowd, all its candidates.
 
         Args:
-            ignore_iof_thr: Share of a candidate's area, above 0 and below 1.
-            kwargs: As in ``mmdet``'s ``MaxIoUAssigner``.
+            ignore_iof_thr: share of a candidate's area, above 0 and below 1.
+            kwargs: as in ``mmdet``'s ``MaxIoUAssigner``.
 
         Raises:
             ValueError: ``ignore_iof_thr`` out of range.
@@ -49,8 +49,8 @@ else:
 
             Args:
                 pred_instances: ``priors`` (N, 4), xyxy pixels.
-                gt_instances: Objects: ``bboxes`` (K, 4) and ``labels`` (K,).
-                gt_instances_ignore: Regions to ignore: ``bboxes`` (M, 4).
+                gt_instances: objects: ``bboxes`` (K, 4) and ``labels`` (K,).
+                gt_instances_ignore: regions to ignore: ``bboxes`` (M, 4).
 
             Returns:
                 ``gt_inds`` (N,): index + 1 of an object, 0 for background, -1 for neither.
