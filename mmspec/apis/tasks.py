@@ -23,7 +23,7 @@ from mmspec.models.matchers import PairMatcher
 from mmspec.models.selfsup import InfMAE, MSpecGene
 from mmspec.visualization import samples as pictures
 from mmspec.visualization.features import feature_picture
-from mmspec.visualization.reconstruction import to_levels
+from mmspec.visualization.panels import to_levels
 from mmspec.visualization.segmentation import background_of, infrared_palette
 
 from .tiles import Window, blended, merged_instances

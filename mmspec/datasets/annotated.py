@@ -21,12 +21,12 @@ def check_options(dataset: object, options: Mapping) -> None:
     """Refuse options that a data set does not take, though a class it derives from might.
 
     Raises:
-        TypeError: an option that is not one of ``PASSED_ON``.
+        TypeError: an argument that is not one of ``PASSED_ON``.
     """
     for name in options:
         if name not in PASSED_ON:
             raise TypeError(
-                f"{type(dataset).__name__} got an unexpected option {name!r}; beside its own it"
+                f"{type(dataset).__name__} got an unexpected argument {name!r}; beside its own it"
                 f" takes {', '.join(PASSED_ON)}"
             )
 

@@ -14,10 +14,10 @@ from .pictures import (
     SegmentationOverlayHook,
     SmallTargetPictureHook,
 )
+from .reconstructions import ReconstructionVisualizationHook
 from .repeatable import RepeatableDrawsHook, RepeatableEpochsHook
 from .resume import ResumeHook
 from .schedule import ScheduleHook
-from .visualization import ReconstructionVisualizationHook
 
 __all__ = [
     "CMSSScheduleHook",

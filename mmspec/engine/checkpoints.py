@@ -53,7 +53,7 @@ class DurableBackend(LocalBackend):
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, stand on the disk."""
+    """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -24,9 +24,7 @@ from mmspec.evaluation.miss_rate import TIMES, MissRateMetric
 from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
 from mmspec.evaluation.small_target import SmallTargetMetric
 from mmspec.registry import HOOKS
-from mmspec.visualization.miss_rate import save_miss_rate_curves
-from mmspec.visualization.roc import save_roc_curve
-from mmspec.visualization.saliency import save_pr_curves
+from mmspec.visualization.curves import save_miss_rate_curves, save_pr_curves, save_roc_curve
 from mmspec.visualization.samples import (
     draw_detection,
     draw_matches,

@@ -8,12 +8,11 @@ from .cmss import (
     save_mixture_history,
     visible_history_sheet,
 )
+from .curves import save_miss_rate_curves, save_pr_curves, save_roc_curve
 from .masks import mask_sheet
 from .matching import match_picture
-from .miss_rate import save_miss_rate_curves
 from .reconstruction import pair_reconstruction_sheet, reconstruction_sheet
-from .roc import save_roc_curve
-from .saliency import saliency_picture, save_pr_curves
+from .saliency import saliency_picture
 from .segmentation import segmentation_picture
 from .small_target import small_target_picture
 

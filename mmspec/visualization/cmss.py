@@ -17,7 +17,7 @@ from mmspec.conventions import MODALITIES
 from mmspec.masking import grid_of
 from mmspec.models.selfsup import MSpecGene
 
-from .reconstruction import display_gain, enlarged, hidden, titled_grid, to_display
+from .panels import as_shown, enlarged, hidden, titled_grid
 
 _OPACITY = 0.6
 
@@ -109,7 +109,7 @@ def cmss_sheet(pictures: Sequence[CMSSPicture]) -> np.ndarray:
     """
     rows = []
     for picture in pictures:
-        infrared = to_display(picture.infrared, display_gain(picture.infrared))
+        infrared = as_shown(picture.infrared)
         rows.append(
             [
                 infrared,
@@ -139,7 +139,7 @@ def visible_history_sheet(
     Returns:
         (H', W', 3) uint8.
     """
-    shown = to_display(infrared, display_gain(infrared))
+    shown = as_shown(infrared)
     titles = ("input", *(f"epoch {epoch}" for epoch, _, _ in masks))
     rows = [
         [shown, *(hidden(shown, mask) for _, mask, _ in masks)],

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
 
-from .legend import legend
-from .reconstruction import display_gain, titled_grid, to_display, whole_scale
+from .panels import as_shown, enlarged_smoothly, legend, titled_grid, whole_scale
 from .segmentation import UNKNOWN, class_entries, infrared_palette, label_overlay
 
-LEAST_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
+MIN_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
 TO_IGNORE = (150, 150, 150)
 
 
@@ -66,7 +65,7 @@ def detection_picture(
             (box, TO_IGNORE if ignored else colour(label), "") for box, label, ignored in truth
         ]
         present |= {int(label) for _, label, ignored in truth if not ignored}
-    shown = [to_display(x, display_gain(x)) if x.ndim == 2 else x for x in images]
+    shown = [as_shown(image) for image in images]
     rows = [[_draw(image, boxes) for boxes in columns.values()] for image in shown]
     if masks is not None and len(kept):
         labelled = np.full(masks.shape[1:], -1)
@@ -85,9 +84,8 @@ def detection_picture(
 
 
 def _draw(shown: np.ndarray, boxes: Sequence[tuple]) -> np.ndarray:
-    scale = whole_scale(shown.shape[:2], LEAST_WIDTH)
-    picture = Image.fromarray(shown)
-    picture = picture.resize((picture.width * scale, picture.height * scale), Image.BILINEAR)
+    scale = whole_scale(shown.shape[:2], MIN_WIDTH)
+    picture = enlarged_smoothly(shown, scale)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default()
     for box, colour, text in boxes:

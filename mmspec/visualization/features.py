@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from .reconstruction import display_gain, titled_grid, to_display, to_levels
+from .panels import as_shown, titled_grid, to_levels
 
 
 def feature_picture(
@@ -24,10 +24,7 @@ def feature_picture(
     Returns:
         (H', W', 3) uint8.
     """
-    columns = {
-        name: to_display(image, display_gain(image)) if image.ndim == 2 else image
-        for name, image in images.items()
-    }
+    columns = {name: as_shown(image) for name, image in images.items()}
     height, width = next(iter(columns.values())).shape[:2]
     for name, array in features.items():
         if array.ndim == 3:

@@ -9,7 +9,7 @@ import torch
 
 from mmspec.masking import SCORES, InformationMasking, PatchMask, grid_of, random_keep
 
-from .reconstruction import display_gain, mask_overlay, titled_grid, to_display
+from .panels import display_gain, mask_overlay, titled_grid, to_display
 
 
 def mask_sheet(

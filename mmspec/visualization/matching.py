@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .reconstruction import MOST_SIDE, display_gain, to_display, whole_scale
+from .panels import MAX_SIDE, as_shown, enlarged_smoothly, whole_scale
 
 RIGHT, WRONG = (40, 220, 70), (235, 50, 40)
-_LEAST_WIDTH, _GAP, _HEAD = 480, 8, 20
+_MIN_WIDTH, _GAP, _HEAD = 480, 8, 20
 
 
 def match_picture(
@@ -37,14 +37,9 @@ def match_picture(
     Returns:
         (h, w, 3) uint8.
     """
-    scale = whole_scale(infrared.shape, _LEAST_WIDTH)
-    scale = min(scale, whole_scale(visible.shape[:2], MOST_SIDE))
-    shown = [
-        Image.fromarray(image) for image in (to_display(infrared, display_gain(infrared)), visible)
-    ]
-    shown = [
-        image.resize((image.width * scale, image.height * scale), Image.BILINEAR) for image in shown
-    ]
+    scale = whole_scale(infrared.shape, _MIN_WIDTH)
+    scale = min(scale, whole_scale(visible.shape[:2], MAX_SIDE))
+    shown = [enlarged_smoothly(image, scale) for image in (as_shown(infrared), visible)]
     left, height = shown[0].width + _GAP, max(image.height for image in shown)
     sheet = Image.new("RGB", (left + shown[1].width, _HEAD + height), (250, 250, 250))
     for x, image in zip((0, left), shown):

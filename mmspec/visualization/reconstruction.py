@@ -5,98 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mmspec.models.selfsup import PairReconstruction, Reconstruction
 
-MASKED = np.array([38, 50, 72], dtype=np.uint8)
-#: Pixels of an enlarged picture's longer side: one of 3 x 20,000 would fill the memory.
-MOST_SIDE = 4096
+from .panels import display_gain, mask_overlay, titled_grid, to_display
+
 COLUMNS = ("input", "visible", "prediction", "visible + prediction")
 PAIR_COLUMNS = (*COLUMNS, "from the other image alone")
-
-
-def display_gain(image: np.ndarray) -> tuple[float, float]:
-    """Gray levels (low, high) to show as black and white: the 0.5 and 99.5 percentiles.
-
-    Raw infrared frames are often so dark that a screen shows nothing; at least 16 levels are kept
-    apart, so that the noise of an empty frame is not blown up. Values that are not finite count
-    nowhere.
-    """
-    known = image[np.isfinite(image)]
-    low, high = np.percentile(known, (0.5, 99.5)) if known.size else (0, 0)
-    return float(low), float(max(high, low + 16))
-
-
-def to_display(image: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
-    """(H, W) or (H, W, 3) gray levels as (H, W, 3) uint8 under a display gain; NaN is black."""
-    low, high = gain
-    shown = to_levels((image.astype(np.float32) - low) / (high - low))
-    return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=-1)
-
-
-def to_levels(shares: np.ndarray) -> np.ndarray:
-    """Shares from 0 to 1 as uint8 levels; what is beyond is cut, NaN is 0."""
-    return np.rint(255 * np.nan_to_num(shares).clip(0, 1)).astype(np.uint8)
-
-
-def panel_size(shape: tuple[int, int], width: int) -> tuple[int, int]:
-    """Width and height of an image (H, W) drawn so wide, at most ``MOST_SIDE`` high."""
-    scale = min(width / shape[1], MOST_SIDE / shape[0])
-    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
-
-
-def whole_scale(shape: tuple[int, int], width: int) -> int:
-    """By what an image (H, W) is enlarged to be so wide, as long as ``MOST_SIDE`` holds it."""
-    return max(1, min(-(-width // shape[1]), MOST_SIDE // max(shape)))
-
-
-def mask_overlay(image: np.ndarray, mask: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
-    """An image with its masked patches in slate blue.
-
-    Args:
-        image: (H, W) or (H, W, 3) gray levels.
-        mask: (rows, columns) bool, true where masked.
-        gain: see :func:`display_gain`.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    return hidden(to_display(image, gain), mask)
-
-
-def hidden(shown: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) uint8 with the masked patches (rows, columns) in slate blue."""
-    return np.where(enlarged(mask, shown)[..., None], MASKED, shown)
-
-
-def enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """One value a patch (rows, columns, ...) as one a pixel of a picture (H, W, 3)."""
-    rows, columns = (
-        np.arange(size) * count // size for size, count in zip(shown.shape, patches.shape[:2])
-    )
-    return patches[rows][:, columns]
-
-
-def titled_grid(rows: list[list[np.ndarray]], titles: tuple[str, ...]) -> np.ndarray:
-    """Pictures (H, W, 3) uint8 of equal size as a grid with a title over each column."""
-    height, width = rows[0][0].shape[:2]
-    gap, head = 4, 22
-    sheet = Image.new(
-        "RGB",
-        (len(titles) * (width + gap) + gap, len(rows) * (height + gap) + gap + head),
-        (250, 250, 250),
-    )
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default()
-    for j, title in enumerate(titles):
-        draw.text((gap + j * (width + gap), 5), title, fill=(20, 20, 20), font=font)
-    for i, row in enumerate(rows):
-        for j, picture in enumerate(row):
-            corner = (gap + j * (width + gap), head + gap + i * (height + gap))
-            sheet.paste(Image.fromarray(picture), corner)
-    return np.asarray(sheet)
 
 
 def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndarray:

@@ -10,8 +10,7 @@ import numpy as np
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.evaluation.segmentation import BACKGROUND
 
-from .legend import legend
-from .reconstruction import display_gain, titled_grid, to_display
+from .panels import as_shown, legend, titled_grid
 
 UNKNOWN = (255, 255, 255)  # a class that the data set does not have
 #: Hues far from each other and from gray, all as light as a warm object is in infrared.
@@ -120,10 +119,7 @@ def segmentation_picture(
     Returns:
         (H', W', 3) uint8.
     """
-    columns = {
-        name: to_display(image, display_gain(image)) if image.ndim == 2 else image
-        for name, image in images.items()
-    }
+    columns = {name: as_shown(image) for name, image in images.items()}
     shown = next(iter(columns.values()))
     background = background_of(classes)
     palette = infrared_palette(len(classes), background)

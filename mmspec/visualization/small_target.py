@@ -12,15 +12,14 @@ from mmspec.conventions import IGNORE_INDEX
 from mmspec.evaluation.small_target import THRESHOLD
 from mmspec.evaluation.target_matching import Components, find_components, match_targets
 
-from .legend import legend
-from .reconstruction import display_gain, panel_size, titled_grid, to_display, to_levels
+from .panels import as_shown, legend, panel_size, resized, titled_grid, to_levels
 
 HIT, MISS, FALSE_ALARM, BOTH = (60, 220, 90), (255, 60, 50), (255, 220, 0), (255, 140, 25)
 FRAME = (0, 190, 255)
 COLUMNS = ("input", "truth", "score", "result")
 PANEL = 280  # width of a column in pixels
 ZOOMED_ROWS = 32  # image rows in a zoomed window, at least
-MOST_WINDOWS = 3
+MAX_WINDOWS = 3
 _MARK = 6  # half side of the square round a target in the whole image, at least
 
 
@@ -72,7 +71,7 @@ def small_target_picture(
         peaks = [probability[targets.labels == i + 1].max() for i in hit[1]]
         hit = (targets, hit[1][np.argsort(peaks)[::-1]], HIT)
 
-    shown = to_display(image, display_gain(image)) if image.ndim == 2 else image
+    shown = as_shown(image)
     mask = np.where(counted, 255 * (truth == 1), 90).astype(np.uint8)
     panels = [
         shown,
@@ -83,14 +82,14 @@ def small_target_picture(
     windows = [] if steady else _windows([missed, hit, false], truth.shape)
     size = panel_size(truth.shape, PANEL)
     scale = size[0] / truth.shape[1]
-    wholes = [_scaled(panel, size) for panel in panels]
+    wholes = [resized(panel, size) for panel in panels]
     wholes[0] = _framed(wholes[0], windows, scale)
     wholes[1] = _marked(wholes[1], [missed, hit], scale)
     wholes[3] = _marked(wholes[3], [missed, hits, false], scale)
     rows = [wholes]
     for number, (top, left, height, width) in enumerate(windows, 1):
         cut = (slice(top, top + height), slice(left, left + width))
-        row = [_scaled(panel[cut], size) for panel in panels]
+        row = [resized(panel[cut], size) for panel in panels]
         row[0] = _numbered(row[0], str(number))
         row[2] = _numbered(row[2], f"{probability[cut].max():.2f}")
         rows.append(row)
@@ -131,11 +130,6 @@ def _painted(shown: np.ndarray, groups: list[Group]) -> np.ndarray:
     return picture
 
 
-def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    way = cv2.INTER_AREA if picture.shape[1] > size[0] else cv2.INTER_NEAREST
-    return cv2.resize(np.ascontiguousarray(picture), size, interpolation=way)
-
-
 def _windows(groups: list[Group], shape: tuple[int, int]) -> list[Window]:
     """(top, left, height, width) in the proportions of the image, from the groups in turn."""
     windows: list[Window] = []
@@ -148,7 +142,7 @@ def _windows(groups: list[Group], shape: tuple[int, int]) -> list[Window]:
         )
         if seen:
             continue
-        if len(windows) == MOST_WINDOWS:
+        if len(windows) == MAX_WINDOWS:
             break
         # Three times the target's side, so that its surroundings are seen.
         sides = np.ptp(np.argwhere(components.labels == index + 1), axis=0) + 1

@@ -412,7 +412,7 @@ def test_an_unknown_option_is_an_error(tmp_path):
     msrs(tmp_path)
     with pytest.raises(TypeError, match="reduce_zero_label"):
         build("MSRSDataset", tmp_path, reduce_zero_label=True)
-    with pytest.raises(TypeError, match="MSRSDataset got an unexpected option 'pipelin'.*pipeline"):
+    with pytest.raises(TypeError, match="got an unexpected argument 'pipelin'; .*pipeline"):
         build("MSRSDataset", tmp_path, pipelin=[])
 
 

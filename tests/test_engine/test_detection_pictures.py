@@ -11,8 +11,8 @@ from PIL import Image
 
 from mmspec.engine import DetectionPictureHook
 from mmspec.evaluation import DetectionMetric, MissRateMetric
+from mmspec.visualization.curves import save_miss_rate_curves
 from mmspec.visualization.detection import detection_picture
-from mmspec.visualization.miss_rate import save_miss_rate_curves
 from mmspec.visualization.segmentation import COLOURS
 
 CLASSES = ("person", "car")

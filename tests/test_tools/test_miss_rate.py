@@ -9,7 +9,7 @@ from PIL import Image
 
 from mmspec.evaluation.kaist_files import read_detections, read_truth
 from mmspec.evaluation.miss_rate import evaluate_miss_rate
-from mmspec.visualization.miss_rate import save_miss_rate_curves  # noqa: F401 (it prints when imported)
+from mmspec.visualization.curves import save_miss_rate_curves  # noqa: F401 (it prints when imported)
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/analysis_tools/miss_rate.py"
 PUBLISHED = ("MBNet", "MSDS-RCNN")

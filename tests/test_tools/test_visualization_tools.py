@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
-from mmspec.visualization.reconstruction import MASKED
+from mmspec.visualization.panels import MASKED
 
 REPO = Path(__file__).resolve().parents[2]
 TOOLS = REPO / "tools" / "visualization"

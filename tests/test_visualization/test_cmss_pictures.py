@@ -10,7 +10,7 @@ from mmspec.visualization import (
     visible_history_sheet,
 )
 from mmspec.visualization.cmss import cmss_overlay
-from mmspec.visualization.reconstruction import MASKED
+from mmspec.visualization.panels import MASKED
 
 RNG = np.random.default_rng(0)
 INFRARED = RNG.integers(0, 256, (32, 48), dtype=np.uint8)

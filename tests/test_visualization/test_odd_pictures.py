@@ -27,7 +27,7 @@ from mmspec.visualization import (
     visible_history_sheet,
 )
 from mmspec.visualization.detection import TO_IGNORE, detection_picture
-from mmspec.visualization.reconstruction import display_gain, to_display
+from mmspec.visualization.panels import display_gain, to_display
 from mmspec.visualization.segmentation import COLOURS, UNKNOWN
 
 CLASSES = ("person", "car")

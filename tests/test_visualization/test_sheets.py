@@ -13,7 +13,7 @@ from mmspec.visualization import (
     pair_reconstruction_sheet,
     reconstruction_sheet,
 )
-from mmspec.visualization.reconstruction import MASKED, display_gain, mask_overlay, to_display
+from mmspec.visualization.panels import MASKED, display_gain, mask_overlay, to_display
 
 
 def test_dark_frames_are_stretched_and_empty_ones_are_not():

@@ -28,7 +28,7 @@ from mmspec.evaluation.miss_rate import (
     MissRateCurve,
     evaluate_miss_rate,
 )
-from mmspec.visualization.miss_rate import save_miss_rate_curves
+from mmspec.visualization.curves import save_miss_rate_curves
 
 
 def parse_args() -> argparse.Namespace:

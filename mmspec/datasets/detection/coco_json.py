@@ -10,7 +10,7 @@ from mmspec.datasets.files import Fault
 from mmspec.text_files import TextFileError, as_flag, read_json
 
 ROUNDING = 0.01  # pixels; boxes are often written with two decimals
-LEAST_SIDE = 1.0  # pixels; thinner boxes are dropped, as by mmdet's CocoDataset
+MIN_SIDE = 1.0  # pixels; thinner boxes are dropped, as by mmdet's CocoDataset
 
 
 class AnnotationError(ValueError):
@@ -298,7 +298,7 @@ def _inside(
     x2, y2 = min(x + width, float(image.width)), min(y + height, float(image.height))
     if x2 <= x1 or y2 <= y1:
         return None, f"outside the image {size}"
-    if x2 - x1 < LEAST_SIDE or y2 - y1 < LEAST_SIDE:
+    if x2 - x1 < MIN_SIDE or y2 - y1 < MIN_SIDE:
         return None, f"less than a pixel wide or high inside the image {size}"
     beyond = max(-x, -y, x + width - image.width, y + height - image.height)
     return (x1, y1, x2, y2), f"partly outside the image {size}" if beyond > ROUNDING else ""

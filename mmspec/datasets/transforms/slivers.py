@@ -10,16 +10,16 @@ from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
 #: An object of which less than this share is in the crop is to be ignored, not learnt.
-LEAST_VISIBLE = 0.3
+MIN_VISIBLE = 0.3
 #: Of a pixel's class that holds within so many pixels of the cut; what reaches deeper is kept.
-DEEPEST_SLIVER = 3
+MAX_SLIVER = 3
 
 
 @TRANSFORMS.register_module()
 class ClipBoxes(BaseTransform):
     """Clip boxes to the image, and ignore those of which little is left.
 
-    A box of whose area less than ``LEAST_VISIBLE`` is inside becomes a region to ignore: neither
+    A box of whose area less than ``MIN_VISIBLE`` is inside becomes a region to ignore: neither
     an object, which a strip of three pixels does not show, nor background. Stands after mmdet's
     ``RandomCrop(bbox_clip_border=False)``, which clips nothing and drops boxes that are wholly
     outside; ``FilterAnnotations`` after it drops boxes of less than a pixel.
@@ -33,7 +33,7 @@ class ClipBoxes(BaseTransform):
         boxes = results["gt_bboxes"]
         whole = boxes.areas
         boxes.clip_(results["img_shape"][:2])
-        results["gt_ignore_flags"] |= (boxes.areas < LEAST_VISIBLE * whole).numpy()
+        results["gt_ignore_flags"] |= (boxes.areas < MIN_VISIBLE * whole).numpy()
         if "gt_masks" in results:
             results["gt_bboxes"] = results["gt_masks"].get_bboxes(type(boxes))
         return results
@@ -48,7 +48,7 @@ def cut_labels(
     """Cut a window out of a map of classes, slivers at its border to be ignored.
 
     A sliver is what a cut leaves of one thing (8-connected pixels of one class) where it reaches at
-    most ``DEEPEST_SLIVER`` pixels into the window and is less than ``LEAST_VISIBLE`` of the thing,
+    most ``MAX_SLIVER`` pixels into the window and is less than ``MIN_VISIBLE`` of the thing,
     as far as that can be seen ten pixels beyond the cut.
 
     Args:
@@ -81,10 +81,10 @@ def _ignore_below(
 
     The window is ``labels[:last, first:end]`` from some row on.
     """
-    depth = DEEPEST_SLIVER + 1
+    depth = MAX_SLIVER + 1
     if last >= len(labels) or len(window) < depth:
         return
-    beyond = int(DEEPEST_SLIVER / LEAST_VISIBLE)
+    beyond = int(MAX_SLIVER / MIN_VISIBLE)
     before = min(first, beyond)
     band = labels[last - depth : last + beyond, first - before : end + beyond]
     seen = slice(before, before + end - first)
@@ -96,7 +96,7 @@ def _ignore_below(
         count, things = cv2.connectedComponents((band == value).astype(np.uint8), connectivity=8)
         inside = things[:depth, seen]
         visible, whole = (np.bincount(x.ravel(), minlength=count) for x in (inside, things))
-        sliver = visible < LEAST_VISIBLE * whole
+        sliver = visible < MIN_VISIBLE * whole
         sliver[inside[0]] = False
         sliver[0] = False
         window[-depth:][sliver[inside]] = IGNORE_INDEX

@@ -12,7 +12,7 @@ from mmspec.datasets.detection import InfraredDetDataset
 from mmspec.datasets.detection.coco_json import AnnotatedImage
 from mmspec.datasets.modality import MODALITY_PATHS
 from mmspec.visualization.detection import TO_IGNORE
-from mmspec.visualization.legend import legend
+from mmspec.visualization.panels import legend
 from mmspec.visualization.segmentation import infrared_palette
 
 from . import in_parallel

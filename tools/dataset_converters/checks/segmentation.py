@@ -13,7 +13,7 @@ from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.datasets.transforms import LoadSegmentationLabels
-from mmspec.visualization.legend import legend
+from mmspec.visualization.panels import legend
 from mmspec.visualization.segmentation import background_of, infrared_palette, label_overlay
 
 from . import in_parallel

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmspec.visualization.reconstruction import display_gain, titled_grid, to_display
+from mmspec.visualization.panels import display_gain, titled_grid, to_display
 
-LEAST_SAMPLES_SHOWN = 12
+MIN_SAMPLES_SHOWN = 12
 BLACK = (0, 0, 0)
 
 
@@ -20,7 +20,7 @@ def choose_samples(counts: Sequence[np.ndarray | None], classes: int) -> list[in
             samples that are not to be shown.
     """
     usable = [i for i, count in enumerate(counts) if count is not None]
-    wanted = min(max(LEAST_SAMPLES_SHOWN, classes), len(usable))
+    wanted = min(max(MIN_SAMPLES_SHOWN, classes), len(usable))
     chosen: dict[int, None] = {}
     for index in range(classes):
         best = max(usable, key=lambda i: counts[i][index], default=None)

@@ -1,0 +1,100 @@
+"""Curves of detectors and masks, drawn into picture files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from mmspec.evaluation.miss_rate import FPPI_POINTS, MissRateCurve
+from mmspec.evaluation.roc import RocCurve
+from mmspec.evaluation.saliency import THRESHOLDS, SaliencyCurves
+
+MIN_FPPI, MIN_MISS_RATE = 1e-3, 0.01
+
+
+def save_miss_rate_curves(
+    panels: Mapping[str, Mapping[str, MissRateCurve]], path: str | Path, title: str = ""
+) -> None:
+    """Draws curves into a picture file, both axes logarithmic.
+
+    The nine points that a log-average miss rate averages are marked; it stands in the legend.
+
+    Args:
+        panels: of each title, such as Day and Night, the curve of each detector.
+        path: the file.
+        title: of the picture, the setting say.
+    """
+    panels = panels or {"no curve": {}}
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4 * len(panels), 3.9), layout="constrained", sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    for axis, (name, curves) in zip(axes[0], panels.items()):
+        for number, (detector, curve) in enumerate(curves.items()):
+            colour = f"C{number % 10}"
+            label = f"{100 * curve.log_average:.2f} %  {detector}"
+            # First the threshold that nothing passes. Hits before any false positive lie at 0.
+            fppi = np.append(MIN_FPPI, curve.fppi.clip(MIN_FPPI))
+            miss_rate = np.append(1, curve.miss_rate)
+            axis.step(fppi, miss_rate, colour, where="post", linewidth=1.5, label=label)
+            axis.plot(FPPI_POINTS, curve.at_points, "o", color=colour, markersize=3.5)
+        axis.set(
+            xscale="log", yscale="log", xlabel="false positives per image",
+            xlim=(MIN_FPPI, 10), ylim=(MIN_MISS_RATE, 1.05),
+        )  # fmt: skip
+        ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+        axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        objects = next(iter(curves.values())).objects if curves else 0
+        axis.set_title(f"{name}: {objects:,} pedestrians", fontsize="medium")
+        if curves:
+            axis.legend(fontsize="small", loc="lower left")
+    axes[0, 0].set_ylabel("miss rate")
+    figure.suptitle(title, fontsize="medium")
+    _save(figure, path)
+
+
+def save_roc_curve(curve: RocCurve, path: str | Path) -> None:
+    """Draws the curve into a picture file, over linear and over logarithmic false positive rates.
+
+    Targets fill so few pixels that all of interest happens far below a rate of 0.01.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
+    for axis, scale in zip(axes, ("linear", "log")):
+        axis.plot(curve.false_positive_rate, curve.true_positive_rate, "tab:red", linewidth=1.5)
+        axis.set(xlabel="false positive rate", xscale=scale, ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+    smallest = curve.false_positive_rate[curve.false_positive_rate > 0].min()
+    axes[0].set(ylabel="true positive rate", xlim=(0, 1))
+    axes[1].set(xlim=(min(smallest, 0.1), 1))
+    figure.suptitle(f"pixels: area under the curve {curve.area:.4f}", fontsize="medium")
+    _save(figure, path)
+
+
+def save_pr_curves(curves: Mapping[str, SaliencyCurves], path: str | Path) -> None:
+    """Draws precision over recall, and F over the threshold, a line a data set.
+
+    Args:
+        curves: by the name of the data set, at least one; a single one may have no name.
+        path: the picture file.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
+    for name, curve in curves.items():
+        label = f"{name}{': ' if name else ''}max F {curve.f_measure.max():.3f}"
+        left.plot(curve.recall, curve.precision, linewidth=1.5)
+        right.plot(THRESHOLDS / 255, curve.f_measure, linewidth=1.5, label=label)
+    left.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    right.set(xlabel="threshold", ylabel="F, $\\beta^2$ = 0.3", xlim=(0, 1), ylim=(0, 1.02))
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    right.legend(fontsize="small", loc="lower center")
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: str | Path) -> None:
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
