@@ -19,6 +19,6 @@ test_dataloader = val_dataloader
 # `to_coco.py kaist-json` the test part with it.
 val_evaluator = [
     dict(type="mmspec.DetectionMetric"),
-    dict(type="mmspec.MissRateMetric", ann_file=f"{data_root}/annotations/{test_split}.json"),
+    dict(type="mmspec.MissRateMetric"),
 ]
 test_evaluator = val_evaluator

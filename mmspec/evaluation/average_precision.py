@@ -11,9 +11,9 @@ IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 #: Names and limits in square pixels of the sizes that are scored on their own.
 AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
-MOST_DETECTIONS = 100  # of a class in an image
+MAX_DETECTIONS = 100  # of a class in an image
 _PAIRS_AT_ONCE = 500_000
-_MOST_CLASSES = 2**20
+_MAX_CLASSES = 2**20
 _FALSE, _HIT, _NO_ACCOUNT = 0, 1, -1
 
 
@@ -45,7 +45,7 @@ class BoxTable:
     @property
     def groups(self) -> np.ndarray:
         """(N,) int64, a number for each image and class."""
-        return self.image * _MOST_CLASSES + self.label
+        return self.image * _MAX_CLASSES + self.label
 
     def take(self, rows: np.ndarray) -> BoxTable:
         columns = (self.image, self.label, self.corners, self.sizes, self.scores)
@@ -95,7 +95,7 @@ def precision_and_recall(
 def _best(predicted: BoxTable) -> BoxTable:
     """The best of each class in each image, by image, class and falling score."""
     order = np.lexsort((-predicted.scores, predicted.groups))
-    return predicted.take(order[_place_in_run(predicted.groups[order]) < MOST_DETECTIONS])
+    return predicted.take(order[_place_in_run(predicted.groups[order]) < MAX_DETECTIONS])
 
 
 def _outside(areas: np.ndarray, limits: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from mmengine.logging import print_log
 from mmspec.registry import METRICS
 
 from .average_precision import AREAS, BoxTable, precision_and_recall
-from .samples import class_names, predicted_boxes, true_boxes
-from .table import markdown_row
+from .samples import class_names, predicted_boxes, rows_of_images, true_boxes
+from .table import log_table
 
 
 @METRICS.register_module()
@@ -33,8 +33,7 @@ class DetectionMetric(BaseMetric):
     10,000 images take gigabytes.
 
     Args:
-        collect_device: 'cpu' or 'gpu', where ranks put their results together.
-        prefix: of the names, where several metrics run.
+        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError: a sample without ``instances`` or predictions.
@@ -47,7 +46,6 @@ class DetectionMetric(BaseMetric):
         num_classes = len(class_names(self.dataset_meta))
         for sample in data_samples:
             true, found = true_boxes(sample, num_classes), predicted_boxes(sample, num_classes)
-            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
             self.results.append((true.tobytes(), found.astype(np.float32).tobytes()))
 
     def compute_metrics(self, results: list[tuple[bytes, bytes]]) -> dict[str, float]:
@@ -68,7 +66,7 @@ class DetectionMetric(BaseMetric):
             "AR100": mean_of(recall[:, :, 0]),
             **{f"AP50/{name}": mean_of(precision[0, :, i, 0]) for i, name in enumerate(classes)},
         }
-        print_log("\n" + markdown_row(table_row(metrics, classes)), logger="current")
+        log_table(table_row(metrics, classes))
         absent = [name for name in classes if math.isnan(metrics[f"AP50/{name}"])]
         if absent:
             print_log(f"not in the truth, not in the means: {', '.join(absent)}", logger="current")
@@ -89,11 +87,10 @@ def mean_of(values: np.ndarray) -> float:
 
 def _table(images: Sequence[bytes], dtype: type) -> BoxTable:
     """The rows x1, y1, x2, y2, label, score of all images."""
-    counts = [len(rows) // (6 * dtype().itemsize) for rows in images]
-    rows = np.frombuffer(b"".join(images), dtype).reshape(-1, 6)
+    image, rows = rows_of_images(images, dtype)
     corners = rows[:, :2].astype(np.float64)
     return BoxTable(
-        np.repeat(np.arange(len(images)), counts),
+        image,
         rows[:, 4].astype(np.int64),
         corners,
         rows[:, 2:4] - corners,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .samples import field_of, name_of
+from .samples import field_of, label_of, name_of
 
 
 def foreground_probability(seg_logits: Tensor, name: str) -> np.ndarray:
@@ -66,42 +66,3 @@ def scored_and_true(sample: Mapping, allowed: Mapping[int, str]) -> tuple[np.nda
     probability = foreground_probability(logits, name_of(sample))
     meanings = ", ".join(f"{value} {meaning}" for value, meaning in allowed.items())
     return probability, label_of(sample, probability.shape, allowed, f"allowed: {meanings}")
-
-
-def label_of(
-    sample: Mapping, shape: tuple[int, int], allowed: Collection[int], meaning: str
-) -> np.ndarray:
-    """The truth of a sample of mmseg, ``gt_sem_seg``.
-
-    Args:
-        sample: as metrics get it.
-        shape: (H, W) of what is predicted.
-        allowed: values.
-        meaning: of them, for the message of others.
-
-    Returns:
-        (H, W) of an integer type.
-
-    Raises:
-        ValueError: there is none, it is of another size than the prediction or holds other values.
-    """
-    name = name_of(sample)
-    if "gt_sem_seg" not in sample:
-        raise ValueError(
-            f"{name}: no label came with it; put mmspec.LoadSegmentationLabels into the test"
-            " pipeline, before PackSegInputs"
-        )
-    truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
-    if truth.shape != shape:
-        raise ValueError(
-            f"{name}: its label is {' x '.join(map(str, truth.shape[::-1]))} pixels, its scores"
-            f" {' x '.join(map(str, shape[::-1]))}; in the test pipeline load the label after any"
-            " resize"
-        )
-    wrong = ~np.isin(truth, list(allowed))
-    if wrong.any():
-        raise ValueError(
-            f"{name}: its label holds {', '.join(map(str, np.unique(truth[wrong])))}; {meaning};"
-            f" wrong are {wrong.sum():,} of {truth.size:,} pixels"
-        )
-    return truth

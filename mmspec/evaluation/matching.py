@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 from torch import Tensor
 
 from mmspec.registry import METRICS
 
 from .samples import field_of, name_of
-from .table import markdown_row
+from .table import log_table
 
 MATCH_THRESHOLDS = (1, 3, 5, 10)  # pixels
 CORNER_THRESHOLDS = (3, 5, 10)  # pixels
@@ -44,8 +43,7 @@ class MatchingMetric(BaseMetric):
     estimate, (3, 3) or None; ``truth``, see :func:`project`, an array or a tensor.
 
     Args:
-        collect_device: 'cpu' or 'gpu', where ranks put their results together.
-        prefix: of the names, where several metrics run.
+        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError: a sample without one of them. A pair without truth cannot be scored.
@@ -88,7 +86,7 @@ class MatchingMetric(BaseMetric):
             **{f"AUC@{t}": 100 * float(area) for t, area in zip(CORNER_THRESHOLDS, areas)},
             "matches": float(np.mean(counts)),
         }
-        print_log("\n" + markdown_row(metrics), logger="current")
+        log_table(metrics)
         return metrics
 
 

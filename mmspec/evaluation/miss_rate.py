@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 
-from mmspec.datasets.sizes import size_fault
 from mmspec.registry import METRICS
 
-from .kaist_files import (
-    NOT_TOLD,
-    Detections,
-    FileFormatError,
-    Truth,
-    frame_of,
-    is_night,
-    read_truth,
-)
-from .samples import TRUTH_OF_BOXES, field_of, name_of, predicted_boxes, true_boxes
-from .table import markdown_row
+from .kaist import NOT_TOLD, Detections, Truth, frame_of, is_night
+from .samples import field_of, name_of, predicted_boxes, rows_of_images, true_boxes
+from .table import log_table
 
 #: False positives per image at which miss rates are averaged, rounded as KAIST's evaluation has it.
 FPPI_POINTS = (0.01, 0.0178, 0.0316, 0.0562, 0.1, 0.1778, 0.3162, 0.5623, 1.0)
 TIMES = ("All", "Day", "Night")
 IOU = 0.5
 BORDER = 5  # pixels; truth that reaches this far to the edge of its image may be cut off
-MOST_DETECTIONS = 1000  # an image
-_LEAST_RATE = 1e-10  # whose logarithm stands for that of no miss
+MAX_DETECTIONS = 1000  # an image
+_MIN_RATE = 1e-10  # whose logarithm stands for that of no miss
 
 
 @dataclass(frozen=True)
@@ -40,8 +29,8 @@ class Setting:
     """Which of the true pedestrians a detector is to find; all others are to be ignored.
 
     Attributes:
-        heights: Least and greatest, in pixels, both inclusive.
-        occlusions: Levels: 0 none, 1 partial, 2 heavy.
+        heights: least and greatest, in pixels, both inclusive.
+        occlusions: levels: 0 none, 1 partial, 2 heavy.
     """
 
     heights: tuple[float, float]
@@ -79,7 +68,7 @@ class MissRateCurve:
         at_points: (9,) float64, at :data:`FPPI_POINTS`.
         objects: number of pedestrians to be found.
         images: number of images.
-        least: rate whose logarithm stands for that of no miss.
+        min_rate: whose logarithm stands for that of no miss.
     """
 
     fppi: np.ndarray
@@ -87,13 +76,13 @@ class MissRateCurve:
     at_points: np.ndarray
     objects: int
     images: int
-    least: float = _LEAST_RATE
+    min_rate: float = _MIN_RATE
 
     @property
     def log_average(self) -> float:
         """The log-average miss rate in [0, 1], geometric mean of ``at_points``."""
         with np.errstate(divide="ignore"):
-            return float(np.exp(np.log(self.at_points.clip(self.least)).mean()))
+            return float(np.exp(np.log(self.at_points.clip(self.min_rate)).mean()))
 
 
 @METRICS.register_module()
@@ -113,30 +102,22 @@ class MissRateMetric(BaseMetric):
     counts as 1e-10. An image without a true box counts by its false positives, one without a
     detection by its misses.
 
-    KAIST's Python evaluation has the same rules and habits besides, which ``as_reference`` turns
-    on, see :func:`evaluate_miss_rate`.
-
-    Truth comes from ``ann_file``, or else from what the data set read (``instances`` among
-    ``meta_keys`` of ``PackDetInputs``); an instance then needs ``occlusion`` unless the settings
-    count all its levels. Day and night are told by the sets of KAIST in the names of the images.
+    Truth is what the data set read (``instances`` among ``meta_keys`` of ``PackDetInputs``), with
+    the ``occlusion`` of each box in its annotation file, unless the settings count all its levels;
+    ``tools/dataset_converters/to_coco.py kaist-json`` writes such a file. Day and night are told by
+    the sets of KAIST in the names of the images. ``tools/analysis_tools/miss_rate.py`` scores files
+    of results, also with the habits of KAIST's Python evaluation.
 
     Args:
-        ann_file: KAIST's annotation JSON, or a COCO file whose images have the names of KAIST's and
-            whose boxes have ``occlusion`` (``tools/dataset_converters/to_coco.py kaist-json``).
-            Images are found in it by their name, as set06/V000/I00019.
         settings: names among :data:`SETTINGS`.
-        as_reference: with the habits of KAIST's Python evaluation; needs ``ann_file``.
-        collect_device: 'cpu' or 'gpu', where ranks put their results together.
-        prefix: of the names, 'MR' unless given.
+        collect_device, prefix: see mmengine's ``BaseMetric``; the prefix is 'MR' unless given.
 
     Raises:
-        FileFormatError: ``ann_file`` cannot be used.
-        KeyError: ``ann_file`` or a sample without the occlusion that a setting needs, a sample
-            without truth or of an image that ``ann_file`` does not have; the message names the file
-            or image and the way out.
-        ValueError: an unknown setting, ``as_reference`` without ``ann_file``, a predicted or true
-            label other than 0, a box or score that is not finite, a box whose corners are reversed,
-            an occlusion other than 0, 1 and 2. The messages of samples name the image.
+        KeyError: a data set or sample without the occlusion that a setting needs, or a sample
+            without truth; the message names the file or image and the way out.
+        ValueError: an unknown setting, a predicted or true label other than 0, a box or score that
+            is not finite, a box whose corners are reversed, an occlusion other than 0, 1 and 2. The
+            messages of samples name the image.
     """
 
     default_prefix = "MR"
@@ -144,64 +125,44 @@ class MissRateMetric(BaseMetric):
 
     def __init__(
         self,
-        ann_file: str | None = None,
         settings: Sequence[str] = DEFAULT_SETTINGS,
-        as_reference: bool = False,
         collect_device: str = "cpu",
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if unknown := [name for name in settings if name not in SETTINGS]:
             raise ValueError(f"settings: unknown {unknown}; known: {', '.join(SETTINGS)}")
-        if as_reference and ann_file is None:
-            raise ValueError("as_reference needs ann_file: it goes by the ids of annotations")
         self.settings = tuple(settings)
-        self.as_reference = as_reference
-        self.ann_file = ann_file
-        self.truth = None if ann_file is None else read_truth(ann_file)
-        if self.truth is not None and (without := self.truth.frames.count(None)):
-            raise FileFormatError(
-                f"{ann_file}: {without:,} images have no name of KAIST's, as set06/V000/I00019; by"
-                " what is one to find them?"
-            )
-        if self.truth is not None:  # now, not hours later at the first validation
-            _check_occlusion(self.settings, self.truth.occlusion, self.truth.ignored, ann_file)
-            self._place = {frame: index for index, frame in enumerate(self.truth.frames)}
         self.curves = {}
+
+    @BaseMetric.dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict | None) -> None:
+        """What is known of the data set, before a training, not hours later at its validation."""
+        self._dataset_meta = dataset_meta
+        if untold := (dataset_meta or {}).get("without_occlusion"):
+            _check_occlusion(self.settings, np.array([NOT_TOLD]), np.array([False]), untold)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            true = ()
-            if self.truth is None:
-                true = self._truth_of(sample)
-            else:
-                self._check_size(sample)
-            found = predicted_boxes(sample, num_classes=1)[:, [0, 1, 2, 3, 5]]
-            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
-            self.results.append((frame_of(name_of(sample)), found.tobytes(), *true))
+            found = predicted_boxes(sample, num_classes=1)
+            result = (frame_of(name_of(sample)), *self._truth_of(sample), found.tobytes())
+            self.results.append(result)
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        frames, found, *true = zip(*results)
-        if self.truth is None:
-            sizes, boxes = true
-            boxes = [np.frombuffer(rows).reshape(-1, 6) for rows in boxes]
-            columns = zip(
-                *((to_xywh(b[:, :4]), b[:, 4].astype(np.int64), b[:, 5] > 0) for b in boxes)
-            )
-            truth = Truth.of_images(frames, sizes, *columns)
-        else:
-            truth = self.truth.select(frames)
-            if len(frames) < (listed := len(self.truth.frames)):
-                print_log(
-                    f"miss rates of {len(frames):,} of the {listed:,} images of {self.ann_file}",
-                    logger="current",
-                    level=logging.WARNING,
-                )
-        found = [np.frombuffer(rows).reshape(-1, 5) for rows in found]
-        detections = Detections.of_images(
-            [to_xywh(rows[:, :4]) for rows in found], [rows[:, 4] for rows in found]
+        frames, sizes, true, found = zip(*results)
+        image, rows = rows_of_images(true)
+        truth = Truth(
+            frames,
+            np.array(sizes),
+            image,
+            to_xywh(rows[:, :4]),
+            rows[:, 4].astype(np.int64),
+            rows[:, 5] > 0,
+            np.zeros(len(rows), bool),
         )
-        self.curves = evaluate_miss_rate(truth, detections, self.settings, self.as_reference)
+        image, rows = rows_of_images(found)
+        detections = Detections(image, to_xywh(rows[:, :4]), rows[:, 5])
+        self.curves = evaluate_miss_rate(truth, detections, self.settings)
         metrics = {
             f"{setting}/{time}": 100 * self.curves[setting, time].log_average
             if (setting, time) in self.curves
@@ -209,21 +170,12 @@ class MissRateMetric(BaseMetric):
             for setting in self.settings
             for time in TIMES
         }
-        print_log("\n" + markdown_row(metrics), logger="current")
+        log_table(metrics)
         return metrics
-
-    def _check_size(self, sample: dict) -> None:
-        """Raises ValueError where the boxes of ``ann_file`` are for an image of another size."""
-        index = self._place.get(frame_of(name_of(sample)))
-        if index is None or "ori_shape" not in sample:
-            return
-        height, width = sample["ori_shape"][:2]
-        if reason := size_fault((width, height), tuple(self.truth.sizes[index])):
-            raise ValueError(f"{name_of(sample)}: {reason} ({self.ann_file})")
 
     def _truth_of(self, sample: dict) -> tuple[tuple[int, int], bytes]:
         """Width and height of the image; x1, y1, x2, y2, occlusion, ignored of its true boxes."""
-        true = true_boxes(sample, 1, f"Give the metric ann_file=..., or else: {TRUTH_OF_BOXES}")
+        true = true_boxes(sample, 1)
         occlusion = np.array([one.get("occlusion", NOT_TOLD) for one in sample["instances"]])
         if (wrong := ~np.isin(occlusion, (NOT_TOLD, 0, 1, 2))).any():
             raise ValueError(
@@ -260,7 +212,7 @@ def evaluate_miss_rate(
     """Curves by (setting, time), without those that have no pedestrian to be found.
 
     Args:
-        truth: of :func:`~mmspec.evaluation.kaist_files.read_truth`, say.
+        truth: of all images.
         detections: of its images.
         settings: names among :data:`SETTINGS`.
         as_reference: with the habits of KAIST's Python evaluation (``evaluation_script.py`` of
@@ -289,7 +241,7 @@ def evaluate_miss_rate(
         "Day": np.array([is_it is False for is_it in night]),
         "Night": np.array([is_it is True for is_it in night]),
     }
-    detections = detections.ranked(MOST_DETECTIONS, as_reference)
+    detections = detections.ranked(MAX_DETECTIONS, as_reference)
     pairs = find_pairs(truth, detections)
     counted = np.isin(truth.image, detections.image) if as_reference else True
     never_found = truth.of_id_0 & as_reference
@@ -411,5 +363,5 @@ def miss_rate_curve(
     last = np.searchsorted(fppi, FPPI_POINTS, side="right")
     of_none = miss_rate[-1:] if as_reference and len(hit) else [1.0]
     at_points = np.concatenate([of_none, miss_rate])[last]
-    least = 0.0 if as_reference else _LEAST_RATE
-    return MissRateCurve(fppi, miss_rate, at_points, objects, images, least)
+    min_rate = 0.0 if as_reference else _MIN_RATE
+    return MissRateCurve(fppi, miss_rate, at_points, objects, images, min_rate)

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmspec.registry import METRICS
 
 from .foreground import scored_and_true
-from .table import markdown_table
+from .table import log_table
 
 BETA_SQUARED = 0.3
 ALPHA = 0.5
@@ -34,15 +34,6 @@ class ImageScores:
     single: np.ndarray
     curves: np.ndarray
     salient: bool
-
-    def packed(self) -> tuple[bytes, bytes, bool]:
-        """As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds."""
-        return self.single.tobytes(), self.curves.tobytes(), self.salient
-
-    @classmethod
-    def unpacked(cls, single: bytes, curves: bytes, salient: bool) -> ImageScores:
-        """What :meth:`packed` made of it."""
-        return cls(np.frombuffer(single), np.frombuffer(curves).reshape(4, -1), salient)
 
 
 @dataclass(frozen=True)
@@ -91,8 +82,7 @@ class SaliencyMetric(BaseMetric):
     ``gt_sem_seg`` of 0 and 1; every pixel counts.
 
     Args:
-        collect_device: 'cpu' or 'gpu', where ranks put their results together.
-        prefix: of the names, where several metrics run.
+        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         ImportError: pysodmetrics is not installed.
@@ -118,29 +108,35 @@ class SaliencyMetric(BaseMetric):
         for sample in data_samples:
             probability, truth = scored_and_true(sample, MEANINGS)
             scores = score_image(probability, truth == 1)
-            self.results.append((sample.get("dataset_name", ""), scores.packed()))
+            self.results.append(
+                (
+                    sample.get("dataset_name", ""),
+                    scores.single.tobytes(),
+                    scores.curves.tobytes(),
+                    scores.salient,
+                )
+            )
 
-    def compute_metrics(
-        self, results: list[tuple[str, tuple[bytes, bytes, bool]]]
-    ) -> dict[str, float]:
-        by_dataset: dict[str, list[ImageScores]] = {}
-        for dataset, scores in results:
-            by_dataset.setdefault(dataset, []).append(ImageScores.unpacked(*scores))
+    def compute_metrics(self, results: list[tuple[str, bytes, bytes, bool]]) -> dict[str, float]:
+        by_dataset: dict[str, list[tuple[bytes, bytes, bool]]] = {}
+        for dataset, *scores in results:
+            by_dataset.setdefault(dataset, []).append(scores)
         rows = []
         self.curves = {}
         for dataset, images in by_dataset.items():
-            curves = np.mean([image.curves for image in images], axis=0)
+            single, curves, salient = zip(*images)
+            single = np.mean([np.frombuffer(values) for values in single], axis=0)
+            curves = np.mean([np.frombuffer(values).reshape(4, -1) for values in curves], axis=0)
             self.curves[dataset] = SaliencyCurves(*curves)
-            single = np.mean([image.single for image in images], axis=0)
             rows.append({"data": dataset or "-", "images": str(len(images))})
             rows[-1] |= _row(single, self.curves[dataset])
-            if without := sum(not image.salient for image in images):
+            if without := salient.count(False):
                 print_log(
                     f"{dataset or 'the data set'}: {without:,} of {len(images):,} images have no"
                     " salient pixel, and so 0 for F and wF whatever is predicted",
                     logger="current",
                 )
-        print_log("\n" + markdown_table(rows, digits=3), logger="current")
+        log_table(*rows, digits=3)
         return {
             f"{dataset}/{name}" if dataset else name: value
             for dataset, row in zip(by_dataset, rows)

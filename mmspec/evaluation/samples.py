@@ -1,8 +1,12 @@
-"""What metrics are handed, checked: each fault names its image."""
+"""What metrics are handed, checked: each fault names its image.
+
+What a metric keeps of an image it keeps as bytes: NumPy's arrays, each in a piece of its own, would
+leave the heap in shreds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +46,45 @@ def class_names(dataset_meta: Mapping | None) -> Sequence[str]:
     return classes
 
 
+def label_of(
+    sample: Mapping, shape: tuple[int, int], allowed: Collection[int], meaning: str
+) -> np.ndarray:
+    """The truth of a sample of mmseg, ``gt_sem_seg``.
+
+    Args:
+        sample: as metrics get it.
+        shape: (H, W) of what is predicted.
+        allowed: values.
+        meaning: of them, for the message of others.
+
+    Returns:
+        (H, W) of an integer type.
+
+    Raises:
+        ValueError: there is none, it is of another size than the prediction or holds other values.
+    """
+    name = name_of(sample)
+    if "gt_sem_seg" not in sample:
+        raise ValueError(
+            f"{name}: no label came with it; put mmspec.LoadSegmentationLabels into the test"
+            " pipeline, before PackSegInputs"
+        )
+    truth = sample["gt_sem_seg"]["data"].squeeze(0).cpu().numpy()
+    if truth.shape != shape:
+        raise ValueError(
+            f"{name}: its label is {' x '.join(map(str, truth.shape[::-1]))} pixels, its scores"
+            f" {' x '.join(map(str, shape[::-1]))}; in the test pipeline load the label after any"
+            " resize"
+        )
+    wrong = ~np.isin(truth, list(allowed))
+    if wrong.any():
+        raise ValueError(
+            f"{name}: its label holds {', '.join(map(str, np.unique(truth[wrong])))}; {meaning};"
+            f" wrong are {wrong.sum():,} of {truth.size:,} pixels"
+        )
+    return truth
+
+
 def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
     """The predictions of a sample of mmdet, ``pred_instances``.
 
@@ -73,7 +116,7 @@ def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
     return np.column_stack([boxes, labels, scores])
 
 
-def true_boxes(sample: Mapping, num_classes: int, way_out: str = TRUTH_OF_BOXES) -> np.ndarray:
+def true_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
     """The truth of a sample of mmdet, ``instances``; an empty list is an image without objects.
 
     Returns:
@@ -85,7 +128,7 @@ def true_boxes(sample: Mapping, num_classes: int, way_out: str = TRUTH_OF_BOXES)
             whose corners are reversed, a label outside the classes.
     """
     if "instances" not in sample:
-        raise KeyError(f"{name_of(sample)}: its truth is not there ('instances'). {way_out}")
+        raise KeyError(f"{name_of(sample)}: its truth is not there ('instances'). {TRUTH_OF_BOXES}")
     instances, name = sample["instances"], f"{name_of(sample)}: true"
     try:
         table = np.array(
@@ -103,6 +146,19 @@ def true_boxes(sample: Mapping, num_classes: int, way_out: str = TRUTH_OF_BOXES)
     _check_boxes(table[:, :4], name)
     _check_labels(table[:, 4], num_classes, name)
     return table
+
+
+def rows_of_images(
+    images: Sequence[bytes], dtype: type = np.float64
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of six columns that were kept of each image, in one table.
+
+    Returns:
+        (N,) index of each row's image, and the rows (N, 6).
+    """
+    counts = [len(rows) // (6 * dtype().itemsize) for rows in images]
+    rows = np.frombuffer(b"".join(images), dtype).reshape(-1, 6)
+    return np.repeat(np.arange(len(images)), counts), rows
 
 
 def _check_boxes(boxes: np.ndarray, name: str) -> None:

@@ -12,9 +12,8 @@ from mmengine.logging import print_log
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import METRICS
 
-from .foreground import label_of
-from .samples import class_names, field_of, name_of
-from .table import markdown_row
+from .samples import class_names, field_of, label_of, name_of
+from .table import log_table
 
 BACKGROUND = ("background", "unlabeled")
 
@@ -31,9 +30,7 @@ class SegmentationMetric(BaseMetric):
     whose pixels are all to ignore adds nothing.
 
     Args:
-        ignore_index: label of pixels that do not count.
-        collect_device: 'cpu' or 'gpu', where ranks put their results together.
-        prefix: of the names, where several metrics run.
+        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError: a sample without a prediction.
@@ -42,27 +39,15 @@ class SegmentationMetric(BaseMetric):
             The messages name the image.
     """
 
-    def __init__(
-        self,
-        ignore_index: int = IGNORE_INDEX,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        self.ignore_index = ignore_index
-
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         num_classes = len(class_names(self.dataset_meta))
-        allowed = {*range(num_classes), self.ignore_index}
-        meaning = (
-            f"the data set has classes 0 to {num_classes - 1} and {self.ignore_index} to ignore"
-        )
+        allowed = {*range(num_classes), IGNORE_INDEX}
+        meaning = f"the data set has classes 0 to {num_classes - 1} and {IGNORE_INDEX} to ignore"
         for sample in data_samples:
             predicted = _predicted_classes(sample, num_classes)
             truth = label_of(sample, predicted.shape, allowed, meaning)
-            counted = truth != self.ignore_index
+            counted = truth != IGNORE_INDEX
             index = truth[counted].astype(np.int64) * num_classes + predicted[counted]
-            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
             self.results.append(np.bincount(index, minlength=num_classes**2).tobytes())
 
     def compute_metrics(self, results: list[bytes]) -> dict[str, float]:
@@ -78,7 +63,7 @@ class SegmentationMetric(BaseMetric):
         metrics["mIoU"] = _mean_of_known(iou)
         metrics["mAcc"] = _mean_of_known(accuracy)
         metrics["aAcc"] = float(100 * hits.sum() / true.sum()) if true.any() else math.nan
-        print_log("\n" + markdown_row(table_row(metrics, classes)), logger="current")
+        log_table(table_row(metrics, classes))
         absent = [name for name, value in zip(classes, iou.tolist()) if math.isnan(value)]
         if absent:
             print_log(

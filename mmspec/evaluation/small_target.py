@@ -14,7 +14,7 @@ from mmspec.registry import METRICS
 
 from .foreground import scored_and_true
 from .roc import BINS, RocCurve, roc_curve, score_histogram
-from .table import markdown_table
+from .table import log_table
 from .target_matching import find_components, match_targets
 
 #: A pixel is predicted as target above this probability.
@@ -45,8 +45,9 @@ class SmallTargetMetric(BaseMetric):
     An image costs 8 KB, whatever its size: counts, and a histogram of its scores for the ROC (see
     :mod:`mmspec.evaluation.roc` for the bins). The log says how far AUC can be from that of exact
     scores. What is undefined (Pd without targets, AUC and IoU likewise) is NaN, and the log says
-    so; an image without a target counts in Fa, F1 and AUC, and in nIoU by ``empty_score``. After an
-    evaluation ``roc`` holds the curve, in the main process.
+    so; an image without a target counts in Fa, F1 and AUC, and in nIoU as 1 if nothing is predicted
+    (as 0 in the family of DNANet). After an evaluation ``roc`` holds the
+    curve, in the main process.
 
     Samples are those of mmseg: ``seg_logits`` of one channel, which mmseg hands over as
     probabilities (after its sigmoid), or of two (background and target, before softmax), and
@@ -54,10 +55,7 @@ class SmallTargetMetric(BaseMetric):
     ``pred_sem_seg`` of one channel, cut at the head's ``threshold``, is not used.
 
     Args:
-        empty_score: IoU of an image without target and without prediction, in nIoU. The family of
-            DNANet counts 0.
-        collect_device: 'cpu' or 'gpu', where ranks put their results together.
-        prefix: of the names, where several metrics run.
+        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError: a sample without scores.
@@ -67,12 +65,6 @@ class SmallTargetMetric(BaseMetric):
 
     roc: RocCurve | None = None
 
-    def __init__(
-        self, empty_score: float = 1.0, collect_device: str = "cpu", prefix: str | None = None
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        self.empty_score = empty_score
-
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             probability, truth = scored_and_true(sample, MEANINGS)
@@ -81,14 +73,13 @@ class SmallTargetMetric(BaseMetric):
             predicted = (probability > THRESHOLD) & counted
             del probability  # before components need as much again
             counts = _counts(predicted, truth == 1, counted)
-            # As bytes: NumPy's arrays, each in a piece of its own, would leave the heap in shreds.
             self.results.append((counts.tobytes(), histogram.tobytes()))
 
     def compute_metrics(self, results: list[tuple[bytes, bytes]]) -> dict[str, float]:
         counts = np.stack([np.frombuffer(counts, np.int64) for counts, _ in results])
         both, predicted, true, pixels, targets, detected, false_alarms = counts.sum(axis=0)
         union = counts[:, 1] + counts[:, 2] - counts[:, 0]
-        image_iou = np.where(union, counts[:, 0] / np.maximum(union, 1), self.empty_score)
+        image_iou = np.where(union, counts[:, 0] / np.maximum(union, 1), 1.0)
         self.roc = roc_curve(
             sum(np.frombuffer(counts, np.int32).astype(np.int64) for _, counts in results).reshape(
                 2, BINS
@@ -105,7 +96,7 @@ class SmallTargetMetric(BaseMetric):
         shown = {"Fa (1e-6)" if name == "Fa" else name: value for name, value in metrics.items()}
         if self.roc:
             shown["AUC"] = f"{self.roc.area:.4f}"
-        print_log("\n" + markdown_table([shown], digits=2), logger="current")
+        log_table(shown, digits=2)
         if self.roc:
             print_log(
                 f"AUC is exact within {self.roc.area_error:.1g}, if scores in one bin differ",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from mmengine.logging import print_log
 
-def markdown_row(row: dict[str, float]) -> str:
-    """Column names and values as a Markdown table of one row; a NaN is shown as ``-``."""
-    return markdown_table([row])
+
+def log_table(*rows: Mapping[str, str | float], digits: int = 1) -> None:
+    """Write a :func:`markdown_table` into the log."""
+    print_log("\n" + markdown_table(rows, digits), logger="current")
 
 
 def markdown_table(rows: Sequence[Mapping[str, str | float]], digits: int = 1) -> str:

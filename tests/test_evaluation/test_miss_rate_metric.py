@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from kaist_files import read_truth
 
+from mmspec.datasets.detection import KAISTDataset
 from mmspec.evaluation import MissRateMetric
-from mmspec.evaluation.kaist_files import Detections, FileFormatError, frame_of, is_night
+from mmspec.evaluation.kaist import Detections, frame_of, is_night
 from mmspec.evaluation.miss_rate import (
     FPPI_POINTS,
     SETTINGS,
@@ -193,52 +195,20 @@ def test_curve_without_a_detection():
     assert curve.log_average == 1 and len(curve.fppi) == 0
 
 
-def annotation(**changes) -> dict:
-    entry = dict(category_id=1, ignore=0, occlusion=0, image_id=0)
-    return dict(
-        images=[dict(id=i, im_name=name, width=640, height=512) for i, name in enumerate(FRAMES)],
-        annotations=[
-            dict(entry, id=1, bbox=BOX),
-            dict(entry, id=2, bbox=[300, 100, 40, 80], image_id=1),
-            dict(entry, id=3, bbox=[400, 100, 40, 80], category_id=3),
-        ],
-        categories=[dict(id=1, name="person"), dict(id=3, name="people")],
-        **changes,
-    )
-
-
-def test_truth_from_a_file_is_found_by_name(tmp_path):
-    path = tmp_path / "truth.json"
-    path.write_text(json.dumps(annotation()))
-    metric = METRICS.build(dict(type="mmspec.MissRateMetric", ann_file=str(path), prefix="K"))
-    # Images in another order, without truth of their own, the first with a box on the 'people'.
-    night, day = sample([], [], FRAMES[1]), sample([], [(BOX, 0.5), ([400, 100, 40, 80], 0.9)])
-    for one in (night, day):
-        del one["instances"]
-    found = evaluate([night, day], metric)
+def test_names_and_a_part_of_the_images():
+    metric = METRICS.build(dict(type="mmspec.MissRateMetric", prefix="K"))
+    day = sample([(BOX, 0, 0), ([400, 100, 40, 80], 0, 1)], [(BOX, 0.5), ([400, 100, 40, 80], 0.9)])
+    found = evaluate([sample([(BOX, 0, 0)], [], FRAMES[1]), day], metric)
     assert found["K/Reasonable/Day"] < 1e-6 and found["K/Reasonable/Night"] == 100
     assert metric.curves["Reasonable", "Day"].fppi.tolist() == [0]
-    # A part of the images is scored alone.
     evaluate([day], metric)
     assert metric.curves["Reasonable", "All"].objects == 1
-    unknown = sample([], [], "set06/V000/I00099")
-    with pytest.raises(KeyError, match="the first is set06/V000/I00099"):
-        evaluate([unknown], MissRateMetric(str(path)))
-
-
-def test_truth_for_an_image_of_another_size_is_refused(tmp_path):
-    path = tmp_path / "truth.json"
-    path.write_text(json.dumps(annotation()))
-    day = sample([], [(BOX, 0.5)])
-    day["ori_shape"] = tuple(side // 2 for side in day["ori_shape"])
-    with pytest.raises(ValueError, match=r"320 x 256 pixels, its boxes are for .* 640 x 512: they"):
-        evaluate([day], MissRateMetric(str(path)))
 
 
 def test_what_is_missing_is_named():
     without = sample([], [])
     del without["instances"]
-    with pytest.raises(KeyError, match=r"I00019.jpg: its truth.*ann_file.*meta_keys"):
+    with pytest.raises(KeyError, match=r"I00019.jpg: its truth.*meta_keys"):
         evaluate([without])
     untold = sample([(BOX, 0, 0)], [])
     del untold["instances"][0]["occlusion"]
@@ -282,32 +252,42 @@ def test_predictions_that_cannot_be_used_are_named():
         evaluate([short])
 
 
-def test_a_file_of_images_of_other_names(tmp_path):
-    raw = annotation()
-    raw["images"][1]["im_name"] = "00001D"
-    path = tmp_path / "truth.json"
-    path.write_text(json.dumps(raw))
-    with pytest.raises(FileFormatError, match=r"truth.json: 1 images have no name of KAIST's"):
-        MissRateMetric(str(path))
+def kaist_test(folder, *annotations):
+    """A test part of KAIST with these entries."""
+    for side in ("lwir", "visible"):
+        (folder / f"images/set06/V000/{side}").mkdir(parents=True, exist_ok=True)
+        (folder / f"images/set06/V000/{side}/I00019.jpg").touch()
+    name = "images/set06/V000/{}/I00019.jpg"
+    image = dict(id=0, file_name=name.format("lwir"), visible_file_name=name.format("visible"))
+    entry = dict(category_id=1, image_id=0, bbox=BOX)
+    content = dict(
+        images=[image | dict(width=640, height=512)],
+        annotations=[entry | dict(id=i) | changes for i, changes in enumerate(annotations)],
+        categories=[dict(id=1, name="person")],
+    )
+    (folder / "annotations").mkdir(exist_ok=True)
+    (folder / "annotations/test.json").write_text(json.dumps(content))
+    return KAISTDataset(str(folder), split="test", modality="both", test_mode=True)
+
+
+def test_occlusion_travels_in_the_instances(tmp_path):
+    dataset = kaist_test(tmp_path, dict(occlusion=2), dict(occlusion=0, iscrowd=1), dict(iscrowd=1))
+    instances = dataset.get_data_info(0)["instances"]
+    assert [one.get("occlusion") for one in instances] == [2, 0, None]
+    MissRateMetric().dataset_meta = dataset.metainfo
 
 
 def test_a_file_without_occlusion_is_refused_before_a_training(tmp_path):
-    raw = annotation()
-    del raw["annotations"][0]["occlusion"]
-    path = tmp_path / "truth.json"
-    path.write_text(json.dumps(raw))
-    with pytest.raises(KeyError, match=r"truth.json: a true box has no 'occlusion', by which Reas"):
-        MissRateMetric(str(path))
-    MissRateMetric(str(path), settings=("All",))
-    raw["annotations"][0]["occlusion"] = None
-    path.write_text(json.dumps(raw))
-    with pytest.raises(FileFormatError, match=r"truth.json: annotations\[0\]: not a box .*None"):
-        MissRateMetric(str(path))
+    """mmengine hands the data set's metainfo over when it builds the loop of the validation."""
+    untold = kaist_test(tmp_path, dict(occlusion=0), {}).metainfo
+    with pytest.raises(KeyError, match=r"test.json: a true box has no 'occlusion', by which Reas"):
+        MissRateMetric().dataset_meta = untold
+    metric = MissRateMetric(settings=("All",))
+    metric.dataset_meta = untold
+    assert metric.dataset_meta["classes"] == ("person",)
 
 
 def test_evaluation_leaves_its_inputs_alone(data_root):
-    from mmspec.evaluation.kaist_files import read_truth
-
     truth = read_truth(data_root / "kaist_eval/KAIST_annotation.json")
     before = truth.ignored.copy()
     nothing = Detections(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))

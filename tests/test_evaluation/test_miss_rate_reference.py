@@ -9,14 +9,20 @@ no published file has: what the evaluation would give for it follows from the sa
 import json
 import math
 import random
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
+import torch
+from kaist_files import read_detections, read_truth
 
+from mmspec.datasets.detection import KAISTDataset
 from mmspec.evaluation import MissRateMetric
-from mmspec.evaluation.kaist_files import read_detections, read_truth
 from mmspec.evaluation.miss_rate import FPPI_POINTS, evaluate_miss_rate
 
+CONVERTER = Path(__file__).resolve().parents[2] / "tools/dataset_converters/to_coco.py"
 #: Least and greatest height, levels of occlusion.
 SETTINGS = {
     "Reasonable": (55, math.inf, {0, 1}),
@@ -199,7 +205,29 @@ def test_few_images(kaist, objects, tmp_path):
                     assert curve.log_average == pytest.approx(wanted, abs=1e-12), setting
 
 
-def test_the_metric_takes_the_habits_from_its_file(kaist):
-    with pytest.raises(ValueError, match="as_reference needs ann_file"):
-        MissRateMetric(as_reference=True)
-    assert MissRateMetric(str(kaist / "KAIST_annotation.json"), as_reference=True).as_reference
+def test_the_metric_scores_the_annotation_that_the_converter_wrote(kaist, tmp_path):
+    """Boxes and occlusion go from KAIST's JSON by the data set into the samples of a test."""
+    command = [sys.executable, str(CONVERTER), "kaist-json", str(kaist), "--out", str(tmp_path)]
+    subprocess.run([*command, "--json", "KAIST_annotation.json"], check=True)
+    dataset = KAISTDataset(str(tmp_path), split="test", test_mode=True, lazy_init=True)
+    images, findings = dataset.read_annotations()
+    assert not findings.faults
+    found = by_image(lines_of(kaist, "MSDS-RCNN"))
+    metric = MissRateMetric()
+    for number, image in enumerate(images):
+        boxes = torch.tensor([box for box, _ in found[number]], dtype=torch.float64).reshape(-1, 4)
+        sample = dataset.sample_of(image) | dict(ori_shape=(image.height, image.width))
+        sample["pred_instances"] = dict(
+            bboxes=torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1),
+            scores=torch.tensor([score for _, score in found[number]], dtype=torch.float64),
+            labels=torch.zeros(len(boxes), dtype=torch.int64),
+        )
+        metric.process({}, [sample])
+    metrics = metric.evaluate(len(images))
+    truth = read_truth(kaist / "KAIST_annotation.json")
+    path = kaist / "state_of_arts/MSDS-RCNN_result.txt"
+    curves = evaluate_miss_rate(truth, read_detections(path, truth))
+    assert len(metrics) == len(curves) == 24
+    for (setting, time), curve in curves.items():
+        rate = metrics[f"MR/{setting}/{time}"]
+        assert rate == pytest.approx(100 * curve.log_average, abs=1e-9), (setting, time)

@@ -11,7 +11,7 @@ from mmseg.evaluation import IoUMetric
 
 from mmspec.evaluation import SegmentationMetric
 from mmspec.evaluation.segmentation import table_row
-from mmspec.evaluation.table import markdown_row
+from mmspec.evaluation.table import markdown_table
 from mmspec.registry import DATASETS
 
 CLASSES = ("Background", "Car", "Person")
@@ -89,7 +89,7 @@ def test_row_in_the_order_of_table_1():
 
 def test_row_as_markdown_and_json():
     metrics = evaluate([sample([[0, 1, 2, 2]], [[0, 1, 2, 0]])])
-    assert markdown_row(table_row(metrics, CLASSES)) == (
+    assert markdown_table([table_row(metrics, CLASSES)]) == (
         "| Car | Person | Background | mIoU | mAcc |\n"
         "| ---: | ---: | ---: | ---: | ---: |\n"
         "| 100.0 | 50.0 | 50.0 | 66.7 | 83.3 |"

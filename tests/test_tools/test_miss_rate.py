@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kaist_files import read_detections, read_truth
 from PIL import Image
 
-from mmspec.evaluation.kaist_files import read_detections, read_truth
 from mmspec.evaluation.miss_rate import evaluate_miss_rate
 from mmspec.visualization.curves import save_miss_rate_curves  # noqa: F401 (it prints when imported)
 

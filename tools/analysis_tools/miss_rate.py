@@ -20,7 +20,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmspec.evaluation.kaist_files import FileFormatError, read_detections, read_truth
+from kaist_files import FileFormatError, read_detections, read_truth
+
 from mmspec.evaluation.miss_rate import (
     DEFAULT_SETTINGS,
     SETTINGS,

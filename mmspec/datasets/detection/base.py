@@ -45,10 +45,10 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
     A sample is ``dict(img_path, infrared_path, visible_path, modality, img_id, height, width,
     ann_file, instances, seg_map_path=None)`` through ``pipeline``, with the paths of the modality;
     ``img_path`` is the infrared image, or else the visible one. An instance is ``dict(bbox=[x1, y1,
-    x2, y2], bbox_label, ignore_flag)`` with ``mask`` where there is one. A region in which any
-    class is to be ignored is an instance of every class. Load the image by
-    ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(channels=3)`` if only infrared is
-    wanted, and the boxes by mmdet's ``LoadAnnotations``.
+    x2, y2], bbox_label, ignore_flag)`` with ``mask`` and ``occlusion`` where the
+    file has them. A region in which any class is to be ignored is an instance of every class. Load
+    the image by ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(channels=3)`` if only
+    infrared is wanted, and the boxes by mmdet's ``LoadAnnotations``.
 
     Evaluate by ``mmspec.DetectionMetric``, or by ``CocoMetric`` without its ``ann_file``: the truth
     is then what was read here. With ``ann_file`` pycocotools counts an object of annotation id 0 as
@@ -211,7 +211,8 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
         labels = range(len(self.metainfo["classes"])) if box.label is None else (box.label,)
         for label in labels:
             instance = dict(bbox=[x1, y1, x2, y2], bbox_label=label, ignore_flag=int(box.ignored))
-            yield instance if mask is None else instance | dict(mask=mask)
+            told = dict(mask=mask, occlusion=box.occlusion)
+            yield instance | {key: value for key, value in told.items() if value is not None}
 
     def _refuse(self, error: type[Exception], what: str, faults: Sequence[Fault]) -> None:
         raise error(

@@ -21,7 +21,8 @@ class AnnotationError(ValueError):
 class Box:
     """A box inside its image; ``xyxy`` in pixels, x2 and y2 exclusive.
 
-    ``label`` is None for a region in which objects of any class are to be ignored.
+    ``label`` is None for a region in which objects of any class are to be ignored. ``occlusion`` is
+    what the file says of it, for KAIST's miss rate.
     """
 
     entry: str
@@ -29,6 +30,7 @@ class Box:
     label: int | None
     ignored: bool = False
     mask: list | dict | None = None
+    occlusion: int | None = None
 
     @property
     def area(self) -> float:
@@ -248,7 +250,8 @@ class _Reader:
             self.findings.clipped.append(where)
         label = labels[category]
         mask = raw.get("segmentation") or None
-        image.boxes.append(Box(entry, inside, label, label is None or marked, mask))
+        ignored = label is None or marked
+        image.boxes.append(Box(entry, inside, label, ignored, mask, raw.get("occlusion")))
         return ""
 
     def _get(self, raw: Mapping, key: str):

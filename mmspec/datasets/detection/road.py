@@ -48,10 +48,18 @@ class KAISTDataset(InfraredDetDataset):
     """KAIST: pairs of streets by day and night, 512 x 640 (Hwang et al., CVPR 2015).
 
     Labels 'people', 'cyclist' and 'person?' are no class: the converter writes them as boxes to
-    ignore, as KAIST's own evaluation treats them.
+    ignore, as KAIST's own evaluation treats them. Of a test ``metainfo`` names the annotation file
+    under ``without_occlusion`` if a person in it has none: :class:`MissRateMetric` needs it.
     """
 
     METAINFO: ClassVar = dict(classes=("person",), palette=[_PERSON])
+
+    def load_data_list(self) -> list[dict]:
+        samples = super().load_data_list()
+        people = (one for sample in samples for one in sample["instances"])
+        if self.test_mode and any("occlusion" not in p and not p["ignore_flag"] for p in people):
+            self._metainfo["without_occlusion"] = self.ann_file
+        return samples
 
 
 @DATASETS.register_module()

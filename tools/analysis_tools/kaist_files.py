@@ -1,149 +1,23 @@
-"""KAIST's annotation and files of detections, as tables of boxes."""
+"""Read KAIST's annotation and files of detections."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kaist_conventions import warn_of_conventions
 
+from mmspec.evaluation.kaist import NOT_TOLD, Detections, Truth, frame_of
 from mmspec.text_files import TextFileError, as_flag, read_json, read_lines
 
-from .kaist_conventions import warn_of_conventions
-
-NOT_TOLD = -1  # occlusion that an annotation does not tell
 PERSON = "person"
-_FRAME = re.compile(r"(set\d\d)[/\\_](V\d{3})[/\\_](?:(?:lwir|visible)[/\\_])?(I\d{5})")
-_NIGHT = {"set03", "set04", "set05", "set09", "set10", "set11"}
-_DAY = {"set00", "set01", "set02", "set06", "set07", "set08"}
 
 
 class FileFormatError(ValueError):
     """A file that cannot be used; the message names it, the line or entry and what is wrong."""
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The true boxes of images, all in one table.
-
-    Attributes:
-        frames: Of each image the name that :func:`frame_of` gives.
-        sizes: (images, 2) width and height, pixels.
-        image: (N,) int64, index of each box's image.
-        boxes: (N, 4) float64 x, y, width, height in pixels.
-        occlusion: (N,) int64: 0 none, 1 partial, 2 heavy, ``NOT_TOLD``.
-        ignored: (N,) bool, to be ignored in any setting.
-        of_id_0: (N,) bool, the box whose annotation has the id 0, of which KAIST's evaluation makes
-            a habit; see :func:`~mmspec.evaluation.miss_rate.evaluate_miss_rate`.
-        ids: Of each image the id by which files of detections name it.
-    """
-
-    frames: tuple[str | None, ...]
-    sizes: np.ndarray
-    image: np.ndarray
-    boxes: np.ndarray
-    occlusion: np.ndarray
-    ignored: np.ndarray
-    of_id_0: np.ndarray
-    ids: tuple[int, ...] = ()
-
-    @classmethod
-    def of_images(
-        cls,
-        frames: Sequence[str | None],
-        sizes: Sequence[tuple[int, int]],
-        boxes: Sequence[np.ndarray],
-        occlusion: Sequence[np.ndarray],
-        ignored: Sequence[np.ndarray],
-    ) -> Truth:
-        """Puts the boxes of single images together."""
-        image = np.repeat(np.arange(len(frames)), [len(of_image) for of_image in boxes])
-        columns = [np.concatenate(column) for column in (boxes, occlusion, ignored)]
-        of_id_0 = np.zeros(len(image), bool)
-        return cls(tuple(frames), np.array(sizes).reshape(-1, 2), image, *columns, of_id_0)
-
-    def select(self, frames: Sequence[str | None]) -> Truth:
-        """The images of these names, in their order.
-
-        Raises:
-            KeyError: there is none of that name.
-        """
-        place = {frame: index for index, frame in enumerate(self.frames)}
-        if unknown := [frame for frame in frames if frame not in place]:
-            raise KeyError(
-                f"{len(unknown):,} images are not in the annotation, the first is {unknown[0]}"
-                " (None: its path has no name of KAIST's, as set06/V000/I00019)"
-            )
-        kept = [place[frame] for frame in frames]
-        rows = [np.flatnonzero(self.image == index) for index in kept]
-        image = np.repeat(np.arange(len(kept)), [len(of_image) for of_image in rows])
-        columns = (self.boxes, self.occlusion, self.ignored, self.of_id_0)
-        taken = np.concatenate(rows)
-        return Truth(tuple(frames), self.sizes[kept], image, *(column[taken] for column in columns))
-
-
-@dataclass(frozen=True)
-class Detections:
-    """The detections in images, all in one table.
-
-    Attributes:
-        image: (D,) int64, index of each one's image.
-        boxes: (D, 4) float64 x, y, width, height in pixels.
-        scores: (D,) float64.
-    """
-
-    image: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    @classmethod
-    def of_images(cls, boxes: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> Detections:
-        """Puts the detections of single images together."""
-        image = np.repeat(np.arange(len(boxes)), [len(of_image) for of_image in boxes])
-        return cls(image, np.concatenate(boxes), np.concatenate(scores))
-
-    def ranked(self, most: int, as_reference: bool = False) -> Detections:
-        """The ``most`` best of each image, over all images best first.
-
-        Of equal scores those of the first image come first, within an image in order.
-
-        Args:
-            most: detections of an image.
-            as_reference: as KAIST's evaluation, which sorts the overlaps of an image's detections
-                by score twice: where a file does not have them by falling score, they change
-                places among the image's scores.
-        """
-        order = np.lexsort((self.image, -self.scores))
-        by_image = order[np.argsort(self.image[order], kind="stable")]
-        starts = np.searchsorted(self.image[by_image], self.image[by_image])
-        rank, place = np.empty((2, len(self)), np.int64)
-        rank[by_image] = np.arange(len(self)) - starts
-        place[np.argsort(self.image, kind="stable")] = np.arange(len(self)) - starts
-        boxes = self.boxes
-        if as_reference:
-            boxes = boxes.copy()
-            boxes[by_image] = self.boxes[by_image[starts + place[by_image]]]
-        order = order[rank[order] < most]
-        return Detections(self.image[order], boxes[order], self.scores[order])
-
-
-def frame_of(path: str) -> str | None:
-    """KAIST's name of an image, as set06/V000/I00019, from its path; None if there is none."""
-    found = _FRAME.findall(str(path))
-    return "/".join(found[-1]) if found else None
-
-
-def is_night(frame: str | None) -> bool | None:
-    """Whether KAIST took an image at night; None for images that are not of its 12 sets."""
-    name = (frame or "").partition("/")[0]
-    return None if name not in _NIGHT | _DAY else name in _NIGHT
 
 
 def read_truth(path: str | Path) -> Truth:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .kaist_files import Detections, Truth
+from mmspec.evaluation.kaist import Detections, Truth
 
 BEYOND = 1.0  # pixels that a box of a published result reaches beyond its image at most
 IOU = 0.5
-LEAST_FOUND = 2  # images, to speak of another numbering
+MIN_FOUND = 2  # images, to speak of another numbering
 
 
 def warn_of_conventions(
@@ -62,7 +60,7 @@ def warn_of_conventions(
         known = (ranks >= 0) & (ranks < len(order))
         image = order[ranks[known]]
         other = _found(image, boxes[known], detections.scores[known], truth)
-        if other >= LEAST_FOUND and other > 2 * found:
+        if other >= MIN_FOUND and other > 2 * found:
             warnings.warn(
                 f"{path}: the best detection is on a person in {found:,} images, but in {other:,}"
                 f" if {text}: by which convention was it written?",

@@ -1,0 +1,93 @@
+"""KAIST's images, and the true and the found boxes in them as tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+NOT_TOLD = -1  # occlusion that an annotation does not tell
+_FRAME = re.compile(r"(set\d\d)[/\\_](V\d{3})[/\\_](?:(?:lwir|visible)[/\\_])?(I\d{5})")
+_NIGHT = {"set03", "set04", "set05", "set09", "set10", "set11"}
+_DAY = {"set00", "set01", "set02", "set06", "set07", "set08"}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true boxes of images, all in one table.
+
+    Attributes:
+        frames: of each image the name that :func:`frame_of` gives.
+        sizes: (images, 2) width and height, pixels.
+        image: (N,) int64, index of each box's image.
+        boxes: (N, 4) float64 x, y, width, height in pixels.
+        occlusion: (N,) int64: 0 none, 1 partial, 2 heavy, ``NOT_TOLD``.
+        ignored: (N,) bool, to be ignored in any setting.
+        of_id_0: (N,) bool, the box whose annotation has the id 0, of which KAIST's evaluation makes
+            a habit; see :func:`~mmspec.evaluation.miss_rate.evaluate_miss_rate`.
+        ids: of each image the id by which files of detections name it.
+    """
+
+    frames: tuple[str | None, ...]
+    sizes: np.ndarray
+    image: np.ndarray
+    boxes: np.ndarray
+    occlusion: np.ndarray
+    ignored: np.ndarray
+    of_id_0: np.ndarray
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detections in images, all in one table.
+
+    Attributes:
+        image: (D,) int64, index of each one's image.
+        boxes: (D, 4) float64 x, y, width, height in pixels.
+        scores: (D,) float64.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def ranked(self, max_detections: int, as_reference: bool = False) -> Detections:
+        """The best of each image, over all images best first.
+
+        Of equal scores those of the first image come first, within an image in order.
+
+        Args:
+            max_detections: of an image.
+            as_reference: as KAIST's evaluation, which sorts the overlaps of an image's detections
+                by score twice: where a file does not have them by falling score, they change
+                places among the image's scores.
+        """
+        order = np.lexsort((self.image, -self.scores))
+        by_image = order[np.argsort(self.image[order], kind="stable")]
+        starts = np.searchsorted(self.image[by_image], self.image[by_image])
+        rank, place = np.empty((2, len(self)), np.int64)
+        rank[by_image] = np.arange(len(self)) - starts
+        place[np.argsort(self.image, kind="stable")] = np.arange(len(self)) - starts
+        boxes = self.boxes
+        if as_reference:
+            boxes = boxes.copy()
+            boxes[by_image] = self.boxes[by_image[starts + place[by_image]]]
+        order = order[rank[order] < max_detections]
+        return Detections(self.image[order], boxes[order], self.scores[order])
+
+
+def frame_of(path: str) -> str | None:
+    """KAIST's name of an image, as set06/V000/I00019, from its path; None if there is none."""
+    found = _FRAME.findall(str(path))
+    return "/".join(found[-1]) if found else None
+
+
+def is_night(frame: str | None) -> bool | None:
+    """Whether KAIST took an image at night; None for images that are not of its 12 sets."""
+    name = (frame or "").partition("/")[0]
+    return None if name not in _NIGHT | _DAY else name in _NIGHT
