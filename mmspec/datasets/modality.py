@@ -19,14 +19,14 @@ _HEADERS = 64  # that are read of a data set, about 0.1 ms each
 
 
 def misreads(step: Callable, modality: str) -> bool:
-    """Whether a loading step would take another image than the modality asks for."""
+    """Tell whether a loading step would take another image than the modality asks for."""
     if modality == "both":
         return isinstance(step, (LoadImageFromFile, LoadInfraredImageFromFile))
     return modality == "visible" and isinstance(step, LoadInfraredImageFromFile)
 
 
 def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> None:
-    """Raises ValueError if mmcv's loader would read an image of more than 8 bits.
+    """Refuse images of more than 8 bits that mmcv's loader would read.
 
     It keeps the upper 8 bits, of which most infrared images use none.
 
@@ -35,6 +35,9 @@ def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> N
         paths: images of the data set, of which the headers of some are read: the first of each
             folder and suffix, and others evenly spread.
         name: of the data set, for the message.
+
+    Raises:
+        ValueError: There is such an image.
     """
     if not any(isinstance(step, LoadImageFromFile) for step in steps):
         return

@@ -27,9 +27,9 @@ class RGBTFolder(InfraredFolder):
     ``pipeline``, which begins with ``LoadRGBTImageFromFile``; ``img_path`` is the infrared image.
 
     Args:
-        data_root: Folder of the corpus.
-        infrared, visible: Subfolders of ``data_root``, searched with their subfolders.
-        ann_file: Text file, under ``data_root`` unless its path is absolute. A line is the name of
+        data_root: folder of the corpus.
+        infrared, visible: subfolders of ``data_root``, searched with their subfolders.
+        ann_file: text file, under ``data_root`` unless its path is absolute. A line is the name of
             a pair (its path below either folder, with or without a suffix), or the infrared and the
             visible image's paths below ``data_root``, with a tab between them, for pairs that carry
             different names; then folders are not searched.
@@ -64,7 +64,7 @@ class RGBTFolder(InfraredFolder):
         return samples
 
     def match_files(self) -> tuple[list[dict], list[Fault]]:
-        """Samples of the complete pairs before the pipeline, and images or names without a partner.
+        """Find the samples of complete pairs, and what has no partner.
 
         Raises:
             FileNotFoundError: No folder, no image in one, or an empty list.
@@ -111,12 +111,12 @@ class RGBTFolder(InfraredFolder):
 def match_pairs(
     folders: dict[str, str], names: Sequence[str] | None = None, listed_in: str = ""
 ) -> tuple[list[tuple[str, str]], list[Fault]]:
-    """Pairs up the images below two folders by their relative paths without suffix.
+    """Pair up the images below two folders by their relative paths without suffix.
 
     Args:
         folders: 'infrared' and 'visible'.
-        names: Pairs to find, with or without a suffix; by default all, sorted.
-        listed_in: File that lists the names.
+        names: pairs to find, with or without a suffix; by default all, sorted.
+        listed_in: file that lists the names.
 
     Returns:
         (infrared path, visible path) of each complete pair, and what is without a partner; each

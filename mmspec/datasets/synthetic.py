@@ -45,7 +45,7 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     things fill a hundredth of it: a published set has no image without a salient object.
 
     With ``modality="both"`` or ``"visible"`` the aligned visible image is rendered too, and ``img``
-    with ``channels`` is as ``LoadRGBTImageFromFile`` gives it: (H, W, 6) or (H, W, 3). Labels and
+    with ``channels`` is as ``LoadRGBTImageFromFile`` gives it: (H, W, 4) or (H, W, 3). Labels and
     scenes stay the same.
 
     Args:

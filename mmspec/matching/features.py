@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_LEAST_STD = 1.0  # gray levels; an empty image is not blown up
+_MIN_STD = 1.0  # gray levels; an empty image is not blown up
 
 
 class MatchingEncoder:
@@ -49,7 +49,7 @@ class MatchingEncoder:
         if image.ndim == 2:
             image = np.repeat(image[..., None], 3, axis=2)
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).float()
-        pixels = (pixels - pixels.mean()) / pixels.std().clamp(min=_LEAST_STD)
+        pixels = (pixels - pixels.mean()) / pixels.std().clamp(min=_MIN_STD)
         maps = self.backbone(pixels.permute(2, 0, 1)[None])
         if max(self.levels) >= len(maps):
             raise ValueError(

@@ -9,21 +9,21 @@ MULTIPLE = 16  # of which image sides are: the patch of the encoders
 #: Most that a corner moves inwards, as a share of the image's sides: far enough that features which
 #: encode nothing but positions gain little. The corners of the view stay in the image, so that no
 #: black border tells how it was made.
-MOST_SHIFT = 0.2
+MAX_SHIFT = 0.2
 
 
 def random_homography(
-    shape: tuple[int, int], rng: np.random.Generator, most_shift: float = MOST_SHIFT
+    shape: tuple[int, int], rng: np.random.Generator, max_shift: float = MAX_SHIFT
 ) -> np.ndarray:
     """A homography (3, 3) from the pixels of a view onto those of an image of the same shape.
 
     The corners of the view lie in the image, each moved inwards along both axes, independently and
-    uniformly, by at most ``most_shift`` of the sides (H, W) of ``shape``.
+    uniformly, by at most ``max_shift`` of the sides (H, W) of ``shape``.
     """
     height, width = shape
     corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
     inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
-    shift = rng.uniform(0, most_shift, (4, 2)) * (width - 1, height - 1)
+    shift = rng.uniform(0, max_shift, (4, 2)) * (width - 1, height - 1)
     moved = corners + inwards * shift
     return cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
 

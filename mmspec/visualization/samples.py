@@ -13,10 +13,10 @@ import numpy as np
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmspec.datasets.transforms.rgbt import VISIBLE
 from mmspec.evaluation.foreground import foreground_probability
 from mmspec.evaluation.matching import match_errors
 from mmspec.evaluation.small_target import THRESHOLD
+from mmspec.pairs import COLOURS
 
 from .detection import detection_picture
 from .matching import match_picture
@@ -118,13 +118,12 @@ def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
     """The picture in a pipeline's result, at a size (H, W).
 
     Args:
-        tensor: (C, H', W') uint8; of more than three channels the first three are shown, infrared
-            where it comes with a visible image.
+        tensor: (C, H', W') uint8; of more than three channels, a pair, the first is shown.
 
     Returns:
         (H, W) gray levels of equal channels, or (H, W, 3) of blue, green, red as red, green, blue.
     """
-    image = tensor[:3].permute(1, 2, 0).cpu().numpy()
+    image = tensor[: 3 if len(tensor) == 3 else 1].permute(1, 2, 0).cpu().numpy()
     gray = (image == image[..., :1]).all()
     image = np.ascontiguousarray(image[..., 0] if gray else image[..., ::-1])
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
@@ -143,9 +142,8 @@ def modalities(
         (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
     """
     visible = infrared = None
-    if set(VISIBLE) <= set(channels):
-        # From red, green, blue to the order in which it is handed over.
-        visible = loaded_image(image[[channels.index(c) for c in VISIBLE[::-1]]], size)
+    if set(COLOURS) <= set(channels):
+        visible = loaded_image(image[[channels.index(name) for name in COLOURS]], size)
         if visible.ndim == 2:
             visible = np.repeat(visible[..., None], 3, axis=2)
     if "infrared" in channels:

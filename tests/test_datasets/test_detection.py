@@ -100,7 +100,7 @@ def test_samples(tmp_path, said):
     ]
 
 
-@pytest.mark.parametrize(("modality", "channels"), [("visible", 3), ("both", 6)])
+@pytest.mark.parametrize(("modality", "channels"), [("visible", 3), ("both", 4)])
 def test_modalities(tmp_path, modality, channels):
     write(tmp_path, coco(*BOXES))
     sample = build(tmp_path, modality=modality)[0]
@@ -621,7 +621,7 @@ def test_real_msrs(data_root, modality, labels):
     options = dict(modality=modality, labels=labels, pipeline=TEST_PIPELINE, test_mode=True)
     dataset = build(root, "MSRSDetDataset", split="test", **options)
     packed = dataset[0]
-    assert packed["inputs"].shape == (6 if modality == "both" else 3, 480, 640)
+    assert packed["inputs"].shape == (4 if modality == "both" else 3, 480, 640)
     assert len(dataset) == 14
     objects = sum(len(dataset.get_data_info(i)["instances"]) for i in range(14))
     assert objects == dict(infrared=64, visible=44, fusion=50)[labels]

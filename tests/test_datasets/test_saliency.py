@@ -73,7 +73,7 @@ def test_each_as_released(tmp_path, name):
     [
         ("infrared", ("infrared",) * 3, (GRAY,) * 3),
         ("visible", ("blue", "green", "red"), (BLUE, GREEN, RED)),
-        ("both", ("infrared",) * 3 + ("red", "green", "blue"), (GRAY,) * 3 + (RED, GREEN, BLUE)),
+        ("both", ("infrared", "red", "green", "blue"), (GRAY, RED, GREEN, BLUE)),
     ],
 )
 def test_modalities_and_the_order_of_channels(tmp_path, modality, channels, levels):
@@ -203,7 +203,7 @@ def test_rendered_things_are_salient():
         things = np.isin(scene.labels, [CLASSES.index(name) for name in THING_CLASSES])
         assert things.mean() >= 0.01
         np.testing.assert_array_equal(sample["gt_seg_map"], things)
-        assert sample["gt_seg_map"].dtype == np.uint8 and sample["img"].shape == (64, 96, 6)
+        assert sample["gt_seg_map"].dtype == np.uint8 and sample["img"].shape == (64, 96, 4)
         assert sample["seg_fields"] == ["gt_seg_map"] and "gt_bboxes" not in sample
     infrared = SyntheticInfrared(length=9, size=(64, 96), labels="saliency")
     np.testing.assert_array_equal(infrared[4]["gt_seg_map"], dataset[4]["gt_seg_map"])
@@ -220,5 +220,5 @@ def test_rendered_pairs_go_through_mmseg_steps():
         sample = SyntheticInfrared(
             length=2, size=(64, 96), labels="saliency", modality="both", pipeline=pipeline
         )[0]
-    assert sample["inputs"].shape == (6, 32, 48)
+    assert sample["inputs"].shape == (4, 32, 48)
     assert sample["data_samples"].gt_sem_seg.data.shape == (1, 32, 48)

@@ -152,8 +152,8 @@ def test_visible_is_bgr_and_both_are_gray_then_rgb(tmp_path, name):
     np.testing.assert_allclose(seen["img"][2, 3].astype(int), (BLUE, GREEN, RED), **near)
     assert seen["img"].shape == (*SIZE, 3)
     both = build(name, tmp_path, modality="both")[0]
-    assert both["img"].shape == (*SIZE, 6) and both["img"].flags.c_contiguous
-    expected = (GRAY, GRAY, GRAY, RED, GREEN, BLUE)
+    assert both["img"].shape == (*SIZE, 4) and both["img"].flags.c_contiguous
+    expected = (GRAY, RED, GREEN, BLUE)
     np.testing.assert_allclose(both["img"][2, 3].astype(int), expected, **near)
 
 
@@ -605,7 +605,7 @@ def test_real_pairs_are_loaded_side_by_side(data_root, tmp_path, modality):
     gray = LoadInfraredImageFromFile()(dict(img_path=str(source / "ir" / name)))["img"]
     colour = np.array(Image.open(source / "vi" / name).convert("RGB"))
     expected = dict(infrared=[gray] * 3, visible=[colour[..., i] for i in (2, 1, 0)])
-    expected["both"] = [gray] * 3 + [colour[..., i] for i in range(3)]
+    expected["both"] = [gray] + [colour[..., i] for i in range(3)]
     np.testing.assert_array_equal(img, np.stack(expected[modality], axis=-1))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmspec.engine import CMSSScheduleHook, CMSSVisualizationHook, cmss_pictures
 from mmspec.models.backbones import MaskedViT
-from mmspec.models.data_preprocessors.pretraining import CHANNELS
+from mmspec.models.data_preprocessors.rgbt import CHANNELS
 from mmspec.models.heads import ReconstructionHead
 from mmspec.models.maskers import CMSSMasking, RandomPairMasker
 from mmspec.models.necks import DualModalityDecoder

@@ -6,7 +6,7 @@ from PIL import Image
 
 from mmspec.engine import ReconstructionVisualizationHook
 from mmspec.models.backbones import MaskedViT
-from mmspec.models.data_preprocessors.pretraining import CHANNELS
+from mmspec.models.data_preprocessors.rgbt import CHANNELS
 from mmspec.models.heads import ReconstructionHead
 from mmspec.models.maskers import RandomPairMasker
 from mmspec.models.necks import DualModalityDecoder

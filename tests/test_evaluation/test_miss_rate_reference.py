@@ -207,8 +207,8 @@ def test_few_images(kaist, objects, tmp_path):
 
 def test_the_metric_scores_the_annotation_that_the_converter_wrote(kaist, tmp_path):
     """Boxes and occlusion go from KAIST's JSON by the data set into the samples of a test."""
-    command = [sys.executable, str(CONVERTER), "kaist-json", str(kaist), "--out", str(tmp_path)]
-    subprocess.run([*command, "--json", "KAIST_annotation.json"], check=True)
+    command = [sys.executable, str(CONVERTER), "kaist-json", str(kaist)]
+    subprocess.run([*command, "--out", str(tmp_path / "annotations")], check=True)
     dataset = KAISTDataset(str(tmp_path), split="test", test_mode=True, lazy_init=True)
     images, findings = dataset.read_annotations()
     assert not findings.faults

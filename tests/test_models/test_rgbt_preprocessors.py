@@ -128,9 +128,9 @@ def test_a_dropped_modality_is_marked_by_zeros(build):
 
 def test_drop_modality_reaches_the_model():
     (image,) = pixels((8, 8))
-    results = dict(img=image.permute(1, 2, 0).numpy(), channels=PAIR)
+    results = dict(img=image[2:].permute(1, 2, 0).numpy(), channels=FOUR)
     dropped = torch.from_numpy(DropModality(prob=1.0)(results)["img"]).permute(2, 0, 1)
-    (inputs,) = seg()(seg_batch([dropped]))["inputs"]
+    (inputs,) = seg()(seg_batch([dropped], FOUR))["inputs"]
     assert sorted([inputs[:3].any().item(), inputs[3:].any().item()]) == [False, True]
 
 

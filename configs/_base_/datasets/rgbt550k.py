@@ -17,10 +17,8 @@ train_pipeline = [
             ),
             dict(type="RandomFlip", prob=0.5),
         ],
-        # Photometric steps of each image alone, as mmspec.InfraredPhotometric; none as released.
-        infrared=[],
-        visible=[],
     ),
+    # Photometric steps, as dict(type="mmspec.RGBTPhotometric"), belong here; none as released.
     dict(type="PackInputs", meta_keys=meta_keys),
 ]
 train_dataloader = dict(

@@ -14,18 +14,13 @@ pack = dict(
 train_pipeline = [
     load,
     dict(
-        type="mmspec.TransformPair",
-        both=[
-            dict(
-                type="RandomResizedCrop",
-                scale=part_size,
-                crop_ratio_range=(0.5, 1.0),
-                aspect_ratio_range=(1.2, 2.0),
-                interpolation="area",
-            ),
-            dict(type="RandomFlip", prob=0.5),
-        ],
+        type="RandomResizedCrop",
+        scale=part_size,
+        crop_ratio_range=(0.5, 1.0),
+        aspect_ratio_range=(1.2, 2.0),
+        interpolation="area",
     ),
+    dict(type="RandomFlip", prob=0.5),
     # Each modality in its own way: a head would otherwise learn its few pairs by heart.
     dict(type="mmspec.RGBTPhotometric"),
     dict(type="mmspec.CropViews", size=view_size),
@@ -33,7 +28,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     load,
-    dict(type="mmspec.TransformPair", both=[dict(type="mmspec.ScaleToWidth", width=width)]),
+    dict(type="mmspec.ScaleToWidth", width=width),
     # The views of tools/analysis_tools/matching.py.
     dict(type="mmspec.ViewInfrared", seed=0),
     pack,

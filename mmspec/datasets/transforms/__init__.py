@@ -4,10 +4,9 @@ from .imperfect_pairs import DropModality, MisalignPair
 from .labels import LoadSegmentationLabels
 from .loading import LoadInfraredImageFromFile
 from .masking import InformationAwareMask, RandomPatchMask
-from .pairs import TransformPair
-from .photometric import InfraredPhotometric
+from .pairs import RGBTPhotometric, TransformPair
+from .photometric import InfraredPhotometric, VisiblePhotometric
 from .rgbt import LoadRGBTImageFromFile
-from .rgbt_photometric import RGBTPhotometric
 from .segmentation_crop import SegmentationCrop
 from .slivers import ClipBoxes
 from .target_crop import TargetCrop
@@ -30,4 +29,5 @@ __all__ = [
     "TargetCrop",
     "TransformPair",
     "ViewInfrared",
+    "VisiblePhotometric",
 ]

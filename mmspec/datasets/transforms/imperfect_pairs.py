@@ -3,6 +3,8 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmspec.conventions import MODALITIES
+from mmspec.pairs import SIDES, pixels_of_pair
 from mmspec.registry import TRANSFORMS
 
 
@@ -16,10 +18,10 @@ class DropModality(BaseTransform):
 
     Draws come from NumPy's global generator, as in mmseg's transforms.
 
-    Required keys: ``img`` (H, W, C) and ``channels``, names of a pair. Modified keys: ``img``.
+    Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``.
 
     Args:
-        prob: Probability that one is dropped; either is as likely.
+        prob: probability that one is dropped; either is as likely.
 
     Raises:
         ValueError: No probability, or a sample that is no pair.
@@ -31,11 +33,11 @@ class DropModality(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        sides = _sides(results, "DropModality")
+        image = pixels_of_pair(results, "DropModality")
         if np.random.random() < self.prob:
-            dropped = ("infrared", "visible")[np.random.randint(2)]
-            results["img"] = results["img"].copy()
-            results["img"][..., sides[dropped]] = 0
+            dropped = MODALITIES[np.random.randint(2)]
+            results["img"] = image.copy()
+            results["img"][..., SIDES[dropped]] = 0
         return results
 
     def __repr__(self) -> str:
@@ -44,55 +46,36 @@ class DropModality(BaseTransform):
 
 @TRANSFORMS.register_module()
 class MisalignPair(BaseTransform):
-    """Shift one image of a pair by a few pixels, as between cameras side by side.
+    """Shift the visible image of a pair by a few pixels, as between cameras side by side.
 
     The shift is a whole number of pixels, drawn uniformly for each axis; pixels of the border fill
-    what it leaves. Boxes and labels stay with the image that is not shifted.
+    what it leaves. Boxes and labels stay with the infrared image.
 
     Draws come from NumPy's global generator, as in mmseg's transforms.
 
-    Required keys: ``img`` (H, W, C) and ``channels``, names of a pair. Modified keys: ``img``.
+    Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``.
 
     Args:
-        max_shift: Largest shift along an axis, in pixels.
-        modality: The image that is shifted, 'infrared' or 'visible'.
+        max_shift: largest shift along an axis, in pixels.
 
     Raises:
-        ValueError: A negative shift, an unknown modality, or a sample that is no pair.
+        ValueError: A negative shift, or a sample that is no pair.
     """
 
-    def __init__(self, max_shift: int = 4, modality: str = "visible") -> None:
+    def __init__(self, max_shift: int = 4) -> None:
         if not isinstance(max_shift, int) or max_shift < 0:
             raise ValueError(f"max_shift must be a whole number of pixels, got {max_shift}")
-        if modality not in ("infrared", "visible"):
-            raise ValueError(f"modality={modality!r}: 'infrared' or 'visible'")
         self.max_shift = max_shift
-        self.modality = modality
 
     def transform(self, results: dict) -> dict:
-        side = _sides(results, "MisalignPair")[self.modality]
+        image = pixels_of_pair(results, "MisalignPair")
         down, right = np.random.randint(-self.max_shift, self.max_shift + 1, 2)
-        height, width = results["img"].shape[:2]
+        height, width = image.shape[:2]
         rows = (np.arange(height) - down).clip(0, height - 1)
         columns = (np.arange(width) - right).clip(0, width - 1)
-        results["img"] = results["img"].copy()
-        results["img"][..., side] = results["img"][..., side][rows][:, columns]
+        results["img"] = image.copy()
+        results["img"][..., 1:] = image[..., 1:][rows][:, columns]
         return results
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(max_shift={self.max_shift}, modality={self.modality!r})"
-
-
-def _sides(results: dict, name: str) -> dict[str, list[int]]:
-    """Numbers of the channels of either modality."""
-    channels = results["channels"]
-    sides = dict(
-        infrared=[i for i, channel in enumerate(channels) if channel == "infrared"],
-        visible=[i for i, channel in enumerate(channels) if channel != "infrared"],
-    )
-    if absent := [side for side, numbers in sides.items() if not numbers]:
-        raise ValueError(
-            f"{name}: channels {tuple(channels)} of {results.get('img_path')}: no {absent[0]} image"
-            " to make a pair; load by LoadRGBTImageFromFile from a data set of modality='both'"
-        )
-    return sides
+        return f"{type(self).__name__}(max_shift={self.max_shift})"

@@ -3,81 +3,100 @@
 import random
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, Compose
 
+from mmspec.pairs import COLOURS, join_pair, pixels_of_pair, split_pair
 from mmspec.registry import TRANSFORMS
 
-from .rgbt import VISIBLE
+from .photometric import InfraredPhotometric, VisiblePhotometric
 
 
 @TRANSFORMS.register_module()
 class TransformPair(BaseTransform):
-    """Runs transforms of single images on both images of a pair.
+    """Run geometric transforms that take no four channels on both images of a pair.
 
-    The geometric ones draw the same numbers for either image, so that pixels stay aligned:
-    Python's, NumPy's and torch's generators are put back before the second. One array of all
-    channels would not do: Pillow resizes no six, and takes four for a colour that an opacity
-    multiplies.
+    They draw the same numbers for either image, so that pixels stay aligned: Python's, NumPy's and
+    torch's generators are put back before the second. Pillow needs it, which takes four channels
+    for a colour that an opacity multiplies; OpenCV's resize and all flips and crops do not.
 
-    Required keys: ``img`` (H, W, C) and ``channels``, its names, as ``LoadRGBTImageFromFile`` gives
-    them for pairs. Modified keys: ``img`` (H', W', 4), ``channels`` ('infrared', 'red', 'green',
-    'blue'), the data preprocessor makes three of the one infrared channel; ``img_shape`` (H', W')
-    and other keys that the geometric transforms set.
+    Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``
+    (H', W', 4), ``img_shape`` (H', W') and others that the transforms set.
 
     Args:
-        both: Geometric transforms, whose draws depend on the size of an image alone.
-        infrared: Photometric transforms of the infrared image, (H', W') uint8.
-        visible: Photometric transforms of the visible image, (H', W', 3) uint8 in mmcv's order:
-            blue, green, red.
+        both: transforms whose draws depend on the size of an image alone.
 
     Raises:
-        ValueError: ``channels`` name no pair, or an image came out in another size.
+        ValueError: The sample is no pair, or an image came out in another size.
+    """
+
+    def __init__(self, both: Sequence[dict | Callable]) -> None:
+        self.both = Compose(list(both))
+
+    def transform(self, results: dict) -> dict:
+        gray, visible = split_pair(pixels_of_pair(results, "TransformPair"))
+        # Not mmcv's cache_random_params: it refuses mmpretrain's RandomResizedCrop, whose method a
+        # subclass enters into the same list of random methods again.
+        states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        first = self.both({**results, "img": gray})
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        visible = self.both({**results, "img": visible})["img"]
+        if first["img"].shape != visible.shape[:2]:
+            raise ValueError(
+                f"TransformPair: the infrared image became {first['img'].shape}, the visible one"
+                f" {visible.shape}"
+            )
+        return first | dict(img=join_pair(first["img"], visible), img_shape=visible.shape[:2])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(both={self.both})"
+
+
+@TRANSFORMS.register_module()
+class RGBTPhotometric(BaseTransform):
+    """Colour jitter on the visible image; gain, offset, gamma and noise on the infrared one.
+
+    The draws of the two are independent, as their cameras are (M-SpecGene's release gives both the
+    same colour jitter, in one image of six channels). Of a sample of one modality that one is
+    changed. A modality that is black throughout stays black.
+
+    Required keys: ``img`` and ``channels``, as ``LoadRGBTImageFromFile`` gives them. Modified keys:
+    ``img``, of the same shape and order.
+
+    Args:
+        infrared: transform of the infrared image, (H, W) uint8; ``InfraredPhotometric`` by default.
+        visible: transform of the visible image, (H, W, 3) uint8 in mmcv's order: blue, green, red;
+            ``VisiblePhotometric`` by default.
+
+    Raises:
+        ValueError: The channels are neither a pair's nor those of one modality.
     """
 
     def __init__(
         self,
-        both: Sequence[dict | Callable] = (),
-        infrared: Sequence[dict | Callable] = (),
-        visible: Sequence[dict | Callable] = (),
+        infrared: dict | Callable | None = None,
+        visible: dict | Callable | None = None,
     ) -> None:
-        self.both, self.infrared, self.visible = (
-            Compose(list(x)) for x in (both, infrared, visible)
+        steps = infrared or InfraredPhotometric(), visible or VisiblePhotometric()
+        self.infrared, self.visible = (
+            TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps
         )
 
     def transform(self, results: dict) -> dict:
-        channels = results["channels"]
-        if absent := {"infrared", *VISIBLE} - set(channels):
-            raise ValueError(
-                f"TransformPair: channels {tuple(channels)} of {results.get('img_path')}: no"
-                f" {', '.join(sorted(absent))}; load pairs by LoadRGBTImageFromFile"
-            )
-        image = results["img"]
-        infrared = np.ascontiguousarray(image[..., channels.index("infrared")])
-        visible = image[..., [channels.index(name) for name in reversed(VISIBLE)]]
-        # Not mmcv's cache_random_params: it refuses mmpretrain's RandomResizedCrop, whose method a
-        # subclass enters into the same list of random methods again.
-        states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        first = self.both({**results, "img": infrared})
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        second = self.both({**results, "img": visible})
-        results = self.infrared(first)
-        infrared, visible = results["img"], self.visible(second)["img"]
-        if infrared.shape != visible.shape[:2]:
-            raise ValueError(
-                f"TransformPair: the infrared image became {infrared.shape}, the visible one"
-                f" {visible.shape}"
-            )
-        results["img"] = np.concatenate([infrared[..., None], visible[..., ::-1]], axis=2)
-        results["img_shape"] = infrared.shape
-        results["channels"] = ("infrared", *VISIBLE)
-        return results
+        channels = tuple(results["channels"])
+        if set(channels) == {"infrared"}:
+            return self.infrared(results)
+        if channels == COLOURS:
+            return self.visible(results)
+        gray, visible = split_pair(pixels_of_pair(results, "RGBTPhotometric"))
+        gray = self.infrared({**results, "img": gray})["img"]
+        colours = cv2.cvtColor(visible, cv2.COLOR_RGB2BGR)
+        colours = self.visible({**results, "img": colours})["img"]
+        return results | dict(img=join_pair(gray, cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)))
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(both={self.both}, infrared={self.infrared},"
-            f" visible={self.visible})"
-        )
+        return f"{type(self).__name__}(infrared={self.infrared}, visible={self.visible})"

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_image, decode_visible
 from mmspec.datasets.sizes import check_loaded_size
+from mmspec.pairs import COLOURS, PAIR, join_pair
 from mmspec.registry import TRANSFORMS
 
 from .loading import LoadInfraredImageFromFile, content_of
-
-#: Names of the channels of a visible image, in the order of a pair.
-VISIBLE = ("red", "green", "blue")
 
 
 @TRANSFORMS.register_module()
@@ -23,13 +22,13 @@ class LoadRGBTImageFromFile(BaseTransform):
     ===========  ==========  ==================================================
     modality     ``img``     channels
     ===========  ==========  ==================================================
-    'infrared'   (H, W, 3)   gray, three times
+    'both'       (H, W, 4)   infrared, red, green, blue
+    'infrared'   (H, W, 3)   infrared, three times
     'visible'    (H, W, 3)   blue, green, red, as mmcv's ``LoadImageFromFile``
-    'both'       (H, W, 6)   gray three times, then red, green, blue
     ===========  ==========  ==================================================
 
-    mmseg's data preprocessor swaps blue and red (``bgr_to_rgb=True``) of three channels only, so
-    with six they are in the order of its means already.
+    A pair stays four channels up to the data preprocessor, which makes what encoders take. One
+    image alone has the three that any data preprocessor of mmdet and mmseg takes.
 
     Required keys: ``modality``; ``infrared_path``, ``visible_path`` or both. With
     ``infrared_in_alpha=True`` infrared is the fourth channel of the file ``img_path`` (MFNet).
@@ -37,12 +36,12 @@ class LoadRGBTImageFromFile(BaseTransform):
     names ('infrared', 'red', 'green', 'blue') in order.
 
     Args:
-        backend_args: Of mmengine's file backend.
+        backend_args: of mmengine's file backend.
         **scaling: ``value_range``, ``percentiles`` and ``nodata_level`` for infrared images of more
             than 8 bits, see :class:`~mmspec.datasets.image_io.Scaling`.
 
     Raises:
-        UnreadableImageError: A file cannot be opened or read, has no fourth channel where infrared
+        UnreadableImageError: a file cannot be opened or read, has no fourth channel where infrared
             should be, the two images of a pair differ in size, or they are of another size than
             their annotation states (``height`` and ``width``).
     """
@@ -54,40 +53,38 @@ class LoadRGBTImageFromFile(BaseTransform):
         )
 
     def transform(self, results: dict) -> dict:
-        gray, visible = self._sides(results)
-        if gray is not None and visible is not None:
-            _check_aligned(results, gray, visible)
-        results["img"], results["channels"] = stack_channels(gray, visible)
-        results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
-        return check_loaded_size(results)
-
-    def _sides(self, results: dict) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """(H, W) gray and (H, W, 3) visible, red first; None for what is not asked for."""
         modality = results["modality"]
+        gray = visible = None
         if results.get("infrared_in_alpha", False):
             gray, visible = self._four_channels(str(results["img_path"]))
-            return {
-                "infrared": (gray, None),
-                "visible": (None, visible),
-                "both": (gray, visible),
-            }[modality]
-        gray = visible = None
-        if modality != "visible":
+        if gray is None and modality != "visible":
             with _pair_in_errors(results, "infrared_path"):
                 path, frames = results["infrared_path"], results.get("frames", {})
                 gray = self._load_infrared(dict(img_path=path, frames=frames))["img"]
-        if modality != "infrared":
+        if visible is None and modality != "infrared":
             with _pair_in_errors(results, "visible_path"):
                 name = str(results["visible_path"])
                 visible = decode_visible(content_of(results, name, self.backend_args), name)
-        return gray, visible
+        if modality == "both" and visible.shape[:2] != gray.shape:
+            reason = (
+                f"{gray.shape[1]} x {gray.shape[0]} pixels, its visible image"
+                f" {results['visible_path']} {visible.shape[1]} x {visible.shape[0]}: not an"
+                " aligned pair"
+            )
+            raise UnreadableImageError.of(results["infrared_path"], reason)
+        results["img"], results["channels"] = stack_channels(
+            None if modality == "visible" else gray, None if modality == "infrared" else visible
+        )
+        results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
+        return check_loaded_size(results)
 
     def _four_channels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         image = decode_image(content_of({}, name, self.backend_args), name)
         if image.mode != "RGBA":
             reason = f"mode {image.mode}, no fourth channel that holds the infrared image"
             raise UnreadableImageError.of(name, reason)
-        return np.array(image.getchannel("A")), np.array(image)[..., :3]
+        pixels = np.array(image)
+        return pixels[..., 3], pixels[..., :3]
 
     def __repr__(self) -> str:
         scaling = self._load_infrared.scaling
@@ -104,16 +101,15 @@ def stack_channels(
         visible: (H, W, 3) red, green, blue, or None.
     """
     if gray is None:
-        return np.ascontiguousarray(visible[..., ::-1]), ("blue", "green", "red")
-    img, channels = np.repeat(gray[..., None], 3, axis=2), ("infrared",) * 3
+        return cv2.cvtColor(visible, cv2.COLOR_RGB2BGR), COLOURS
     if visible is None:
-        return img, channels
-    return np.concatenate([img, visible], axis=2), (*channels, *VISIBLE)
+        return np.repeat(gray[..., None], 3, axis=2), ("infrared",) * 3
+    return join_pair(gray, visible), PAIR
 
 
 @contextmanager
 def _pair_in_errors(results: dict, side: str) -> Iterator[None]:
-    """Has the error of one image of a pair name the other one too."""
+    """Have the error of one image of a pair name the other one too."""
     try:
         yield
     except UnreadableImageError as error:
@@ -122,12 +118,3 @@ def _pair_in_errors(results: dict, side: str) -> Iterator[None]:
         other = next(x for x in ("infrared_path", "visible_path") if x != side)
         partner = f"(the partner of {results[other]})"
         raise UnreadableImageError(f"{error} {partner}", f"{error.reason} {partner}") from None
-
-
-def _check_aligned(results: dict, gray: np.ndarray, visible: np.ndarray) -> None:
-    if visible.shape[:2] != gray.shape:
-        reason = (
-            f"{gray.shape[1]} x {gray.shape[0]} pixels, its visible image {results['visible_path']}"
-            f" {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
-        )
-        raise UnreadableImageError.of(results["infrared_path"], reason)

@@ -5,6 +5,7 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmspec.matching.views import random_homography, resize, scaled_shape, seen_through
+from mmspec.pairs import pixels_of_pair
 from mmspec.registry import TRANSFORMS
 
 
@@ -12,13 +13,12 @@ from mmspec.registry import TRANSFORMS
 class ScaleToWidth(BaseTransform):
     """Scale an image to a width, both sides to the nearest multiples of 16.
 
-    The patch of the encoders divides the result, so that nothing is padded. For ``both`` of
-    ``TransformPair``.
+    The patch of the encoders divides the result, so that nothing is padded.
 
-    Modified keys: ``img``, (H, W) or (H, W, 3) uint8, and ``img_shape``, (H, W).
+    Modified keys: ``img``, (H, W) or (H, W, up to 4) uint8, and ``img_shape``, (H, W).
 
     Args:
-        width: In pixels.
+        width: in pixels.
 
     Raises:
         ValueError: A width below 16.
@@ -47,12 +47,12 @@ class ViewInfrared(BaseTransform):
     image, and no border tells how it was made. The homography belongs to the sample, the same in
     every run; those of seed 0 are the ones of ``tools/analysis_tools/matching.py``.
 
-    Required keys: ``img`` (H, W, C), ``channels``, names of a pair, and ``sample_idx``. Modified
+    Required keys: ``img`` (H, W, 4), ``channels`` of a pair, and ``sample_idx``. Modified
     keys: ``img``. Added keys: ``truth``, (3, 3) float64 tensor, from pixels (x, y) of the infrared
     image to those of the visible one; the first pixel's centre is (0, 0).
 
     Args:
-        seed: Of the homographies.
+        seed: of the homographies.
 
     Raises:
         ValueError: A sample that is no pair.
@@ -62,13 +62,11 @@ class ViewInfrared(BaseTransform):
         self.seed = seed
 
     def transform(self, results: dict) -> dict:
-        infrared = _infrared_channels(results, "ViewInfrared")
-        image = results["img"].copy()
+        image = pixels_of_pair(results, "ViewInfrared").copy()
         shape = image.shape[:2]
         generator = np.random.default_rng((self.seed, results["sample_idx"]))
         truth = random_homography(shape, generator)
-        view = seen_through(np.ascontiguousarray(image[..., infrared[0]]), truth, shape)
-        image[..., infrared] = view[..., None]
+        image[..., 0] = seen_through(np.ascontiguousarray(image[..., 0]), truth, shape)
         results["img"] = image
         results["truth"] = torch.from_numpy(truth)
         return results
@@ -88,8 +86,8 @@ class CropViews(BaseTransform):
 
     Draws come from NumPy's global generator, as in mmseg's transforms.
 
-    Required keys: ``img`` (H, W, C) and ``channels``, names of a pair. Modified keys: ``img``
-    (h, w, C), ``img_shape``. Added keys: ``truth``, see :class:`ViewInfrared`; it may lead out of
+    Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``
+    (h, w, 4), ``img_shape``. Added keys: ``truth``, see :class:`ViewInfrared`; it may lead out of
     the visible image.
 
     Args:
@@ -103,8 +101,7 @@ class CropViews(BaseTransform):
         self.size = tuple(size)
 
     def transform(self, results: dict) -> dict:
-        infrared = _infrared_channels(results, "CropViews")
-        image, (height, width) = results["img"], self.size
+        image, (height, width) = pixels_of_pair(results, "CropViews"), self.size
         if image.shape[0] < height or image.shape[1] < width:
             raise ValueError(
                 f"CropViews: {results.get('img_path')} is {image.shape[1]} x {image.shape[0]}"
@@ -114,9 +111,8 @@ class CropViews(BaseTransform):
         room = (image.shape[1] - width + 1, image.shape[0] - height + 1)
         (x, y), place = generator.integers(0, room, (2, 2))
         view = _shift(*place) @ random_homography(self.size, generator)
-        gray = np.ascontiguousarray(image[..., infrared[0]])
         cropped = image[y : y + height, x : x + width].copy()
-        cropped[..., infrared] = seen_through(gray, view, self.size)[..., None]
+        cropped[..., 0] = seen_through(np.ascontiguousarray(image[..., 0]), view, self.size)
         results["img"] = cropped
         results["img_shape"] = self.size
         results["truth"] = torch.from_numpy(_shift(-x, -y) @ view)
@@ -128,14 +124,3 @@ class CropViews(BaseTransform):
 
 def _shift(x: int, y: int) -> np.ndarray:
     return np.array([(1.0, 0, x), (0, 1, y), (0, 0, 1)])
-
-
-def _infrared_channels(results: dict, name: str) -> list[int]:
-    channels = results["channels"]
-    infrared = [i for i, channel in enumerate(channels) if channel == "infrared"]
-    if len(infrared) in (0, len(channels)):
-        raise ValueError(
-            f"{name}: channels {tuple(channels)} of {results.get('img_path')} are no pair; load by"
-            " LoadRGBTImageFromFile from a data set of pairs"
-        )
-    return infrared

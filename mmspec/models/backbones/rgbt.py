@@ -61,7 +61,9 @@ class RGBTBackbone(BaseModule):
             known = ", ".join(map(repr, FUSIONS))
             raise ValueError(f"fusion={fusion!r}: {known}, or the config of a module")
         self.shared = shared
-        self.modality = _checked(modality)
+        if modality not in (None, *MODALITIES):
+            raise ValueError(f"modality={modality!r}: 'infrared' or 'visible'")
+        self.modality = modality
         names = ("both",) if shared else MODALITIES
         self.encoders = ModuleDict({name: MODELS.build(copy.deepcopy(backbone)) for name in names})
         maps = self._probe_maps()
@@ -79,21 +81,19 @@ class RGBTBackbone(BaseModule):
         """Channels of each fused map."""
         return tuple(fusion.out_channels for fusion in self.fusions)
 
-    def forward(self, x: Tensor, modality: str | None = None) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Fused maps of a batch.
 
         Args:
             x: normalised images: (B, 6, H, W), three infrared channels, then red, green, blue;
                 (B, 4, H, W), one infrared channel instead; or (B, 3, H, W) of one modality.
-            modality: of three channels, instead of the constructor's.
 
         Returns:
             The encoder's levels, each (B, C_i, H_i, W_i) with the C_i of ``out_channels``,
             contiguous.
         """
-        modality = _checked(modality) or self.modality
         if x.shape[1] == 3:
-            maps = self._encoder_of(modality)(x)
+            maps = self._encoder_of_one()(x)
             return tuple(fusion(m, m).contiguous() for fusion, m in zip(self.fusions, maps))
         infrared, visible = _split(x)
         if self.shared:
@@ -125,15 +125,15 @@ class RGBTBackbone(BaseModule):
         _, num_layers = encoder.get_layer_depth("", "backbone.")
         return num_layers - 1, num_layers
 
-    def _encoder_of(self, modality: str | None) -> nn.Module:
+    def _encoder_of_one(self) -> nn.Module:
         if self.shared:
             return self.encoders["both"]
-        if modality is None:
+        if self.modality is None:
             raise ValueError(
                 "RGBTBackbone(shared=False) got images of three channels and does not know which"
                 " encoder is theirs; give modality='infrared' or 'visible'"
             )
-        return self.encoders[modality]
+        return self.encoders[self.modality]
 
     @torch.no_grad()
     def _probe_maps(self) -> Sequence[Tensor]:
@@ -154,12 +154,6 @@ def _build_fusion(fusion: str | dict, in_channels: int) -> nn.Module:
     if isinstance(fusion, str):
         return FUSIONS[fusion](in_channels)
     return MODELS.build({**fusion, "in_channels": in_channels})
-
-
-def _checked(modality: str | None) -> str | None:
-    if modality not in (None, *MODALITIES):
-        raise ValueError(f"modality={modality!r}: 'infrared' or 'visible'")
-    return modality
 
 
 def _split(x: Tensor) -> tuple[Tensor, Tensor]:

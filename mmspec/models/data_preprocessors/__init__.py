@@ -1,6 +1,5 @@
 """Normalisation of pairs, each modality by its own statistics."""
 
-from .downstream import RGBTDetDataPreprocessor, RGBTSegDataPreprocessor
-from .pretraining import RGBTDataPreprocessor
+from .rgbt import RGBTDataPreprocessor, RGBTDetDataPreprocessor, RGBTSegDataPreprocessor
 
 __all__ = ["RGBTDataPreprocessor", "RGBTDetDataPreprocessor", "RGBTSegDataPreprocessor"]
