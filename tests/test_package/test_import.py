@@ -17,6 +17,7 @@ ENCODER_ROOMS = {
     "models",
     "ops",
     "optional",
+    "pairs",
     "registry",
     "stack",
     "version",
