@@ -167,9 +167,9 @@ def test_matching_trains_predicts_scores_and_draws(name, data, tmp_path):
     cfg.model.head.num_points = 32
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         data.fill(loader)
-    cfg.train_dataloader.dataset.pipeline[1].both[0].scale = (64, 96)
-    cfg.train_dataloader.dataset.pipeline[3].size = (48, 64)
-    cfg.test_dataloader.dataset.pipeline[1].both[0].width = 64
+    cfg.train_dataloader.dataset.pipeline[1].scale = (64, 96)
+    cfg.train_dataloader.dataset.pipeline[4].size = (48, 64)
+    cfg.test_dataloader.dataset.pipeline[1].width = 64
     cfg.train_cfg.max_iters = 2
     cfg.default_hooks.checkpoint.interval = 2
     cfg.visualizer.vis_backends = []

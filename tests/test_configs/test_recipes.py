@@ -292,7 +292,7 @@ def test_own_saliency_data_as_the_page_on_data_says(tmp_path):
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
         (sample,) = Runner.build_dataloader(loader).dataset
-        assert sample["inputs"].shape[0] == 6
+        assert sample["inputs"].shape[0] == 4
         assert {0, 1} <= set(sample["data_samples"].gt_sem_seg.data.unique().tolist())
 
 
