@@ -215,10 +215,6 @@ def load(name: str, data: TinyData) -> Config:
         cfg.model.data_preprocessor.size = crop
         if cfg.model.test_cfg.mode == "slide":
             cfg.model.test_cfg.update(crop_size=crop, stride=(40, 40))
-    for metric in walk(cfg.test_evaluator):
-        if "ann_file" in metric:
-            root = cfg.test_dataloader.dataset.data_root
-            metric.ann_file = f"{root}/annotations/{Path(metric.ann_file).name}"
     return cfg
 
 
