@@ -273,7 +273,7 @@ def test_layer_decay_with_an_encoder_that_tells_no_layers():
     model = nn.Module()
     model.backbone = RGBTBackbone(ENCODERS["mmdet ResNet"])
     cfg = dict(
-        optimizer=dict(type="AdamW", lr=1.0),
+        optimizer=dict(type="AdamW", lr=1.0, weight_decay=0.1),
         constructor="mmspec.LayerDecayOptimWrapperConstructor",
         paramwise_cfg=dict(layer_decay_rate=0.5),
     )
