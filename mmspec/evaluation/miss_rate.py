@@ -317,7 +317,7 @@ def ignored_truth(truth: Truth, setting: Setting) -> np.ndarray:
 def match_detections(
     detections: Detections, pairs: Pairs, ignored: np.ndarray, never_found: np.ndarray
 ) -> np.ndarray:
-    """What each detection is: 1 a hit, 0 a false positive, -1 of no account.
+    """What each detection is: 1 a hit, 0 a false positive, -1 ignored.
 
     Args:
         detections: best scores first.

@@ -18,7 +18,7 @@ class SmallTargetDataset(MaskDataset):
 
         data_root/images/NAME.png
         data_root/masks/NAME.png         or NAME_pixels0.png
-        data_root/{split}.txt            names, one a line
+        data_root/{split}.txt            names, one per line
 
     The classes are background and target. Masks are gray, all of 0 and 1 or all of 0 to 255: see
     :class:`MaskLevels`; ``label_values`` says otherwise. Images may be gray, colour, with alpha or

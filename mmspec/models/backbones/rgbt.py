@@ -24,7 +24,7 @@ class RGBTBackbone(BaseModule):
 
     ``backbone=dict(type='mmspec.RGBTBackbone', backbone=dict(type='mmspec.MaskedViT', ...,
     init_cfg=dict(type='mmspec.PretrainedEncoder', checkpoint='mspecgene.pth')))``. A checkpoint
-    belongs into the inner dict. With shared weights both modalities go through the encoder in one
+    belongs in the inner dict. With shared weights both modalities go through the encoder in one
     batch of 2B images, the infrared ones first; batch norms then have common statistics.
 
     An absent modality has no maps of its own: the present one's stand in for them, before the

@@ -71,7 +71,7 @@ class PairMatcher(BaseModel):
 
         Args:
             inputs: (B, 6, H, W), infrared first.
-            data_samples: of which each has its ``truth``, see ``ViewInfrared``.
+            data_samples: each with its ``truth``, see ``ViewInfrared``.
         """
         truth = torch.stack([sample.truth for sample in data_samples])
         return self.head.loss(*self.extract_feat(inputs), truth, inputs.shape[-2:])
