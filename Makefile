@@ -6,6 +6,7 @@ PYTHON ?= python3
 DATA ?=
 OUT ?= demo_out
 MARK ?= not slow
+JOBS ?= 2
 
 ifeq ($(STACK),onedl)
 VENV := .venv
@@ -45,6 +46,7 @@ help:
 	@echo
 	@echo "STACK=onedl|openmmlab  which mm packages, now $(STACK)"
 	@echo "MARK=EXPRESSION        which tests, now '$(MARK)'; stack: those for both stacks"
+	@echo "JOBS=N                 in how many processes, now $(JOBS), of a thread each"
 	@echo "PYTHON=PROGRAM         the Python to start from, one of: $(sort $(PYTHON_VERSIONS))"
 
 install: $(STAMP)
@@ -66,7 +68,8 @@ demo: install
 	@$(BIN)/python tools/demo.py --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
 
 test: install
-	$(BIN)/python -m pytest -m "$(MARK)"
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "$(MARK)"
 	@$(MAKE) --no-print-directory lint
 
 lint: install

@@ -56,7 +56,7 @@ EXTRAS_REQUIRE = {
     "docs": ["mkdocs-material", "mkdocs-same-dir", "mkdocstrings[python]"],
     # What the tools that prepare data need beyond mmspec itself.
     "tools": ["imagehash", "rich"],
-    "tests": ["pytest", "ruff", "faster-coco-eval", "imagehash", "rich"],
+    "tests": ["pytest", "pytest-xdist", "ruff", "faster-coco-eval", "imagehash", "rich"],
 }
 
 
