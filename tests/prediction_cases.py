@@ -60,6 +60,9 @@ CASES = {
     ),
     "matching": Case("matching/mspecgene_vit-tiny_matching-head_1xb8-1k_roadscene.py", [], True),
     "features": Case(EYE, task="features"),
+    "features of pairs": Case(
+        "pretrain/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene.py", [], True, "features"
+    ),
 }
 
 
@@ -71,9 +74,9 @@ def saved(case: Case, folder: Path) -> tuple[Config, Path]:
         torch.manual_seed(0)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             model = MODELS.build(cfg.model)
-            kind = DATASETS.get(cfg.test_dataloader.dataset.type)
-        classes = getattr(kind, "METAINFO", {}).get("classes")
-        if "labels" in cfg.test_dataloader.dataset:  # of rendered scenes
+            dataset = (cfg.test_dataloader or cfg.train_dataloader).dataset
+            classes = getattr(DATASETS.get(dataset.type), "METAINFO", {}).get("classes")
+        if "labels" in dataset and "synthetic-saliency" in case.config:  # of rendered scenes
             classes = ("background", "salient")
         meta = dict(dataset_meta=dict(classes=classes)) if classes else {}
         torch.save(dict(state_dict=model.state_dict(), meta=meta), path)

@@ -105,9 +105,10 @@ class Predictor:
         options: Sequence[str] = (),
     ) -> None:
         cfg = config if isinstance(config, Config) else read_config(str(config), options)
-        loader = cfg.get("test_dataloader") or {}
+        tested = cfg.get("test_dataloader")
+        loader = tested or cfg.get("train_dataloader") or {}
         dataset = _innermost(loader.get("dataset") or {})
-        steps = dataset.get("pipeline") or cfg.get("test_pipeline")
+        steps = dataset.get("pipeline") if tested else cfg.get("test_pipeline")
         if not steps:
             raise TaskError(
                 f"{cfg.filename} has no test pipeline: give it test_dataloader.dataset.pipeline, or"

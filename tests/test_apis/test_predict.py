@@ -14,7 +14,7 @@ import tifffile
 import torch
 from mmengine.structures import PixelData
 from PIL import Image
-from prediction_cases import CASES, predictor_of, saved
+from prediction_cases import CASES, Case, predictor_of, saved
 
 import mmspec
 from mmspec.apis import InputError, Inputs, ResultFolder, TaskError
@@ -37,6 +37,7 @@ WRITTEN = {
     "reconstruction of pairs": ["reconstructions/NAME.npz"],
     "matching": ["matches/NAME.npz"],
     "features": ["features/NAME.npz"],
+    "features of pairs": ["features/NAME.npz"],
 }
 #: What a line of a recording holds.
 LINE = {
@@ -51,6 +52,7 @@ LINE = {
     "reconstruction of pairs": "reconstruction_loss",
     "matching": "homography",
     "features": "f1",
+    "features of pairs": "infrared_f1",
 }
 
 
@@ -249,6 +251,31 @@ def test_a_config_without_a_task(folder):
         mmspec.Predictor(cfg, checkpoint)
 
 
+def test_features_of_a_config_that_is_not_tested(folder):
+    """mmpretrain's MAE predicts nothing, and its config has a test pipeline without a loader."""
+    case = Case("pretrain/mae_vit-tiny-p16_1xb32-coslr-20e_inf-mini.py", task="features")
+    model = predictor_of(case, folder)
+    prediction = next(model.predict(scene(0)))
+    batch = dict(inputs=prediction.image[None], data_samples=[prediction.sample])
+    with torch.no_grad():
+        data = model.model.data_preprocessor(batch, False)
+        (maps,) = model.model.extract_feat(data["inputs"])
+    np.testing.assert_array_equal(prediction.sample.features["f1"], maps[0].numpy())
+    cfg, checkpoint = saved(case, folder)
+    with pytest.raises(TaskError, match="MAE predicts nothing .* --features"):
+        mmspec.Predictor(cfg, checkpoint)
+
+
+def test_features_are_those_of_the_encoder(predictor, given):
+    model = predictor("features")
+    prediction = next(model.predict(given["image"][0]))
+    batch = dict(inputs=[prediction.image], data_samples=[prediction.sample])
+    with torch.no_grad():
+        maps = model.model.backbone(model.model.data_preprocessor(batch, False)["inputs"])
+    for name, tensor in zip(("f1", "f2", "f3", "f4"), maps, strict=True):
+        np.testing.assert_array_equal(prediction.sample.features[name], tensor[0].numpy())
+
+
 def test_a_tile_as_large_as_the_image_changes_nothing(predictor, given):
     for name in ("segmentation", "detection"):
         model = predictor(name)
@@ -367,7 +394,8 @@ def test_the_tool_ends_with_a_failure_where_an_image_is_broken(tool, given, tmp_
     out = tmp_path / "out"
     (tmp_path / "images").mkdir()
     Image.fromarray(scene(0)).save(tmp_path / "images" / "good.png")
-    (tmp_path / "images" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    whole = (tmp_path / "images" / "good.png").read_bytes()
+    (tmp_path / "images" / "bad.png").write_bytes(whole[:200])
     status, said = tool(str(tmp_path / "images"), "--out", str(out))
     assert "left out: " in said and "bad.png: PNG cut short" in said
     assert "1 could not be read" in said and status not in (0, None)

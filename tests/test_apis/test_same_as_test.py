@@ -74,7 +74,7 @@ def of_real_images(cfg, name: str, data_root: Path, folder: Path) -> None:
     cfg.test_dataloader.dataset = dataset
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "features"])
+@pytest.mark.parametrize("name", [name for name in CASES if not CASES[name].task])
 def test_results_are_those_of_the_test(name, data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("MMSPEC_DATA", str(data_root.resolve()))
     case = CASES[name]
