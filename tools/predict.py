@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -55,6 +56,9 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     args = parser.parse_args()
     if args.visible and len(args.visible) != len(args.inputs):
         parser.error(f"--visible: {len(args.visible)} for {len(args.inputs)} INPUTs; one each")
+    for folder in (*args.inputs, *args.visible):
+        if Path(args.out).resolve().is_relative_to(Path(folder).resolve()):
+            parser.error(f"--out {args.out} lies in {folder}: its pictures would be inputs too")
     if args.batch_size < 1:
         parser.error(f"--batch-size {args.batch_size}: at least 1")
     return parser, args

@@ -35,7 +35,7 @@ from mmspec.datasets.transforms import (
 from mmspec.engine.launch import read_config
 from mmspec.engine.other_model import refuse_other_model
 
-from .frames import Frame, Inputs, One
+from .frames import Frame, InputError, Inputs, One
 from .tasks import TASKS, Features, Task, TaskError
 from .tiles import Window, tile_windows
 
@@ -89,6 +89,7 @@ class Predictor:
         LaunchError: no such config, or a checkpoint of another model.
         CheckpointError: a damaged checkpoint.
         TaskError: a config without a test pipeline, or of a model that no task fits.
+        InputError: a GPU is asked for where there is none.
 
     Example:
         >>> predictor = mmspec.Predictor('config.py', 'checkpoint.pth')
@@ -115,6 +116,10 @@ class Predictor:
                 " a variable test_pipeline"
             )
         self.device = torch.device(device or get_device())
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise InputError(
+                f"device={device!r}: there is no GPU here; leave it out, or give 'cpu'"
+            )
         self.half = bool((cfg.get("test_cfg") or {}).get("fp16", False))
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmengine")):
             self.model = MODELS.build(cfg.model)

@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from .predictor import Prediction
-from .tasks import Detection
 
 
 class ResultFolder:
@@ -95,7 +94,7 @@ class ResultFolder:
             table = self._table(task.table, ("image", "x", "y", "area", "score"))
             for entry in record[task.table]:
                 table.write(dict(image=frame.files[0], **entry))
-        if isinstance(task, Detection):
+        if task.coco:
             if self._coco is None:
                 path = self.folder / "predictions.json"
                 self._coco = self._open.enter_context(_CocoFile(path, task.classes))

@@ -42,6 +42,7 @@ class Task:
     Attributes:
         threshold: score below which a prediction is neither drawn nor written; None: no such thing.
         table: name of the list in a record that is also written as a CSV file, '' without one.
+        coco: records are also written as a COCO file.
         each_frame: files are written of a recording's frames too, as records cannot hold them.
 
     Args:
@@ -50,6 +51,7 @@ class Task:
 
     threshold: ClassVar[float | None] = None
     table: ClassVar[str] = ""
+    coco: ClassVar[bool] = False
     each_frame: ClassVar[bool] = False
 
     def __init__(self, classes: Sequence[str] = ()) -> None:
@@ -100,6 +102,7 @@ class Detection(Task):
     """Boxes, and masks where the model predicts them."""
 
     threshold = 0.3
+    coco = True
 
     @staticmethod
     def fits(model: nn.Module, metrics: Sequence[str]) -> bool:

@@ -9,6 +9,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from .frames import InputError
+
 #: Top, left, bottom, right in pixels.
 Window = tuple[int, int, int, int]
 
@@ -23,10 +25,10 @@ def tile_windows(shape: tuple[int, int], tile: tuple[int, int], overlap: int) ->
     The last ones are moved back to end with the image. A side shorter than the tile has one.
 
     Raises:
-        ValueError: an overlap that is not below the tile's sides.
+        InputError: an overlap that is not below the tile's sides.
     """
     if min(tile) < 1 or not 0 <= overlap < min(tile):
-        raise ValueError(f"tile {tile[0]} x {tile[1]}, overlap {overlap}: 0 <= overlap < tile")
+        raise InputError(f"tile {tile[0]} x {tile[1]}, overlap {overlap}: 0 <= overlap < tile")
     starts = []
     for size, side in zip(shape, tile):
         side = min(size, side)

@@ -410,10 +410,13 @@ def test_the_tool_ends_with_a_failure_where_an_image_is_broken(tool, given, tmp_
         (["no.png", "--out", "x"], "no.png: no such file or folder"),
         (["a.png", "b.png", "--visible", "c.png", "--out", "x"], "1 for 2 INPUTs; one each"),
         (["a.png", "--batch-size", "0", "--out", "x"], "--batch-size 0: at least 1"),
+        ([".", "--out", "x"], "--out x lies in .: its pictures would be inputs too"),
+        (["a.png", "--device", "cuda:7", "--out", "x"], "device='cuda:7': there is no GPU"),
         (["a.png", "--visible", "b.png", "--out", "x"], "a pair, and the model takes one image"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(tool, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     status, said = tool(*arguments)
     assert status == 2 and message in said

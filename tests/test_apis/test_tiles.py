@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
+from mmspec.apis import InputError
 from mmspec.apis.tiles import blended, merged_instances, tile_windows
 
 
@@ -20,7 +21,7 @@ def test_tiles_cover_the_image_with_one_size():
 
 @pytest.mark.parametrize(("tile", "overlap"), [((64, 64), 64), ((64, 32), 40), ((64, 64), -1)])
 def test_tiles_that_cannot_be(tile, overlap):
-    with pytest.raises(ValueError, match="0 <= overlap < tile"):
+    with pytest.raises(InputError, match="0 <= overlap < tile"):
         tile_windows((100, 100), tile, overlap)
 
 
