@@ -53,6 +53,10 @@ LAYOUTS = {
         "{split}/thermal/{name}.png", "{split}/rgb/{name}.png", "{split}/labels/{name}.png",
         None, range(5),
     ),
+    # As to_coco.py --label-images leaves them.
+    "InfraredSegDataset": Layout(
+        "{name}.png", None, "label_images/{name}.png", "{split}.txt", range(2)
+    ),
     "UdderDataset": Layout("images/{split}/{name}.png", None, "masks/{split}/{name}.png"),
     "EyeDataset": Layout(
         "images/{split}/{name}.png", None, "labels/{split}/{name}.png", None, range(3)
@@ -124,6 +128,9 @@ BOX_LAYOUTS = {
         PERSON_BICYCLE_CAR,
         "MSRS/{split}/ir/{name}.png", "MSRS/{split}/vi/{name}.png",
         "annotations/{labels}_{split}.json", "MSRS/{split}/ir/",
+    ),
+    "InfraredDetDataset": BoxLayout(
+        ("person", "car"), "images/{split}/{name}.png", None, "annotations/{split}.json",
     ),
     "HITUAVDataset": BoxLayout(
         ("Person", "Car", "Bicycle", "OtherVehicle", "DontCare"),

@@ -31,7 +31,7 @@ model = dict(
 train_pipeline = _base_.train_pipeline
 train_pipeline[0].update(value_range=value_range)
 train_pipeline[2].update(scale=crop_size[::-1])
-train_pipeline[3].update(crop_size=crop_size)
+train_pipeline[3].update(crop_size=crop_size, cat_max_ratio=1.0 if len(classes) < 3 else 0.75)
 test_pipeline = _base_.test_pipeline
 test_pipeline[0].update(value_range=value_range)
 test_pipeline[1].update(scale=crop_size[::-1])
