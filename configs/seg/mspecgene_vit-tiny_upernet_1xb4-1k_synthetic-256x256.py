@@ -36,8 +36,8 @@ model = dict(
         )
     ),
     neck=dict(embed_dim=2 * 192, norm_cfg=norm_cfg),
-    decode_head=dict(in_channels=[2 * 192] * 4, channels=64, num_classes=12, norm_cfg=norm_cfg),
-    auxiliary_head=dict(in_channels=2 * 192, channels=32, num_classes=12, norm_cfg=norm_cfg),
+    decode_head=dict(in_channels=[2 * 192] * 4, channels=64, num_classes=8, norm_cfg=norm_cfg),
+    auxiliary_head=dict(in_channels=2 * 192, channels=32, num_classes=8, norm_cfg=norm_cfg),
     test_cfg=dict(_delete_=True, mode="whole"),
 )
 # A rendered scene comes with its image and labels.

@@ -10,7 +10,7 @@ from mmspec.registry import DATASETS
 
 from .modality import MODALITY_PATHS
 from .repeatable import RepeatableSamplesMixin
-from .thermal_scene import CLASSES, PALETTE, THING_CLASSES, ThermalScene, render_scene
+from .scenes import CLASSES, PALETTE, THING_CLASSES, ThermalScene, render_scene
 from .transforms.rgbt import stack_channels
 
 # A set that fits is kept in the memory of each worker once rendered.
@@ -18,7 +18,7 @@ KEPT_BYTES = 2**28
 # Kinds of labels with classes of their own.
 MASK_CLASSES = {"points": ("background", "target"), "saliency": ("background", "salient")}
 MASK_PALETTE = ((0, 0, 0), (255, 210, 0))
-SALIENT_FAMILIES = ("street_day", "street_night", "closeup")
+SALIENT_FAMILIES = ("street_day", "street_night")
 LEAST_SALIENT = 0.01
 MOST_DRAWS = 32  # of which each would have to fail, one in four does
 BYTES_PER_PIXEL = 5  # image, labels and point mask of one byte, the raw frame of two
@@ -41,8 +41,8 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
 
     With ``labels="saliency"`` it is a set for salient object detection: ``gt_seg_map`` is 1 on all
     things (the classes that get boxes), of the classes background and salient, and there are no
-    boxes. Scenes are streets by day, streets by night and close-ups in turn, each drawn anew until
-    things fill a hundredth of it: a published set has no image without a salient object.
+    boxes. Scenes are streets by day and by night in turn, each drawn anew until things fill a
+    hundredth of it: a published set has no image without a salient object.
 
     With ``modality="both"`` or ``"visible"`` the aligned visible image is rendered too, and ``img``
     with ``channels`` is as ``LoadRGBTImageFromFile`` gives it: (H, W, 4) or (H, W, 3). Labels and

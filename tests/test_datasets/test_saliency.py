@@ -10,8 +10,8 @@ from PIL import Image
 
 from mmspec.datasets import UnreadableImageError
 from mmspec.datasets.label_io import LabelError
+from mmspec.datasets.scenes import CLASSES, THING_CLASSES
 from mmspec.datasets.synthetic import SyntheticInfrared
-from mmspec.datasets.thermal_scene import CLASSES, THING_CLASSES
 from mmspec.registry import DATASETS
 
 SIZE = (32, 48)
@@ -199,7 +199,7 @@ def test_rendered_things_are_salient():
     assert dataset.metainfo["classes"] == ("background", "salient")
     for index, sample in enumerate(dataset):
         scene = dataset._scene(index)
-        assert scene.family == ("street_day", "street_night", "closeup")[index % 3]
+        assert scene.family == ("street_day", "street_night")[index % 2]
         things = np.isin(scene.labels, [CLASSES.index(name) for name in THING_CLASSES])
         assert things.mean() >= 0.01
         np.testing.assert_array_equal(sample["gt_seg_map"], things)

@@ -546,16 +546,16 @@ TRAIN = [
 ]
 
 
-def test_synthetic_scenes_go_through_mmseg_steps_as_twelve_classes():
+def test_synthetic_scenes_go_through_mmseg_steps_as_eight_classes():
     with DefaultScope.overwrite_default_scope("mmseg"):
         dataset = SyntheticInfrared(length=2, size=(48, 64), pipeline=TRAIN)
         batch = [dataset[i] for i in range(2)]
-    assert len(dataset.metainfo["classes"]) == len(dataset.metainfo["palette"]) == 12
+    assert len(dataset.metainfo["classes"]) == len(dataset.metainfo["palette"]) == 8
     for sample in batch:
         labels = sample["data_samples"].gt_sem_seg.data
         assert sample["inputs"].dtype == torch.uint8
         assert sample["inputs"].shape[1:] == labels.shape[1:]
-        assert max(labels.shape) <= 32 and labels.max() < 12
+        assert max(labels.shape) <= 32 and labels.max() < 8
 
 
 def test_background_counts_in_the_mean_of_mmsegs_metric(tmp_path):

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+GAINS = ("linear", "centred", "plateau", "fixed")
+
 
 def expose_thermal(temperature: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Optics, noise and digitisation of a microbolometer.

@@ -1,1 +1,0 @@
-"""Parts of a procedural thermal scene: textures, canvas, ground, objects, families, sensor."""
