@@ -227,6 +227,8 @@ class Inputs:
             yield Frame(name, ("infrared array", "visible array"), (infrared, visible))
             return
         given = dict(zip(MODALITIES, map(str, (infrared, visible))))
+        if absent := [path for path in given.values() if not os.path.exists(path)]:
+            raise InputError(f"{' and '.join(absent)}: no such file or folder")
         folders = [os.path.isdir(path) for path in given.values()]
         if all(folders):
             pairs, faults = match_pairs(given)
@@ -235,10 +237,8 @@ class Inputs:
                 self.fault(error, fault.path)
             for pair in pairs:
                 yield from self._named(os.path.relpath(pair[0], given["infrared"]), pair)
-        elif any(folders) or not all(map(os.path.isfile, given.values())):
-            raise InputError(
-                f"{given['infrared']} and {given['visible']}: no pair of two files or two folders"
-            )
+        elif any(folders):
+            raise InputError(f"{' and '.join(given.values())}: a file and a folder are no pair")
         else:
             yield from self._named(Path(given["infrared"]).name, tuple(given.values()))
 

@@ -31,7 +31,7 @@ def match_picture(
         infrared_points, visible_points: (N, 2) x, y in pixels, the best match first.
         errors: (N,) of the matches, in pixels.
         threshold: most pixels of a right match.
-        most_lines: of the best matches; the heading counts all.
+        most_lines: of the first matches; the heading counts all.
         of: what errors are measured from, for the heading.
 
     Returns:
@@ -62,6 +62,6 @@ def match_picture(
     share = f" ({100 * right.mean():.0f} %)" if len(right) else ""
     text = f"{right.sum()} of {len(right)} matches within {threshold:g} px{of}{share}"
     if len(lines) < len(right):
-        text += f"; the best {len(lines)} are drawn"
+        text += f"; the first {len(lines)} are drawn"
     draw.text((4, 4), text, fill=(20, 20, 20), font=ImageFont.load_default())
     return np.asarray(sheet)

@@ -93,7 +93,9 @@ def draw_matches(image: Tensor, sample: BaseDataElement) -> np.ndarray:
     errors = np.full(len(points[0]), np.inf)
     if sample.homography is not None:
         errors = match_errors(*points, sample.homography)
-    return match_picture(infrared, visible, *points, errors, of=" of their homography")
+    first = np.argsort(errors > 3, kind="stable")  # those that agree are of use
+    points = [one[first] for one in points]
+    return match_picture(infrared, visible, *points, errors[first], of=" of their homography")
 
 
 def draw_reconstruction(image: Tensor, sample: BaseDataElement) -> np.ndarray:

@@ -204,7 +204,8 @@ def test_inputs_that_are_not_there_or_no_pairs(predictor, given):
         (single, "no/such/*.png", "no such file or folder, and nothing matches"),
         (single, given["image"], "a pair, and the model takes one image"),
         (pairs, given["image"][0], "takes aligned pairs; give"),
-        (pairs, (given["image"][0], given["folder"][1]), "no pair of two files or two folders"),
+        (pairs, (given["image"][0], given["folder"][1]), "a file and a folder are no pair"),
+        (pairs, ("no", "such"), "no and such: no such file or folder"),
         (pairs, (given["image"][0], given["video"][1]), "a recording and a still image"),
     ):
         with pytest.raises(InputError, match=message):
