@@ -53,7 +53,8 @@ def of_real_images(cfg, name: str, data_root: Path, folder: Path) -> None:
     dataset = cfg.test_dataloader.dataset
     if name in ("saliency", "RGB-thermal segmentation"):
         labelled_pairs(data_root, folder)
-        classes = dict(classes=("background", *(f"class {i}" for i in range(1, 12))))
+        count = cfg.model.decode_head.num_classes
+        classes = dict(classes=("background", *(f"class {i}" for i in range(1, count))))
         dataset = dict(
             type="mmspec.SaliencyDataset" if name == "saliency" else "mmspec.InfraredSegDataset",
             data_root=str(folder),
