@@ -6,6 +6,27 @@ import numpy as np
 GAINS = ("linear", "centred", "plateau", "fixed")
 
 
+def temporal_noise(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Noise (H, W) float32 of a read-out, of deviation 0.9: neighbours share a part of it."""
+    white = rng.standard_normal(shape, dtype=np.float32)
+    return 0.6 * white + 0.9 * cv2.GaussianBlur(white, (0, 0), 0.8)
+
+
+def line_noise(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of columns (1, W) and of rows (H, 1), float32 of deviation 1: their amplifiers'."""
+    columns = rng.standard_normal((1, shape[1]), dtype=np.float32)
+    return columns, rng.standard_normal((shape[0], 1), dtype=np.float32)
+
+
+def equalize(bins: np.ndarray, plateau: float) -> np.ndarray:
+    """Share (H, W) from 0 to 1 of the pixels in or below each one's bin, (H, W) of 0 to 511.
+
+    A bin counts at most ``plateau`` pixels, so that a large even surface leaves levels to the rest.
+    """
+    level = np.cumsum(np.minimum(np.bincount(bins.ravel(), minlength=512), plateau))
+    return (level.astype(np.float32) / np.float32(level[-1])).take(bins)
+
+
 def expose_thermal(temperature: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Optics, noise and digitisation of a microbolometer.
 
@@ -27,11 +48,11 @@ def expose_thermal(temperature: np.ndarray, rng: np.random.Generator) -> np.ndar
     x = np.linspace(-1, 1, columns, dtype=np.float32)[None] - rng.uniform(-0.3, 0.3)
     image = image - np.float32(rng.gamma(1.2, 0.25)) * (x * x + y * y)
     netd = np.float32(np.exp(rng.uniform(np.log(0.02), np.log(0.09))))
-    white = rng.standard_normal((rows, columns), dtype=np.float32)
-    image += netd * (0.6 * white + 0.9 * cv2.GaussianBlur(white, (0, 0), 0.8))
+    image += netd * temporal_noise(image.shape, rng)
     fixed = netd * rng.uniform(0.05, 0.45)
-    image += fixed * rng.standard_normal((1, columns), dtype=np.float32)
-    image += 0.4 * fixed * rng.standard_normal((rows, 1), dtype=np.float32)
+    of_columns, of_rows = line_noise(image.shape, rng)
+    image += fixed * of_columns
+    image += 0.4 * fixed * of_rows
     counts = 6000 + rng.uniform(40, 100) * (image - 15)
     return np.clip(np.round(counts), 0, 16383).astype(np.uint16)
 
@@ -75,12 +96,10 @@ def gain_control(raw: np.ndarray, rng: np.random.Generator, mode: str) -> np.nda
         counts += rng.uniform(0.4, 1.4) * np.clip(detail, -0.12 * span, 0.12 * span)
         place = np.clip((counts - low) / span, -0.1, 1.1)
         bins = ((place + np.float32(0.1)) * np.float32(511 / 1.2)).astype(np.intp)
-        histogram = np.bincount(bins.ravel(), minlength=512)
-        plateau = rng.uniform(1.0, 4.0) * raw.size / 512
-        level = np.cumsum(np.minimum(histogram, plateau)).astype(np.float32)
+        level = equalize(bins, rng.uniform(1.0, 4.0) * raw.size / 512)
         floor, top = rng.uniform(0, 35), rng.uniform(215, 255)
         mix = rng.uniform(0.6, 1.0) * contrast
-        image = mix * (level / level[-1]).take(bins) + (1 - mix) * np.clip(place, 0, 1)
+        image = mix * level + (1 - mix) * np.clip(place, 0, 1)
         image = floor + (top - floor) * image
     else:
         raise ValueError(f"mode={mode!r}: linear, centred, plateau or fixed")

@@ -183,3 +183,9 @@ def test_another_masker_has_no_cmss(tool, root):
     assert tool("masking", *arguments) == "the masker is a RandomPairMasker, not CMSSMasking"
     rows = cells(tool("reconstruct", *arguments), 2, 5)
     assert [visible(row[1]).sum() for row in rows] == [4, 4]
+
+
+def test_each_effect_of_the_sensor_has_a_picture_of_its_own(tool):
+    sheet = tool("augmentations")
+    tiles = sheet.reshape(3, 212, 4, 256)[:, 20:].transpose(0, 2, 1, 3).reshape(12, 192, 256)
+    assert all((tile != tiles[0]).any() for tile in tiles[1:])

@@ -8,6 +8,7 @@ from .pairs import RGBTPhotometric, TransformPair
 from .photometric import InfraredPhotometric, VisiblePhotometric
 from .rgbt import LoadRGBTImageFromFile
 from .segmentation_crop import SegmentationCrop
+from .sensor import InfraredSensor
 from .slivers import ClipBoxes
 from .target_crop import TargetCrop
 from .views import CropViews, ScaleToWidth, ViewInfrared
@@ -18,6 +19,7 @@ __all__ = [
     "DropModality",
     "InformationAwareMask",
     "InfraredPhotometric",
+    "InfraredSensor",
     "LoadInfraredImageFromFile",
     "LoadRGBTImageFromFile",
     "LoadSegmentationLabels",
