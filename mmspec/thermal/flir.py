@@ -1,0 +1,207 @@
+"""FLIR's FFF records, inside radiometric JPEG and one after the other in SEQ and CSQ recordings.
+
+The layout is that of ExifTool's documentation of FLIR's tags. Counts are read here, since a
+recording has no other reader; temperatures are those of `flyr <https://pypi.org/project/flyr>`_.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+
+from .image import ThermalFileError
+from .jpeg import segments
+
+MAGIC = (b"FFF\0", b"AFF\0")
+RAW_DATA, CAMERA_INFO = 1, 32
+_HEADER, _ENTRY, _RAW_HEADER = 64, 32, 32
+_PNG, _JPEG_LS = b"\x89PNG", b"\xff\xd8\xff\xf7"
+_IN_JPEG = b"FLIR\0\x01"
+MAX_SIDE = 8192  # of a sensor; more is a header that cannot be right
+#: What temperatures depend on beside the counts, and may be given in place of the file's values.
+PARAMETERS = (
+    "emissivity",
+    "object_distance",
+    "reflected_apparent_temperature",
+    "atmospheric_temperature",
+    "relative_humidity",
+    "ir_window_temperature",
+    "ir_window_transmission",
+)
+#: Scenes of a working camera, in Celsius; beyond it the constants of the file are wrong.
+PLAUSIBLE = (-60.0, 3000.0)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One FFF block: where its records lie in ``data``.
+
+    Attributes:
+        data: bytes of the block.
+        records: (offset, length) by record type.
+    """
+
+    data: memoryview
+    records: dict[int, tuple[int, int]]
+
+    @property
+    def length(self) -> int:
+        """Bytes up to the end of the last record, where the next frame of a recording begins."""
+        return max(offset + length for offset, length in self.records.values())
+
+
+def fff_of_jpeg(data: bytes) -> bytes | None:
+    """The FFF block that a JPEG holds in its APP1 segments, or None.
+
+    Raises:
+        ThermalFileError: a part of it is missing.
+    """
+    if _IN_JPEG not in data:
+        return None
+    parts: dict[int, bytes] = {}
+    total = 0
+    for marker, content in segments(data):
+        if marker == 0xE1 and content.startswith(_IN_JPEG) and len(content) > 8:
+            parts[content[6]], total = content[8:], content[7] + 1
+    if not parts:
+        return None
+    if sorted(parts) != list(range(total)):
+        raise ThermalFileError(
+            "FLIR data", f"{len(parts)} of {total} segments are there: the file is cut or damaged"
+        )
+    return b"".join(parts[number] for number in range(total))
+
+
+def parse(data: bytes | memoryview, start: int = 0) -> Frame:
+    """The FFF block at ``start``.
+
+    Raises:
+        ThermalFileError: no such block, or one that is cut.
+    """
+    header = bytes(data[start : start + _HEADER])
+    if len(header) < _HEADER or header[:4] not in MAGIC:
+        raise ThermalFileError(f"byte {start}", "no FLIR frame begins here: cut or damaged")
+    for order in "><":
+        version, directory, count = struct.unpack(f"{order}III", header[20:32])
+        if 100 <= version < 200:
+            break
+    else:
+        raise ThermalFileError(f"byte {start}", f"a FLIR frame of unknown version {version}")
+    records: dict[int, tuple[int, int]] = {}
+    for number in range(min(count, 256)):
+        place = start + directory + _ENTRY * number
+        entry = data[place : place + _ENTRY]
+        if len(entry) < _ENTRY:
+            raise ThermalFileError(f"byte {place}", "the frame's directory is cut")
+        kind, offset, length = struct.unpack(f"{order}H10xII", entry[:20])
+        if kind:
+            records.setdefault(kind, (offset, length))
+    if RAW_DATA not in records:
+        raise ThermalFileError(f"byte {start}", "a FLIR frame without raw data (only a picture?)")
+    return Frame(memoryview(data)[start:], records)
+
+
+def counts(frame: Frame) -> np.ndarray:
+    """The sensor's counts, (H, W) uint16.
+
+    Raises:
+        ThermalFileError: the record is cut, damaged or of an unknown coding.
+    """
+    offset, length = frame.records[RAW_DATA]
+    record = bytes(frame.data[offset : offset + length])
+    # An int16 2 at its start tells the byte order.
+    order = "<" if record[:1] == b"\x02" else ">"
+    width, height = struct.unpack(f"{order}HH", record[2:6]) if len(record) > 6 else (0, 0)
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise ThermalFileError("FLIR data", f"{width} x {height} pixels: the record is damaged")
+    pixels = record[_RAW_HEADER:]
+    if pixels.startswith(_JPEG_LS):
+        return _jpeg_ls(pixels, (height, width))
+    if pixels.startswith(_PNG):
+        image = cv2.imdecode(np.frombuffer(pixels, np.uint8), cv2.IMREAD_UNCHANGED)
+        if image is None or image.shape != (height, width) or image.dtype != np.uint16:
+            raise ThermalFileError("FLIR data", "its PNG of counts is cut or damaged")
+        # Stored in the order of the processor, which PNG then takes for the other one.
+        return image.byteswap() if order == "<" else image
+    needed = 2 * width * height
+    if len(pixels) < needed:
+        raise ThermalFileError(
+            "FLIR data", f"{len(pixels):,} bytes of counts where {needed:,} belong: cut"
+        )
+    return np.frombuffer(pixels, f"{order}u2", width * height).reshape(height, width).astype("u2")
+
+
+def _jpeg_ls(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
+    """Counts of a CSQ recording, which compresses each frame by JPEG-LS."""
+    try:
+        from imagecodecs import jpegls_decode
+    except ImportError:
+        raise ThermalFileError(
+            "FLIR data", "frames in JPEG-LS (CSQ): pip install 'mmspec[radiometric]' to read them"
+        ) from None
+    try:
+        image = jpegls_decode(pixels)
+    except Exception as error:  # the codec's own kinds
+        raise ThermalFileError("FLIR data", f"its JPEG-LS frame is damaged ({error})") from None
+    if image.shape != size:
+        raise ThermalFileError("FLIR data", f"a frame of {image.shape} where {size} belongs")
+    return image.astype(np.uint16)
+
+
+def has_flyr() -> bool:
+    """Whether temperatures can be had."""
+    return find_spec("flyr") is not None
+
+
+def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray:
+    """Temperatures of counts, (H, W) float32 in degrees Celsius.
+
+    Args:
+        frame: brings the camera's constants.
+        values: (H, W) uint16 counts.
+        parameters: of ``PARAMETERS``, in place of the file's: kelvin, metres, shares of one.
+
+    Raises:
+        ThermalFileError: the frame has no constants.
+        ImportError: flyr is not installed.
+        TypeError: an unknown parameter.
+    """
+    if unknown := set(parameters) - set(PARAMETERS):
+        raise TypeError(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(PARAMETERS)}")
+    if CAMERA_INFO not in frame.records:
+        raise ThermalFileError("FLIR data", "no constants of the camera: read unit='counts'")
+    if not has_flyr():
+        raise ImportError("temperatures need flyr: pip install 'mmspec[radiometric]'")
+    from flyr.thermal import parse_camera_info
+    from flyr.thermogram import FlyrThermogram
+
+    offset, length = frame.records[CAMERA_INFO]
+    try:
+        record = io.BytesIO(bytes(frame.data[offset : offset + length]))
+        constants = parse_camera_info(record, (0, CAMERA_INFO, 0, length))
+    except struct.error:
+        raise ThermalFileError("FLIR data", "its constants of the camera are cut") from None
+    if not constants["planck_r1"] or not math.isfinite(constants["planck_b"]):
+        raise ThermalFileError("FLIR data", "its constants are zero: read unit='counts'")
+    # Each count once: the formula is far slower than a table.
+    levels, places = np.unique(values, return_inverse=True)
+    with np.errstate(all="ignore"):
+        table = FlyrThermogram(levels[None], constants, metadata_adjustments=parameters).celsius
+    return table[0].astype(np.float32)[places].reshape(values.shape)
+
+
+def implausible(temperatures: np.ndarray) -> str | None:
+    """What to say of temperatures that no scene has, or None."""
+    finite = temperatures[np.isfinite(temperatures)]
+    if not finite.size:
+        return "no pixel has a temperature: the file's constants are wrong"
+    low, high = float(finite.min()), float(finite.max())
+    if low < PLAUSIBLE[0] or high > PLAUSIBLE[1] or finite.size < temperatures.size:
+        return f"temperatures from {low:.1f} to {high:.1f} Celsius: its constants may be wrong"
+    return None
