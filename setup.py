@@ -54,9 +54,11 @@ EXTRAS_REQUIRE = {
         "setuptools<82",
     ],
     "docs": ["mkdocs-material", "mkdocs-same-dir", "mkdocstrings[python]"],
+    # Temperatures of FLIR's files, and frames of its CSQ recordings.
+    "radiometric": ["flyr", "imagecodecs"],
     # What the tools that prepare data need beyond mmspec itself.
     "tools": ["imagehash", "rich"],
-    "tests": ["pytest", "pytest-xdist", "ruff", "faster-coco-eval", "imagehash", "rich"],
+    "tests": ["pytest", "pytest-xdist", "ruff", "faster-coco-eval", "flyr", "imagehash", "rich"],
 }
 
 

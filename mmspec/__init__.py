@@ -14,8 +14,9 @@ from mmspec.version import __version__
 if TYPE_CHECKING:
     from mmspec.apis import Predictor
     from mmspec.checkpoints import load_encoder, read_checkpoint
+    from mmspec.thermal import read_thermal
 
-__all__ = ["Predictor", "__version__", "load_encoder", "read_checkpoint"]
+__all__ = ["Predictor", "__version__", "load_encoder", "read_checkpoint", "read_thermal"]
 
 stack.check()
 ops.install()
@@ -24,6 +25,7 @@ _HOME = {
     "Predictor": "mmspec.apis",
     "load_encoder": "mmspec.checkpoints",
     "read_checkpoint": "mmspec.checkpoints",
+    "read_thermal": "mmspec.thermal",
 }
 
 

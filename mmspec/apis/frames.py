@@ -23,6 +23,9 @@ from mmspec.conventions import MODALITIES
 from mmspec.datasets.files import IMAGE_SUFFIXES, Fault, find_images
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.rgbt_folder import match_pairs
+from mmspec.thermal.image import ThermalFileError
+from mmspec.thermal.recordings import SUFFIXES as FLIR_SUFFIXES
+from mmspec.thermal.recordings import FlirRecording
 
 #: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
 One = str | PathLike | np.ndarray
@@ -141,6 +144,7 @@ class TiffPages:
 
 RECORDINGS = dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm"), VideoFrames)
 RECORDINGS |= dict.fromkeys((".tif", ".tiff"), TiffPages)
+RECORDINGS |= dict.fromkeys(FLIR_SUFFIXES, FlirRecording)
 
 
 class Inputs:
@@ -181,7 +185,7 @@ class Inputs:
             else:
                 yield from self._frames(*one)
 
-    def fault(self, error: UnreadableImageError, path: str) -> None:
+    def fault(self, error: UnreadableImageError | ThermalFileError, path: str) -> None:
         """Note what cannot be used, or raise."""
         if self.broken is None:
             raise error
@@ -199,7 +203,7 @@ class Inputs:
                 yield Frame(
                     f"{name}/{index:06d}", called, pixels, name, index, float(readers[0].rate)
                 )
-        except UnreadableImageError as error:
+        except (UnreadableImageError, ThermalFileError) as error:
             self.fault(error, files[0])
 
     def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | tuple]:
@@ -249,7 +253,7 @@ class Inputs:
         stem = "/".join(part for part in Path(stem).parts if part not in ("..", "/"))
         try:
             readers = tuple(filter(None, map(_recording, files)))
-        except UnreadableImageError as error:
+        except (UnreadableImageError, ThermalFileError) as error:
             self.fault(error, files[0])
             return
         if len(readers) == len(files):
@@ -285,7 +289,7 @@ def _files(path: str) -> Iterable[tuple[str, str]]:
     raise InputError(f"{path}: no such file or folder, and nothing matches it as a pattern")
 
 
-def _recording(file: str) -> VideoFrames | TiffPages | None:
+def _recording(file: str) -> VideoFrames | TiffPages | FlirRecording | None:
     """The reader of a file that holds frames; None of a still image."""
     suffix = Path(file).suffix.lower()
     try:

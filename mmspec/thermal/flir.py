@@ -21,7 +21,7 @@ from .jpeg import segments
 MAGIC = (b"FFF\0", b"AFF\0")
 RAW_DATA, CAMERA_INFO = 1, 32
 _HEADER, _ENTRY, _RAW_HEADER = 64, 32, 32
-_PNG, _JPEG_LS = b"\x89PNG", b"\xff\xd8\xff\xf7"
+_PNG, _JPEG_LS = b"\x89PNG", b"\xff\xd8\xff"
 _IN_JPEG = b"FLIR\0\x01"
 MAX_SIDE = 8192  # of a sensor; more is a header that cannot be right
 #: What temperatures depend on beside the counts, and may be given in place of the file's values.

@@ -50,9 +50,7 @@ def read_thermal(
         raise ThermalFileError(str(path), error.reason) from None
 
 
-def _read(
-    path: Path, unit: str | None, frame: int, parameters: dict[str, float]
-) -> ThermalImage:
+def _read(path: Path, unit: str | None, frame: int, parameters: dict[str, float]) -> ThermalImage:
     if path.suffix.lower() in SUFFIXES:
         recording = FlirRecording(path)
         values = recording.counts(frame)

@@ -79,7 +79,8 @@ class FlirRecording:
         Raises:
             ThermalFileError: it cannot be decoded.
         """
+        block = self.block(index)
         try:
-            return flir.counts(self.block(index))
+            return flir.counts(block)
         except ThermalFileError as error:
             raise ThermalFileError(self.path, f"frame {index}: {error.reason}") from None

@@ -1,0 +1,159 @@
+"""Radiometric files against known temperatures and counts, and what becomes of damaged ones."""
+
+import struct
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+import mmspec
+from mmspec.thermal import ThermalFileError, dji, flir
+from mmspec.thermal.recordings import FlirRecording
+
+
+@pytest.fixture
+def radiometric(data_root):
+    if not (data_root / "radiometric").is_dir():
+        pytest.skip(f"no folder {data_root / 'radiometric'}")
+    return data_root / "radiometric"
+
+
+def fff(pixels: bytes, width: int, height: int, order: str = ">") -> bytes:
+    """A FLIR block with a record of raw data alone."""
+    record = struct.pack("<HHH26x", 2, width, height) + pixels
+    header = b"FFF\0" + bytes(16) + struct.pack(f"{order}III", 100, 64, 1) + bytes(32)
+    return header + struct.pack(f"{order}HHIIII12x", 1, 2, 100, 1, 96, len(record)) + record
+
+
+def test_temperatures_are_those_of_the_cameras_own_software(radiometric):
+    pytest.importorskip("flyr")
+    files = sorted((radiometric / "celsius").glob("*.npz"))
+    assert len(files) == 12
+    for file in files:
+        with pytest.warns() if "Aqua" in file.stem else nullcontext():
+            image = mmspec.read_thermal(radiometric / "flir_jpeg" / f"{file.stem}.jpg")
+        expected = np.load(file)["celsius"]
+        assert (image.unit, image.values.dtype) == ("celsius", np.float32)
+        assert image.values.shape == expected.shape
+        assert np.abs(image.values - expected).max() < 1e-3
+
+
+def test_a_range_that_cannot_be_is_told(radiometric):
+    pytest.importorskip("flyr")
+    with pytest.warns(UserWarning, match=r"-68\.1 to -0\.2 Celsius: its constants may be wrong"):
+        mmspec.read_thermal(radiometric / "flir_jpeg" / "05_-_Aqua_Tower_thermal_image.jpg")
+
+
+def test_parameters_of_the_scene_replace_those_of_the_file(radiometric):
+    pytest.importorskip("flyr")
+    path = radiometric / "flir_jpeg" / "snap-2022-08-03T13-48-18.19.jpg"
+    one, other = mmspec.read_thermal(path), mmspec.read_thermal(path, emissivity=0.5)
+    assert other.values.max() > one.values.max() + 5
+    with pytest.raises(TypeError, match="unknown emmisivity; known: emissivity, object_distance"):
+        mmspec.read_thermal(path, emmisivity=0.5)
+
+
+def test_frames_of_a_recording(radiometric):
+    path = radiometric / "seq" / "SampleSEQ.seq"
+    first, last = (mmspec.read_thermal(path, "counts", frame) for frame in (0, -1))
+    assert first.frames == 2 and first.values.shape == (480, 640)
+    assert first.values.dtype == np.uint16 and not np.array_equal(first.values, last.values)
+    assert [len(FlirRecording(path)), sum(1 for _ in FlirRecording(path))] == [2, 2]
+    with pytest.raises(ThermalFileError, match=r"SampleSEQ.seq: no frame 2: it has 2"):
+        mmspec.read_thermal(path, frame=2)
+    # The file beside it, called counts, holds temperatures as float32.
+    known = np.fromfile(path.with_name("SampleSEQ_W640_H480_F2_u16.raw"), "<f4")
+    pytest.importorskip("flyr")
+    for number, expected in enumerate(known.reshape(2, 480, 640)):
+        assert np.abs(mmspec.read_thermal(path, frame=number).values - expected).max() < 1e-3
+
+
+def test_counts_of_dji_as_many_as_pixels(radiometric):
+    path = radiometric / "dji" / "H20N_DJI_0001_R.JPG"
+    image = mmspec.read_thermal(path, "counts")
+    assert image.values.shape == (512, 640) and image.unit == "counts"
+    # Neighbours are alike, so rows and byte order are right.
+    assert np.abs(np.diff(image.values.astype(int), axis=0)).mean() < 20 < image.values.std()
+    with pytest.warns(UserWarning, match="counts, not temperatures"):
+        mmspec.read_thermal(path)
+    with pytest.raises(ThermalFileError, match="Thermal SDK"):
+        mmspec.read_thermal(path, "celsius")
+    with pytest.raises(ThermalFileError, match="bytes of counts for a picture"):
+        dji.counts(path.read_bytes().replace(b"\xff\xe3\x00\x2a", b"\xff\xe2\x00\x2a"))
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_either_byte_order_of_the_directory(order):
+    values = np.arange(12, dtype="<u2").reshape(3, 4)
+    assert np.array_equal(flir.counts(flir.parse(fff(values.tobytes(), 4, 3, order))), values)
+
+
+def test_frames_in_jpeg_ls():
+    codec = pytest.importorskip("imagecodecs")
+    values = np.random.default_rng(0).integers(0, 2**14, (30, 40), dtype=np.uint16)
+    block = flir.parse(fff(codec.jpegls_encode(values), 40, 30))
+    assert np.array_equal(flir.counts(block), values)
+
+
+def test_a_recording_cut_in_a_frame_leaves_it_out_and_says_so(tmp_path, caplog):
+    whole = fff(np.full((3, 4), 7, "<u2").tobytes(), 4, 3)
+    path = tmp_path / "cut.seq"
+    path.write_bytes(whole + whole[:-5])
+    assert len(FlirRecording(path)) == 1
+    assert f"{path}: frame 1, at byte {len(whole)}, is not whole (5 bytes" in caplog.text
+    path.write_bytes(whole[:-5])
+    with pytest.raises(ThermalFileError, match="cut.seq: no whole FLIR frame: 5 bytes of it"):
+        FlirRecording(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be opened"),
+        (b"RIFF" + bytes(200), "no FLIR frame begins here"),
+        (b"FFF\0" + bytes(100), "unknown version 0"),
+        (fff(b"", 4, 3)[:90], "the frame's directory is cut"),
+        (fff(b"", 4, 3), "0 bytes of counts where 24 belong"),
+        (fff(bytes(24), 60000, 3), "60000 x 3 pixels: the record is damaged"),
+        (fff(b"\x89PNG" + bytes(40), 4, 3), "its PNG of counts is cut or damaged"),
+    ],
+)
+def test_damaged_recordings_are_named(content, message, tmp_path):
+    path = tmp_path / "bad.seq"
+    path.write_bytes(content)
+    with pytest.raises(ThermalFileError, match=rf"bad\.seq: .*{message}"):
+        mmspec.read_thermal(path, "counts")
+
+
+def test_a_radiometric_jpeg_without_one_of_its_parts(radiometric, tmp_path):
+    data = (radiometric / "flir_jpeg" / "10_-_IR_Fussbodenheizung.jpg").read_bytes()
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(data.replace(b"FLIR\0\x01\x01\x02", b"FLYR\0\x01\x01\x02"))
+    with pytest.raises(ThermalFileError, match=r"cut\.jpg: 2 of 3 segments are there"):
+        mmspec.read_thermal(path)
+
+
+def test_a_plain_picture_is_not_taken(tmp_path):
+    path = tmp_path / "plain.png"
+    path.write_bytes(b"\x89PNG")
+    with pytest.raises(ThermalFileError, match=r"plain\.png: neither a radiometric JPEG"):
+        mmspec.read_thermal(path)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        mmspec.read_thermal(tmp_path / "absent.jpg")
+    with pytest.raises(ValueError, match="unit='kelvin'"):
+        mmspec.read_thermal(path, "kelvin")
+
+
+def test_prediction_takes_a_recording_frame_by_frame(tmp_path):
+    from mmspec.apis import Inputs
+
+    frames = [np.full((3, 4), level, "<u2") for level in (7000, 7100)]
+    path = tmp_path / "a.seq"
+    path.write_bytes(b"".join(fff(frame.tobytes(), 4, 3) for frame in frames))
+    found = list(Inputs(str(tmp_path)))
+    assert [frame.name for frame in found] == ["a/000000", "a/000001"]
+    assert [int(frame.pixels[0].max()) for frame in found] == [7000, 7100]
+    broken = []
+    (tmp_path / "b.seq").write_bytes(b"none")
+    assert len(list(Inputs(str(tmp_path), broken=broken))) == 2
+    assert broken[0].path.endswith("b.seq") and "no FLIR frame begins here" in broken[0].reason
