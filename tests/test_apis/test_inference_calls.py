@@ -40,7 +40,9 @@ def test_mmseg_segments_a_path_and_an_array(picture):
 
 def test_mmdet_detects_in_a_path_and_an_array(picture):
     api = pytest.importorskip("mmdet.apis")
-    model = api.init_detector(str(REPO / f"configs/{DET}.py"), device="cpu", cfg_options=SMALL)
+    # Of random weights no score may reach the config's threshold.
+    options = {**SMALL, "model.test_cfg.rcnn.score_thr": 0.0}
+    model = api.init_detector(str(REPO / f"configs/{DET}.py"), device="cpu", cfg_options=options)
     for source in picture:
         assert len(api.inference_detector(model, source).pred_instances) > 0
 
@@ -52,14 +54,3 @@ def test_labels_of_a_data_set_are_missed(given):
     assert step(dict(image)) == image
     with pytest.raises(KeyError, match="label_codes"):
         step({**image, given: 0})
-
-
-def test_types_of_colour_are_numbers_of_channels(picture):
-    def load(**arguments):
-        step = dict(type="mmspec.LoadInfraredImageFromFile", **arguments)
-        return TRANSFORMS.build(step)(dict(img_path=picture[0]))["img"]
-
-    np.testing.assert_array_equal(load(color_type="color"), load(channels=3))
-    np.testing.assert_array_equal(load(color_type="grayscale"), load(channels=1))
-    with pytest.raises(ValueError, match="color_type='rgb'"):
-        load(color_type="rgb")
