@@ -24,7 +24,7 @@ augmentation = _base_.train_pipeline[1:]
 infrared = dict(
     type="mmspec.InfraredFolder",
     data_root=thermal_root,
-    pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", channels=3), *augmentation],
+    pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"), *augmentation],
 )
 visible = dict(
     type="mmspec.InfraredFolder",  # a folder of images; the loader tells how they are read

@@ -321,7 +321,7 @@ class _PixelsToo:
         if pixels.dtype != np.uint8:
             reason = (
                 f"pixels of type {pixels.dtype}, and the config's loader is for 8 bits; use"
-                " dict(type='mmspec.LoadInfraredImageFromFile', channels=3)"
+                " dict(type='mmspec.LoadInfraredImageFromFile', color_type='color')"
             )
             raise UnreadableImageError.of(name, reason)
         if pixels.ndim == 2 or pixels.shape[2] == 1:

@@ -50,7 +50,8 @@ def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> N
         if mode.startswith(("I", "F")):
             raise ValueError(
                 f"{name}: LoadImageFromFile in the pipeline would keep the upper 8 bits of {path}"
-                f" (mode {mode}); use dict(type='mmspec.LoadInfraredImageFromFile', channels=3)"
+                f" (mode {mode}); use dict(type='mmspec.LoadInfraredImageFromFile',"
+                " color_type='color')"
             )
 
 

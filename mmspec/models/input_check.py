@@ -53,7 +53,7 @@ class _InputCheck:
                 f"the images of its first {BATCHES} batches have hardly any contrast ({levels} gray"
                 f" levels and std {pixels[0, 0].std():.3f} in the last). Frames of more than 8 bits"
                 " look like this when another loader cuts them; load them by"
-                " dict(type='mmspec.LoadInfraredImageFromFile', channels=3) or"
+                " dict(type='mmspec.LoadInfraredImageFromFile', color_type='color') or"
                 " dict(type='mmspec.LoadRGBTImageFromFile')",
             )
 

@@ -397,7 +397,7 @@ LOADERS = {
     "infrared": (LOAD, "infrared", "ir"),
     "visible": (LOAD, "visible", "vi"),
     "both": (LOAD, "both", "ir"),
-    "gray": ([dict(type="mmspec.LoadInfraredImageFromFile", channels=3)], "infrared", "ir"),
+    "gray": ([dict(type="mmspec.LoadInfraredImageFromFile", color_type="color")], "infrared", "ir"),
     "mmdet's": ([dict(type="mmdet.LoadImageFromFile")], "infrared", "ir"),
 }
 
@@ -446,7 +446,7 @@ def test_the_size_of_mmdets_own_data_sets_is_compared_too(tmp_path):
         ann_file="annotations/train.json",
         data_prefix=dict(img="ir/"),
         metainfo=dict(classes=("valve", "leak")),
-        pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", channels=3)],
+        pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", color_type="color")],
         test_mode=True,
     )
     assert dataset[0]["img"].shape == (HEIGHT, WIDTH, 3)

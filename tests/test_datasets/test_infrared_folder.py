@@ -252,12 +252,12 @@ def test_error_comes_through_a_worker(partly_broken):
 
 
 def test_loader_is_registered_and_takes_three_channels(folder):
-    loader = TRANSFORMS.build(dict(type="LoadInfraredImageFromFile", channels=3))
+    loader = TRANSFORMS.build(dict(type="LoadInfraredImageFromFile", color_type="color"))
     img = loader(dict(img_path=str(folder / "z.bmp")))["img"]
     assert img.shape == (24, 32, 3)
     assert img.flags.c_contiguous
     np.testing.assert_array_equal(img, np.full((24, 32, 3), 40))
-    assert "channels=3" in repr(loader)
+    assert "color_type='color'" in repr(loader)
 
 
 def test_pixels_without_a_measurement_are_told_once_and_filled(tmp_path):
@@ -273,8 +273,8 @@ def test_pixels_without_a_measurement_are_told_once_and_filled(tmp_path):
     assert len(told) == 1
     assert (images[0][0, :5] == 17).all() and (images[1][0, :7] == 17).all()
     assert "nodata_level=17" in repr(load)
-    with pytest.raises(ValueError, match="channels must be 1 or 3"):
-        LoadInfraredImageFromFile(channels=4)
+    with pytest.raises(ValueError, match="color_type='rgb'"):
+        LoadInfraredImageFromFile(color_type="rgb")
 
 
 def test_loader_names_an_absent_file(tmp_path):

@@ -582,7 +582,7 @@ def test_background_counts_in_the_mean_of_mmsegs_metric(tmp_path):
 def test_real_data(data_root, name, folder, counts, shape, present):
     if not (data_root / folder).is_dir():
         pytest.skip(f"no {folder} in {data_root}")
-    load = [dict(type="mmspec.LoadInfraredImageFromFile", channels=3), LOAD[1]]
+    load = [dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"), LOAD[1]]
     for split, count in counts.items():
         dataset = build(name, data_root / folder, load, split=split)
         assert len(dataset) == count

@@ -15,7 +15,7 @@ from mmspec.registry import DATASETS
 
 SIZE = (30, 40)
 LOAD = [
-    dict(type="mmspec.LoadInfraredImageFromFile", channels=3),
+    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="mmspec.LoadSegmentationLabels"),
 ]
 # Folder of images, of masks, what follows a mask's name, the list of the split.

@@ -49,7 +49,7 @@ def test_frames_of_14_bits_behind_the_frameworks_loader_are_told_once(told, fram
 
 
 def test_the_same_frames_by_our_loader_pass(told, frame):
-    run(batch(LoadInfraredImageFromFile(channels=3)(dict(img_path=frame))["img"]))
+    run(batch(LoadInfraredImageFromFile(color_type="color")(dict(img_path=frame))["img"]))
     assert told == []
 
 

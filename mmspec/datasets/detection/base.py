@@ -45,9 +45,9 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
     A sample is ``dict(img_path, infrared_path, visible_path, modality, img_id, height, width,
     ann_file, instances, seg_map_path=None)`` through ``pipeline``, with the paths of the modality;
     ``img_path`` is the infrared image, or else the visible one. An instance is ``dict(bbox=[x1, y1,
-    x2, y2], bbox_label, ignore_flag)`` with ``mask`` and ``occlusion`` where the
-    file has them. A region in which any class is to be ignored is an instance of every class. Load
-    the image by ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(channels=3)`` if only
+    x2, y2], bbox_label, ignore_flag)`` with ``mask`` and ``occlusion`` where the file has them. A
+    region in which any class is to be ignored is an instance of every class. Load the image by
+    ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(color_type="color")`` if only
     infrared is wanted, and the boxes by mmdet's ``LoadAnnotations``.
 
     Evaluate by ``mmspec.DetectionMetric``, or by ``CocoMetric`` without its ``ann_file``: the truth

@@ -44,9 +44,9 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
     A sample is ``dict(img_path, infrared_path, visible_path, seg_map_path, modality, label_codes,
     label_map, reduce_zero_label=False, seg_fields=[])`` through ``pipeline``, with the paths that
     the modality has; ``img_path`` is the infrared image, or else the visible one. Load the image by
-    ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(channels=3)`` if only infrared is
-    wanted, and the label by ``LoadSegmentationLabels``. The background is a class like the others
-    and counts in the mean.
+    ``LoadRGBTImageFromFile``, or by ``LoadInfraredImageFromFile(color_type="color")`` if only
+    infrared is wanted, and the label by ``LoadSegmentationLabels``. The background is a class like
+    the others and counts in the mean.
 
     Args:
         data_root: Folder of the data set.

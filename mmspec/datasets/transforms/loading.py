@@ -17,8 +17,7 @@ from mmspec.datasets.image_io import (
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
-#: Channels of what mmcv calls the types of colour.
-COLOR_TYPES = {"grayscale": 1, "color": 3}
+COLOR_TYPES = ("grayscale", "color")  # of those that mmcv knows
 
 
 @TRANSFORMS.register_module()
@@ -29,13 +28,12 @@ class LoadInfraredImageFromFile(BaseTransform):
     preprocessor with three means expands the batch to the three equal channels a network expects.
 
     Required keys: ``img_path``. Added keys: ``img`` (H, W) uint8, or (H, W, 3) uint8 with
-    ``channels=3``; ``img_shape`` and ``ori_shape``, both (H, W).
+    ``color_type='color'``; ``img_shape`` and ``ori_shape``, both (H, W).
 
     Args:
-        channels: 1, or 3 equal ones for pipelines of mmdet and mmseg that want (H, W, 3).
-        color_type: the same in mmcv's words, instead of ``channels``: 'grayscale' or 'color'. The
-            frameworks' inference calls put ``LoadImageFromNDArray`` into the loader's place for an
-            array, with the loader's arguments, and that knows no other.
+        color_type: 'grayscale'; or 'color', three equal channels, for pipelines of mmdet and mmseg
+            that want (H, W, 3). The words are mmcv's: for an array the frameworks' inference calls
+            put ``LoadImageFromNDArray`` into the loader's place, with the loader's arguments.
         min_size: images whose width and height are both below are refused: 20 pixels, the rule of
             InfMAE, section 3; 0 takes all.
         backend_args: of mmengine's file backend.
@@ -51,19 +49,14 @@ class LoadInfraredImageFromFile(BaseTransform):
 
     def __init__(
         self,
-        channels: int = 1,
+        color_type: str = "grayscale",
         min_size: int = 20,
         backend_args: dict | None = None,
-        color_type: str | None = None,
         **scaling,
     ) -> None:
-        if color_type is not None:
-            if color_type not in COLOR_TYPES:
-                raise ValueError(f"color_type={color_type!r}: {', '.join(COLOR_TYPES)}")
-            channels = COLOR_TYPES[color_type]
-        if channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3, got {channels}")
-        self.channels, self.min_size, self.backend_args = channels, min_size, backend_args
+        if color_type not in COLOR_TYPES:
+            raise ValueError(f"color_type={color_type!r}: {', '.join(COLOR_TYPES)}")
+        self.color_type, self.min_size, self.backend_args = color_type, min_size, backend_args
         self.scaling = Scaling(**scaling)
         self._remarked: set[str] = set()
 
@@ -79,13 +72,15 @@ class LoadInfraredImageFromFile(BaseTransform):
         if max(height, width) < self.min_size:
             reason = f"{width} x {height} pixels, both sides under min_size={self.min_size}"
             raise UnreadableImageError.of(name, reason)
-        results["img"] = img if self.channels == 1 else np.repeat(img[..., None], 3, axis=2)
+        if self.color_type == "color":
+            img = np.repeat(img[..., None], 3, axis=2)
+        results["img"] = img
         results["img_shape"] = results["ori_shape"] = (height, width)
         return check_loaded_size(results)
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(channels={self.channels}, min_size={self.min_size},"
+            f"{type(self).__name__}(color_type={self.color_type!r}, min_size={self.min_size},"
             f" backend_args={self.backend_args}, {self.scaling})"
         )
 

@@ -74,4 +74,4 @@ def load(modality: str, sample: dict, record: FileRecord) -> dict[str, np.ndarra
     if modality == "both":
         return load_sides(sample, record)
     sample = dict(sample, modality=modality, infrared_path=sample["img_path"])
-    return load_sides(sample, record, LoadInfraredImageFromFile(channels=3))
+    return load_sides(sample, record, LoadInfraredImageFromFile(color_type="color"))
