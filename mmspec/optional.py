@@ -20,7 +20,7 @@ IMPORT_ERRORS = (ImportError, AssertionError)
 
 
 def stand_ins(registry: Registry, names: Sequence[str], framework: str, error: Exception) -> dict:
-    """Registers for each name a function that raises ImportError; gives them by name.
+    """Register for each name a function that raises ImportError; return them by name.
 
     Args:
         registry: where the classes would be.

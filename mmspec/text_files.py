@@ -28,8 +28,8 @@ def read_text(path: str | os.PathLike, backend_args: dict | None = None) -> str:
     """The text of a file, without a byte-order mark.
 
     Args:
-        path: The file.
-        backend_args: Of mmengine's file backend.
+        path: the file.
+        backend_args: of mmengine's file backend.
 
     Raises:
         OSError: It cannot be opened.
@@ -62,8 +62,8 @@ def each_once(names: Iterable[str], listed_in: str | os.PathLike) -> list[str]:
     """Names in their order, each once; a warning in the log counts and names what was repeated.
 
     Args:
-        names: As the samples are found by them, so after suffixes are cut off.
-        listed_in: The list, for the warning.
+        names: as the samples are found by them, so after suffixes are cut off.
+        listed_in: the list, for the warning.
     """
     kept: dict[str, str] = {}
     repeated = []

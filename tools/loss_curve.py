@@ -35,7 +35,7 @@ def read_losses(work_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def save_loss_curve(work_dir: str | Path, path: str | Path) -> None:
-    """Draws the logged losses of a run into a picture file."""
+    """Draw the logged losses of a run into a picture file."""
     steps, losses = read_losses(work_dir)
     figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
     axes.plot(steps, losses, color="tab:red", linewidth=1.5)

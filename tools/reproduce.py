@@ -193,7 +193,7 @@ class Cell:
         return trained.pending() if trained else []
 
     def run(self) -> dict:
-        """Tests what was trained."""
+        """Test what was trained."""
         run(self.test, self.folder / "log.txt")
         found = read_json(self.metrics)
         result = dict(
@@ -258,7 +258,7 @@ def marked(folder: Path, content: str) -> Path:
 
 
 def run(command: list[str], log: Path) -> None:
-    """Runs a command in the repository, its output into a file; the last lines on an error."""
+    """Run a command in the repository, its output into a file; the last lines on an error."""
     log.parent.mkdir(parents=True, exist_ok=True)
     # dist_train.sh: this Python, and no machine beside this one, which would add processes.
     env = {**os.environ, "PYTHON": sys.executable, "NNODES": "1", "NODE_RANK": "0"}
@@ -505,7 +505,7 @@ def main() -> None:
 
 
 def show(todo: list[tuple[str, Cell]]) -> None:
-    """Prints the commands that are to run: pre-trainings, then fine-tunings or bare tests."""
+    """Print the commands that are to run: pre-trainings, then fine-tunings or bare tests."""
     first = {t.folder: t for _, cell in todo for t in cell.pending() if t is not cell.training}
     for number, training in enumerate(first.values(), 1):
         print(f"[pre-training {number}/{len(first)}] {training.name} ...", *training.command)
@@ -514,7 +514,7 @@ def show(todo: list[tuple[str, Cell]]) -> None:
 
 
 def work(todo: list[tuple[str, Cell]], budget: dict, cells: list[Cell], report: Path) -> list[str]:
-    """Trains and tests; returns what failed."""
+    """Train and test; return what failed."""
     for _, cell in todo:
         for training in cell.pending():
             refuse_without_gpus(training)

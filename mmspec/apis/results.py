@@ -234,7 +234,7 @@ class _Recording:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Heeds Ctrl-C when the block has ended, so that what it writes is whole."""
+    """Heed Ctrl-C when the block has ended, so that what it writes is whole."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -13,7 +13,7 @@ from .reader import read_checkpoint
 
 @WEIGHT_INITIALIZERS.register_module()
 class PretrainedEncoder:
-    """Starts a backbone from a checkpoint of any layout that :func:`~mmspec.read_checkpoint` knows.
+    """Start a backbone from a checkpoint of any layout that :func:`~mmspec.read_checkpoint` knows.
 
     ``backbone=dict(type='mmspec.ConvViT', init_cfg=dict(type='mmspec.PretrainedEncoder',
     checkpoint='InfMAE.pth'))``. Unlike mmengine's ``Pretrained`` it renames, accounts for every

@@ -128,7 +128,7 @@ def _fit_positions(value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Ten
 def load_into(
     backbone: nn.Module, state: dict[str, Tensor], info: CheckpointInfo, min_coverage: float = 1.0
 ) -> LoadReport:
-    """Loads the ``backbone.*`` tensors of a state dict.
+    """Load the ``backbone.*`` tensors of a state dict.
 
     Every tensor of the backbone must be in the checkpoint, and the backbone must have a place for
     every tensor of the checkpoint's encoder: a part that one side lacks (a bias, positions, query
@@ -306,7 +306,7 @@ def load_encoder(
     min_coverage: float = 1.0,
     **backbone_args,
 ) -> tuple[nn.Module, LoadReport]:
-    """Builds the encoder that a checkpoint was trained with, and loads it.
+    """Build the encoder that a checkpoint was trained with, and load it.
 
     Args:
         checkpoint: a file that :func:`~mmspec.read_checkpoint` reads.

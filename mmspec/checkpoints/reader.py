@@ -53,7 +53,7 @@ def _epoch(content: Any) -> int | None:
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
-    """Reads a checkpoint of any known layout.
+    """Read a checkpoint of any known layout.
 
     Known: InfMAE, ConvMAE / MCMAE and M-SpecGene as published, facebookresearch/mae and timm ViTs,
     mmpretrain's ViT, and mmspec's own (training checkpoints, converted files, safetensors, bare

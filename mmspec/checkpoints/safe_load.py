@@ -94,7 +94,7 @@ def _load_pickled(path: Path) -> Any:
 
 
 def load_file(path: str | Path) -> Any:
-    """Reads a ``.pth`` / ``.pt`` file or a ``.safetensors`` file to CPU.
+    """Read a ``.pth`` / ``.pt`` file or a ``.safetensors`` file to CPU.
 
     Only tensors, plain containers and :data:`ALLOWED` are rebuilt; a file that asks for
     anything else is refused, so that no code from a file ever runs.

@@ -72,10 +72,10 @@ def pair(
     """Put together the files of each name.
 
     Args:
-        found: For each role ('infrared image', 'label', ...) full paths by name.
-        names: Names to put together, in the order of the samples.
-        folders: For each role the folder that was searched, for the faults.
-        listed_in: File that lists the names, if there is one.
+        found: for each role ('infrared image', 'label', ...) full paths by name.
+        names: names to put together, in the order of the samples.
+        folders: for each role the folder that was searched, for the faults.
+        listed_in: file that lists the names, if there is one.
 
     Returns:
         For each complete name its path in every role; and what is missing for the others.

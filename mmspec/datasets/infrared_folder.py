@@ -25,16 +25,16 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
     ``pipeline``.
 
     Args:
-        data_root: Folder of the images, searched with its subfolders (links are followed, each
+        data_root: folder of the images, searched with its subfolders (links are followed, each
             folder once; hidden files and folders are left out).
-        data_prefix: Subfolder of ``data_root`` that holds the images.
-        ann_file: Text file, one image path a line relative to the folder of images, as
+        data_prefix: subfolder of ``data_root`` that holds the images.
+        ann_file: text file, one image path a line relative to the folder of images, as
             ``tools/dataset_converters/prepare_corpus.py`` writes; then the folder is not searched.
             Needed where the images are on another storage backend than the local disk.
         skip_broken: False: an image that cannot be read raises. True: it is logged by name,
             counted, and another one is drawn; only in training (``test_mode=False``).
-        backend_args: Of mmengine's file backend, to read ``ann_file``.
-        **options: As in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
+        backend_args: of mmengine's file backend, to read ``ann_file``.
+        **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
             ``lazy_init``, ``serialize_data``, ``max_refetch``, ``metainfo``.
 
     Raises:

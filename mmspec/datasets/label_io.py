@@ -23,8 +23,8 @@ class LabelCodes:
     """What the pixel values of a data set's label images mean.
 
     Args:
-        classes: Names of the classes, at most 254.
-        codes: Class index of each pixel value that may occur, values from 0 to 65535;
+        classes: names of the classes, at most 254.
+        codes: class index of each pixel value that may occur, values from 0 to 65535;
             ``ignore_index`` where the pixel counts neither in the loss nor in the metric.
         ignore_index: 255, as everywhere in mmseg.
     """
@@ -59,7 +59,7 @@ class LabelCodes:
 
         Args:
             values: (H, W), an integer type.
-            name: What errors call the file.
+            name: what errors call the file.
 
         Returns:
             (H, W) uint8.
@@ -101,9 +101,9 @@ class MaskLevels(LabelCodes):
     2 and 127 is refused: all of it would become background without a word.
 
     Args:
-        classes: Names of background and target.
+        classes: names of background and target.
         ignore_index: 255, as everywhere in mmseg; no level of a mask means it.
-        jpeg: Take masks in JPEG files too. What their compression changes lies far from half of the
+        jpeg: take masks in JPEG files too. What their compression changes lies far from half of the
             range, but for edges, which it moves by less than a pixel.
     """
 
@@ -189,10 +189,10 @@ def read_label_values(
     is JPEG, whose compression invents values along every edge.
 
     Args:
-        data: The file's bytes.
-        name: What errors call the file.
-        jpeg: Take JPEG all the same.
-        drawn: Levels as they are seen, of a mask that is drawn in gray: a palette of gray levels is
+        data: the file's bytes.
+        name: what errors call the file.
+        jpeg: take JPEG all the same.
+        drawn: levels as they are seen, of a mask that is drawn in gray: a palette of gray levels is
             looked up, and full scale is 255 at any number of bits. Of a palette with colours index
             1 is the target, 255, and no other index may occur.
 

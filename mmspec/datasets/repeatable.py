@@ -21,7 +21,7 @@ def seed_generators(*entropy: int) -> None:
 
 @contextlib.contextmanager
 def isolated_random(*entropy: int) -> Iterator[None]:
-    """Seeds Python's, NumPy's and torch's CPU generators inside, and puts them back afterwards."""
+    """Seed Python's, NumPy's and torch's CPU generators inside, and put them back afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     seed = _seed(entropy)
     random.seed(seed)
@@ -57,11 +57,11 @@ class SampleIndex(int):
         return int(self), self.entropy
 
     def __sub__(self, other: int) -> SampleIndex:
-        """Keeps the seed in a ``ConcatDataset``."""
+        """Keep the seed in a ``ConcatDataset``."""
         return SampleIndex(int(self) - other, self.entropy)
 
     def __mod__(self, other: int) -> SampleIndex:
-        """Keeps the seed in a ``RepeatDataset``."""
+        """Keep the seed in a ``RepeatDataset``."""
         return SampleIndex(int(self) % other, self.entropy)
 
 
@@ -73,10 +73,10 @@ class RepeatableSampler(Sampler):
     ranks thus load the samples that one process with the whole batch would load.
 
     Args:
-        sampler: Of mmengine or mmdet; its other attributes are there as well.
-        seed: Of the run.
-        drawn: Indices that this rank took from the sampler before, in the run that is resumed.
-        rank, world_size: Of this process.
+        sampler: of mmengine or mmdet; its other attributes are there as well.
+        seed: of the run.
+        drawn: indices that this rank took from the sampler before, in the run that is resumed.
+        rank, world_size: of this process.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class RepeatableSampler(Sampler):
 
 
 class RepeatableSamplesMixin:
-    """Makes each sample of a :class:`mmengine.dataset.BaseDataset` a function of its index and of
+    """Make each sample of a :class:`mmengine.dataset.BaseDataset` a function of its index and of
     the seed that a :class:`SampleIndex` brings.
 
     A worker's generators otherwise go on from sample to sample, so that a resumed run, whose

@@ -33,8 +33,8 @@ class RGBTFolder(InfraredFolder):
             a pair (its path below either folder, with or without a suffix), or the infrared and the
             visible image's paths below ``data_root``, with a tab between them, for pairs that carry
             different names; then folders are not searched.
-        skip_broken: As in ``InfraredFolder``; a pair of two sizes counts as broken too.
-        **options: As in ``InfraredFolder``.
+        skip_broken: as in ``InfraredFolder``; a pair of two sizes counts as broken too.
+        **options: as in ``InfraredFolder``.
 
     Raises:
         FileNotFoundError: No folder, no pair, an empty list, or an image without its partner.

@@ -11,8 +11,8 @@ def size_fault(loaded: tuple[float, float], stated: tuple[float, float]) -> str:
     """What is wrong where boxes were drawn on an image of another size; '' if nothing is.
 
     Args:
-        loaded: Width and height of the image, upright, pixels.
-        stated: Width and height that the annotation gives.
+        loaded: width and height of the image, upright, pixels.
+        stated: width and height that the annotation gives.
     """
     if tuple(loaded) == tuple(stated):
         return ""

@@ -49,12 +49,12 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
     scenes stay the same.
 
     Args:
-        length: Number of scenes.
+        length: number of scenes.
         size: (H, W) of a scene, each from 32 to 1024 pixels.
-        seed: Of the data set; scene i depends on (seed, i) and on the kind of labels alone.
-        labels: What ``gt_seg_map`` holds: 'classes', 'points' or 'saliency'.
+        seed: of the data set; scene i depends on (seed, i) and on the kind of labels alone.
+        labels: what ``gt_seg_map`` holds: 'classes', 'points' or 'saliency'.
         modality: 'infrared', 'visible' or 'both'.
-        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: As in
+        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: as in
             ``mmengine.dataset.BaseDataset``.
 
     Raises:

@@ -98,7 +98,7 @@ def _check(
     known: tuple[str, ...] | None,
     source: str = "the checkpoint",
 ) -> None:
-    """Compares a data set with the model's heads, and the order of its classes with known ones."""
+    """Compare a data set with the model's heads, and the order of its classes with known ones."""
     heads = list(class_heads(bare_model(runner)))
     if not heads:
         return

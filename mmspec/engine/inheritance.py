@@ -143,7 +143,7 @@ def _run_bases(path: Path, values: dict[str, Any]) -> dict:
 
 
 def _copy(parent: Path, base: str, values: dict[str, Any], folder: Path) -> str:
-    """Copies a base file with other values of its variables; gives the copy's path."""
+    """Copy a base file with other values of its variables; return the copy's path."""
     path = (parent / base).resolve()
     if "::" in base or path.suffix != ".py":
         return base if "::" in base else str(path)
@@ -265,7 +265,7 @@ def _call(node: Any) -> str:
 
 @HOOKS.register_module()
 class InheritedValuesHook(Hook):
-    """Refuses a run whose config file sets variables that its ``_base_`` has already used.
+    """Refuse a run whose config file sets variables that its ``_base_`` has already used.
 
     ``tools/train.py`` and ``tools/test.py`` refuse such a file when they read it; this is for the
     frameworks' own tools (``mim train``), which is after the data sets were built.

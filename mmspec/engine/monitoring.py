@@ -15,7 +15,7 @@ from mmspec.registry import HOOKS
 
 @HOOKS.register_module()
 class ThroughputHook(Hook):
-    """Logs ``images_per_s``: images of all ranks by the time of an iteration with loading."""
+    """Log ``images_per_s``: images of all ranks by the time of an iteration with loading."""
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None

@@ -36,7 +36,7 @@ from mmspec.visualization.samples import (
 
 @contextmanager
 def without_ending_the_run(what: str) -> Iterator[None]:
-    """Warns in the log of a picture that cannot be made: days of training are worth more."""
+    """Warn in the log of a picture that cannot be made: days of training are worth more."""
     try:
         yield
     except Exception as error:
@@ -48,7 +48,7 @@ def without_ending_the_run(what: str) -> Iterator[None]:
 
 
 class PictureHook(Hook):
-    """Writes a picture of the first images of every validation and of a test.
+    """Write a picture of the first images of every validation and of a test.
 
     They go to ``WORK_DIR/FOLDER/iter_N`` and ``WORK_DIR/FOLDER/test``, one an image, named by its
     number and file. The hooks of mmseg and mmdet read the file again and show it as it is; infrared
@@ -100,7 +100,7 @@ class PictureHook(Hook):
             self.draw_curves(runner)
 
     def draw_curves(self, runner: Runner) -> None:
-        """Draws what the metrics of a test left; nothing here."""
+        """Draw what the metrics of a test left; nothing here."""
 
     def test_folder(self, runner: Runner) -> Path:
         return Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
@@ -130,7 +130,7 @@ class PictureHook(Hook):
 
 @HOOKS.register_module()
 class SegmentationOverlayHook(PictureHook):
-    """Writes prediction and truth over the input into ``WORK_DIR/overlays``.
+    """Write prediction and truth over the input into ``WORK_DIR/overlays``.
 
     Of a pair both images are shown, and the overlays are over the infrared one.
     """
@@ -143,7 +143,7 @@ class SegmentationOverlayHook(PictureHook):
 
 @HOOKS.register_module()
 class DetectionPictureHook(PictureHook):
-    """Writes predicted and true boxes, side by side, into ``WORK_DIR/detections``.
+    """Write predicted and true boxes, side by side, into ``WORK_DIR/detections``.
 
     Of a pair they are drawn over the infrared image and, below, over the visible one. Of a test
     there is also ``miss_rate.png``, the curves of the first setting that has any, if a
@@ -183,7 +183,7 @@ class DetectionPictureHook(PictureHook):
 
 @HOOKS.register_module()
 class SmallTargetPictureHook(PictureHook):
-    """Writes hits, misses and false alarms of every tested image, and the ROC curve of the test.
+    """Write hits, misses and false alarms of every tested image, and the ROC curve of the test.
 
     They go to ``WORK_DIR/small_targets/test``; the curve is ``roc.png`` there, if a
     ``SmallTargetMetric`` ran and found pixels of both kinds. Validations are not drawn.
@@ -199,7 +199,7 @@ class SmallTargetPictureHook(PictureHook):
         super().__init__(num_images, out_dir)
 
     def after_val_iter(self, *args, **kwargs) -> None:
-        """Draws nothing."""
+        """Draw nothing."""
 
     def draw_curves(self, runner: Runner) -> None:
         for metric in self.test_metrics(runner, SmallTargetMetric):
@@ -212,7 +212,7 @@ class SmallTargetPictureHook(PictureHook):
 
 @HOOKS.register_module()
 class SaliencyPictureHook(PictureHook):
-    """Writes visible and infrared image, truth and probability, and the curves of a test.
+    """Write visible and infrared image, truth and probability, and the curves of a test.
 
     They go to ``WORK_DIR/saliency``; of a test there are also ``pr_curve.png`` and
     ``pr_curve.json``: the thresholds, strictest first, and for each data set precision, recall,
@@ -239,7 +239,7 @@ class SaliencyPictureHook(PictureHook):
 
 @HOOKS.register_module()
 class MatchingPictureHook(PictureHook):
-    """Writes the matches of a pair into ``WORK_DIR/matches``, right ones green, wrong ones red.
+    """Write the matches of a pair into ``WORK_DIR/matches``, right ones green, wrong ones red.
 
     A match is right within 3 pixels of the truth; the 150 best are drawn.
     """

@@ -19,7 +19,7 @@ from .pictures import without_ending_the_run
 
 @HOOKS.register_module()
 class ReconstructionVisualizationHook(Hook):
-    """Writes ``WORK_DIR/reconstructions/epoch_N.png`` every few epochs and after the last one.
+    """Write ``WORK_DIR/reconstructions/epoch_N.png`` every few epochs and after the last one.
 
     The rows are the same images in every sheet: evenly spaced ones of the training set, prepared
     once by its pipeline when training starts. A pair has two rows and a further column, each image

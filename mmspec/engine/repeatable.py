@@ -22,7 +22,7 @@ from mmspec.registry import HOOKS
 
 @HOOKS.register_module(name=["RepeatableDrawsHook", "RepeatableEpochsHook"])
 class RepeatableDrawsHook(Hook):
-    """Makes every draw of a training a function of the run's seed, the iteration and the rank.
+    """Make every draw of a training a function of the run's seed, the iteration and the rank.
 
     What is random in a step (drop path, dropout, sampled proposals, masks made in the model) is
     seeded by (seed, iteration, rank) before the step: ranks differ, although one seed orders their

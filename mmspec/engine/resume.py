@@ -17,7 +17,7 @@ from .launch import LaunchError
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Resumes from the newest readable checkpoint, and refuses where nothing can go on.
+    """Resume from the newest readable checkpoint, and refuse where nothing can go on.
 
     mmengine takes the file that ``last_checkpoint`` names, whatever its state, and without that
     file starts from scratch.

@@ -32,7 +32,7 @@ _COUNTERS = {
 
 @HOOKS.register_module()
 class ScheduleHook(Hook):
-    """Lets a resumed run follow the config's schedule, and warns of one that does not fit.
+    """Let a resumed run follow the config's schedule, and warn of one that does not fit.
 
     It warns, too, of a learning rate that is for more or fewer images a step than the run takes.
 

@@ -21,8 +21,8 @@ class RocCurve:
     Attributes:
         false_positive_rate: (BINS + 1,) float64, from 0 to 1.
         true_positive_rate: (BINS + 1,) float64, from 0 to 1.
-        area: Area under the curve; scores in one bin count as equal.
-        area_error: What equal counting can have cost: the area of the exact scores is within this
+        area: area under the curve; scores in one bin count as equal.
+        area_error: what equal counting can have cost: the area of the exact scores is within this
             of ``area``.
     """
 

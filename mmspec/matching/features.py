@@ -69,7 +69,7 @@ class MatchingEncoder:
 
 
 def check_cells(features: Tensor, shape: tuple[int, int]) -> None:
-    """Raises ValueError where cells of a map (..., h, w) are no squares of the image (H, W).
+    """Raise ValueError where cells of a map (..., h, w) are no squares of the image (H, W).
 
     A backbone has padded the image then, and its cells lie elsewhere than ``h`` by ``w`` of the
     image alone would.

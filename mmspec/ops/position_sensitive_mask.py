@@ -31,7 +31,7 @@ def psamask_forward(
             [n, there, here] where places collect, of [n, here, there] where they distribute; zeros
             where the mask does not reach.
         psa_type: 0 to collect, 1 to distribute.
-        num_: N.
+        num_: n.
         half_h_mask, half_w_mask: rows and columns of a mask before its middle.
     """
     channel, reached = _channels(

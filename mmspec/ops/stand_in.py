@@ -15,7 +15,7 @@ EXTENSION = "mmcv._ext"
 
 
 class StandInLoader(Loader):
-    """Fills the module with the operators we have; any other name is an operator that raises."""
+    """Fill the module with the operators we have; any other name is an operator that raises."""
 
     def exec_module(self, module: ModuleType) -> None:
         from . import python_side
@@ -41,7 +41,7 @@ class StandInLoader(Loader):
 
 
 class StandInFinder(MetaPathFinder):
-    """Answers for ``mmcv._ext`` alone; last in ``sys.meta_path``, after any compiled one."""
+    """Answer for ``mmcv._ext`` alone; last in ``sys.meta_path``, after any compiled one."""
 
     def find_spec(
         self,

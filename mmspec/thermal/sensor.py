@@ -32,7 +32,7 @@ def expose_thermal(temperature: np.ndarray, rng: np.random.Generator) -> np.ndar
 
     Args:
         temperature: (H, W) float32 in Celsius.
-        rng: Source of randomness.
+        rng: source of randomness.
 
     Returns:
         (H, W) uint16 counts of 14 bits, 40 to 100 counts a Kelvin.
@@ -62,7 +62,7 @@ def gain_control(raw: np.ndarray, rng: np.random.Generator, mode: str) -> np.nda
 
     Args:
         raw: (H, W) uint16 counts.
-        rng: Source of randomness.
+        rng: source of randomness.
         mode: ``linear`` (between percentiles), ``centred`` (the median to mid-gray, with room to
             spare), ``plateau`` (clipped histogram equalisation with detail enhancement) or
             ``fixed`` (a wide fixed range, hence a dark image).
@@ -112,7 +112,7 @@ def expose_visible(radiance: np.ndarray, rng: np.random.Generator, sun: float) -
 
     Args:
         radiance: (H, W, 3) float32 linear RGB.
-        rng: Source of randomness.
+        rng: source of randomness.
         sun: 0 at night to 1 at noon.
 
     Returns:

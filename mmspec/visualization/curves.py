@@ -18,7 +18,7 @@ MIN_FPPI, MIN_MISS_RATE = 1e-3, 0.01
 def save_miss_rate_curves(
     panels: Mapping[str, Mapping[str, MissRateCurve]], path: str | Path, title: str = ""
 ) -> None:
-    """Draws curves into a picture file, both axes logarithmic.
+    """Draw curves into a picture file, both axes logarithmic.
 
     The nine points that a log-average miss rate averages are marked; it stands in the legend.
 
@@ -59,7 +59,7 @@ def save_miss_rate_curves(
 
 
 def save_roc_curve(curve: RocCurve, path: str | Path) -> None:
-    """Draws the curve into a picture file, over linear and over logarithmic false positive rates.
+    """Draw the curve into a picture file, over linear and over logarithmic false positive rates.
 
     Targets fill so few pixels that all of interest happens far below a rate of 0.01.
     """
@@ -76,7 +76,7 @@ def save_roc_curve(curve: RocCurve, path: str | Path) -> None:
 
 
 def save_pr_curves(curves: Mapping[str, SaliencyCurves], path: str | Path) -> None:
-    """Draws precision over recall, and F over the threshold, a line a data set.
+    """Draw precision over recall, and F over the threshold, a line a data set.
 
     Args:
         curves: by the name of the data set, at least one; a single one may have no name.

@@ -22,7 +22,7 @@ MIN_FOUND = 2  # images, to speak of another numbering
 def warn_of_conventions(
     path: str | Path, detections: Detections, truth: Truth, entries: Sequence[str]
 ) -> None:
-    """Warns where boxes leave their image, or another reading of the file finds far more people.
+    """Warn where boxes leave their image, or another reading of the file finds far more people.
 
     Args:
         path: the file of detections.

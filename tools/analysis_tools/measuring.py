@@ -25,7 +25,7 @@ def precision(device: str, dtype: str) -> AbstractContextManager:
 
 
 class Clock:
-    """Calls the parts of a turn and notes their seconds; a GPU has finished before and after."""
+    """Call the parts of a turn and note their seconds; a GPU has finished before and after."""
 
     def __init__(self, device: str) -> None:
         self.synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None

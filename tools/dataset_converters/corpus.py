@@ -106,8 +106,8 @@ def near_duplicates(
 
     Args:
         hashes: (N,) uint64, or (N, 2) for pairs of images, whose differing bits add up.
-        max_distance: Largest number of differing bits that counts as a duplicate.
-        progress: Wraps the sequence of block starts, to show a bar.
+        max_distance: largest number of differing bits that counts as a duplicate.
+        progress: wraps the sequence of block starts, to show a bar.
 
     Returns:
         (N,) int64 index of the anchor, the hash's own index if it is one itself (of equally near

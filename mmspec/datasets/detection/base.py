@@ -55,23 +55,23 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
     missed, and labels are in the order of the file.
 
     Args:
-        data_root: Folder of the data set.
-        split: Part of the data set, as its annotation files name it.
+        data_root: folder of the data set.
+        split: part of the data set, as its annotation files name it.
         modality: 'infrared', 'visible' or 'both'.
-        data_prefix: Folders under ``data_root`` in which the names of the annotation file lie,
+        data_prefix: folders under ``data_root`` in which the names of the annotation file lie,
             ``infrared_path`` (or ``img``, as in mmdet's configs) and ``visible_path``. '{split}'
             becomes the split. A ``visible_file_name`` of an image in the annotation file is the
             name of its visible image, if that differs.
         ann_file: COCO file under ``data_root``; that of the class unless given.
-        box_masks: Every box is a mask of its own shape, so that boxes alone train Mask R-CNN; that
+        box_masks: every box is a mask of its own shape, so that boxes alone train Mask R-CNN; that
             is how the published numbers on such data sets came about. Masks of the file, if it has
             any, are not used then.
-        filter_cfg: Of training: ``filter_empty_gt=True`` leaves out images without an object to
+        filter_cfg: of training: ``filter_empty_gt=True`` leaves out images without an object to
             learn, ``min_size`` images with a shorter side below so many pixels.
-        backend_args: Of mmengine's file backend; images are then not looked for at the start.
+        backend_args: of mmengine's file backend; images are then not looked for at the start.
         metainfo: ``dict(classes=...)``: of a data set with classes of its own those alone, in that
             order; of ``InfraredDetDataset`` its classes.
-        **options: As in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
+        **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
             ``lazy_init``, ``serialize_data``, ``max_refetch``.
 
     Raises:

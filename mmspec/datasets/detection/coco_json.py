@@ -97,11 +97,11 @@ def read_coco(
     found by name, so their ids and their order do not matter.
 
     Args:
-        raw: Content of the file.
-        name: What errors call the file.
-        classes: Names of the classes, in the order of the labels.
-        ignored: Names of categories that mark regions to ignore, where the file has them.
-        keys: Names that this file gives to keys of COCO, such as ``dict(file_name="filename")``.
+        raw: content of the file.
+        name: what errors call the file.
+        classes: names of the classes, in the order of the labels.
+        ignored: names of categories that mark regions to ignore, where the file has them.
+        keys: names that this file gives to keys of COCO, such as ``dict(file_name="filename")``.
 
     Returns:
         Images in the order of the file; and the findings. With ``faults`` among them, which are
@@ -270,7 +270,7 @@ def _is_id(key) -> bool:
 
 
 def _other_type(key, known: Collection) -> str:
-    """Says so where an id is known, but as text instead of a number or the other way round."""
+    """Say so where an id is known, but as text instead of a number or the other way round."""
     same = next((other for other in known if str(other) == str(key)), None)
     return "" if same is None else f", but {same!r} is: ids of one type are needed"
 

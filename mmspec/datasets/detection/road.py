@@ -76,7 +76,7 @@ class MSRSDetDataset(InfraredDetDataset):
 
     Args:
         labels: 'infrared', 'visible' or 'fusion'; as the modality unless given, fusion for both.
-        data_root, split, modality, data_prefix, ann_file and the rest: As in
+        data_root, split, modality, data_prefix, ann_file and the rest: as in
             :class:`InfraredDetDataset`; ``{labels}`` in ``ann_file`` becomes the labels.
     """
 

@@ -41,7 +41,7 @@ class ThermalScene:
         point_mask: (H, W) uint8, 1 on point targets, which have no box and keep their background's
             label.
         visible: (H, W, 3) uint8 RGB, or None.
-        family: One of ``FAMILIES``.
+        family: one of ``FAMILIES``.
     """
 
     image: np.ndarray
@@ -69,10 +69,10 @@ def render_scene(
     thermal image alone. Asking for it changes nothing else.
 
     Args:
-        seed: Seed of the only random generator, an integer of 0 or more.
+        seed: seed of the only random generator, an integer of 0 or more.
         size: (H, W), each from 32 to 1024 pixels.
-        visible: Render the visible image too.
-        family: One of ``FAMILIES``; drawn from the seed by default.
+        visible: render the visible image too.
+        family: one of ``FAMILIES``; drawn from the seed by default.
 
     Raises:
         ValueError: ``size`` or ``family`` is not one of those.

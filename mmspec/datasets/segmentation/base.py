@@ -49,19 +49,19 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
     the others and counts in the mean.
 
     Args:
-        data_root: Folder of the data set.
-        split: Part of the data set, as its folders or lists name it.
+        data_root: folder of the data set.
+        split: part of the data set, as its folders or lists name it.
         modality: 'infrared', 'visible' or 'both'.
-        data_prefix: Other folders than those of the class, under ``data_root``:
+        data_prefix: other folders than those of the class, under ``data_root``:
             ``infrared_path``, ``visible_path``, ``seg_map_path``. '{split}' becomes the split.
-        ann_file: Text file under ``data_root``, one name a line, a suffix may be there or not:
+        ann_file: text file under ``data_root``, one name a line, a suffix may be there or not:
             then only these samples are used. The class's own list if not given.
-        label_values: Class index of each pixel value of the label files, where they differ from
+        label_values: class index of each pixel value of the label files, where they differ from
             those of the class; 255 as index means that such pixels are ignored.
         metainfo: ``dict(classes=...)``: of a data set with classes of its own those alone, in that
             order, and pixels of the others are ignored; of ``InfraredSegDataset`` its classes, with
             a ``palette`` if that should not be drawn by lot.
-        **options: As in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
+        **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
             ``lazy_init``, ``serialize_data``, ``max_refetch``.
 
     Raises:

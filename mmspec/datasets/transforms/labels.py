@@ -22,7 +22,7 @@ class LoadSegmentationLabels(BaseTransform):
     a sample of a data set (it has ``sample_idx``) does not, lest a test score nothing.
 
     Args:
-        backend_args: Of mmengine's file backend.
+        backend_args: of mmengine's file backend.
 
     Raises:
         LabelError: The file cannot be opened or read, holds values outside the classes, or has

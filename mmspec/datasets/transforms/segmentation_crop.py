@@ -28,8 +28,8 @@ class SegmentationCrop(BaseTransform):
     Modified keys: ``img`` and everything in ``seg_fields``, ``img_shape``.
 
     Args:
-        crop_size: Side in pixels, or (height, width).
-        cat_max_ratio: Largest share of one class among the labelled pixels of a crop; the last of
+        crop_size: side in pixels, or (height, width).
+        cat_max_ratio: largest share of one class among the labelled pixels of a crop; the last of
             ten draws is taken where none keeps to it. 1 draws once. Of two classes, one of which
             fills less than a quarter, 0.75 would always draw in vain.
 

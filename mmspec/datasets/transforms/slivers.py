@@ -53,8 +53,8 @@ def cut_labels(
 
     Args:
         labels: (H, W) uint8 classes.
-        rows, columns: The window, with start and stop; it may end outside the image.
-        background: Class that is no thing and stays as it is, if one of them is.
+        rows, columns: the window, with start and stop; it may end outside the image.
+        background: class that is no thing and stays as it is, if one of them is.
 
     Returns:
         (h, w) copy of the window, slivers 255.
@@ -77,7 +77,7 @@ def cut_labels(
 def _ignore_below(
     labels: np.ndarray, window: np.ndarray, last: int, first: int, end: int, left: tuple
 ) -> None:
-    """Marks in ``window`` the slivers at its lower side, but for classes that are left as they are.
+    """Mark in ``window`` the slivers at its lower side, but for classes that are left as they are.
 
     The window is ``labels[:last, first:end]`` from some row on.
     """

@@ -33,8 +33,8 @@ class TargetCrop(BaseTransform):
     everything in ``seg_fields``, cropped alike to (height, width) of ``crop_size``; ``img_shape``.
 
     Args:
-        crop_size: Side in pixels, or (height, width).
-        prob: Probability of a crop around a target.
+        crop_size: side in pixels, or (height, width).
+        prob: probability of a crop around a target.
 
     Raises:
         ValueError: A size or probability that makes no sense, or a label of another size than the

@@ -67,7 +67,7 @@ class _Normalization:
 
 @MODELS.register_module()
 class RGBTDataPreprocessor(_Normalization, BaseDataPreprocessor):
-    """Moves a batch of pairs to the device and normalises each modality by its own mean and std.
+    """Move a batch of pairs to the device and normalise each modality by its own mean and std.
 
     Args:
         mean_infrared, std_infrared: of three equal infrared channels, in gray levels 0..255.

@@ -16,7 +16,7 @@ def choose_samples(counts: Sequence[np.ndarray | None], classes: int) -> list[in
     """For every class the sample with most of it, then others evenly spaced.
 
     Args:
-        counts: Of each sample (at least ``classes``,) how much it has of each class; None for
+        counts: of each sample (at least ``classes``,) how much it has of each class; None for
             samples that are not to be shown.
     """
     usable = [i for i, count in enumerate(counts) if count is not None]
