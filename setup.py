@@ -58,7 +58,19 @@ EXTRAS_REQUIRE = {
     "radiometric": ["flyr", "imagecodecs"],
     # What the tools that prepare data need beyond mmspec itself.
     "tools": ["imagehash", "rich"],
-    "tests": ["pytest", "pytest-xdist", "ruff", "faster-coco-eval", "flyr", "imagehash", "rich"],
+    # tools/export.py, and running what it wrote.
+    "export": ["onnx", "onnxruntime"],
+    "tests": [
+        "pytest",
+        "pytest-xdist",
+        "ruff",
+        "faster-coco-eval",
+        "flyr",
+        "imagehash",
+        "rich",
+        "onnx",
+        "onnxruntime",
+    ],
 }
 
 

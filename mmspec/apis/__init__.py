@@ -1,5 +1,6 @@
 """Using what was trained: prediction on images, arrays, recordings and pairs."""
 
+from .exported_model import ExportedModel
 from .frames import Frame, InputError, Inputs
 from .predictor import Prediction, Predictor
 from .results import ResultFolder
@@ -7,6 +8,7 @@ from .tasks import TASKS, Task, TaskError
 
 __all__ = [
     "TASKS",
+    "ExportedModel",
     "Frame",
     "InputError",
     "Inputs",

@@ -35,6 +35,7 @@ from mmspec.datasets.transforms import (
 from mmspec.engine.launch import read_config
 from mmspec.engine.other_model import refuse_other_model
 
+from .exported_model import EXPORTED, ExportedModel
 from .frames import Frame, InputError, Inputs, One
 from .tasks import TASKS, Features, Task, TaskError
 from .tiles import Window, tile_windows
@@ -80,7 +81,7 @@ class Predictor:
 
     Args:
         config: of mmspec, mmpretrain, mmdet or mmseg: a file or a ``Config``.
-        checkpoint: of that config's training.
+        checkpoint: of that config's training, or what ``tools/export.py`` made of it.
         device: of the model, 'cpu' or 'cuda:0'; the GPU if there is one.
         task: 'features' for the maps of the encoder; by default what the config was trained for.
         options: ``KEY=VALUE`` settings that replace the config's.
@@ -122,17 +123,26 @@ class Predictor:
             )
         self.half = bool((cfg.get("test_cfg") or {}).get("fp16", False))
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmengine")):
-            self.model = MODELS.build(cfg.model)
+            network = MODELS.build(cfg.model)
             kind = DATASETS.get(dataset["type"]) if "type" in dataset else None
             self.modality = _modality(dataset, kind)
             self.load, self.prepare = _without_labels(Compose(list(steps)), self.modality)
             collate = dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
             self.collate = FUNCTIONS.get(collate["type"]) or pseudo_collate
-        meta = self._load_weights(str(checkpoint))
+        metrics = _kinds(cfg.get("test_evaluator"))
+        task_class = _task(task, network, metrics)
+        if str(checkpoint).endswith(EXPORTED):
+            if task_class is Features:
+                raise TaskError(f"{checkpoint}: give the checkpoint itself for maps")
+            self.model = ExportedModel(checkpoint)
+            meta = self.model.dataset_meta
+        else:
+            self.model = network
+            meta = self._load_weights(str(checkpoint))
         classes = meta.get("classes") or (dataset.get("metainfo") or {}).get("classes")
         classes = classes or getattr(kind, "METAINFO", {}).get("classes", ())
-        metrics = _kinds(cfg.get("test_evaluator"))
-        self.task = _task(task, self.model, metrics)(classes)
+        self.classes = tuple(classes)
+        self.task = task_class(classes)
 
     def _load_weights(self, path: str) -> Mapping:
         content = load_file(path)
@@ -197,6 +207,13 @@ class Predictor:
             shape = loaded["img"].shape[:2]
             windows = tile_windows(shape, tile or shape, overlap if tile else 0)
             yield _Job(frame, loaded, windows, self.prepare)
+
+    def batches(self, inputs: One | Sequence) -> Iterator[dict]:
+        """What the model is given of each input, see :meth:`predict`: one image a batch."""
+        frames = Inputs(inputs, len(MODALITY_PATHS[self.modality]))
+        for job in self._jobs(frames, frames, None, 0):
+            for data in job.parts():
+                yield self.collate([data])
 
     @torch.no_grad()
     def _run(self, batch: list[dict]) -> list[BaseDataElement]:

@@ -51,6 +51,7 @@ class LoadRGBTImageFromFile(BaseTransform):
         self._load_infrared = LoadInfraredImageFromFile(
             min_size=0, backend_args=backend_args, **scaling
         )
+        self.scaling = self._load_infrared.scaling
 
     def transform(self, results: dict) -> dict:
         modality = results["modality"]
@@ -87,8 +88,7 @@ class LoadRGBTImageFromFile(BaseTransform):
         return pixels[..., 3], pixels[..., :3]
 
     def __repr__(self) -> str:
-        scaling = self._load_infrared.scaling
-        return f"{type(self).__name__}(backend_args={self.backend_args}, {scaling})"
+        return f"{type(self).__name__}(backend_args={self.backend_args}, {self.scaling})"
 
 
 def stack_channels(

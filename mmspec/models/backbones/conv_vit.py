@@ -18,7 +18,7 @@ from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock
 from ..layers.initialization import xavier_of_patches_
 from ..layers.layout import DenseLayout, VisibleLayout
 from ..layers.position import sincos_positions
-from ..layers.windows import missing
+from ..layers.windows import missing, rounded_up, unflatten
 from ..strides import StrideCheck
 
 PATCH_SIZE = 16
@@ -249,12 +249,12 @@ class ConvViT(BaseModule):
         features, grid = self._stages(x, DenseLayout())
         if len(features) == 3:
             tokens = self.norm(features[2]) if self.final_norm else features[2]
-            features[2] = tokens.unflatten(1, grid)
+            features[2] = unflatten(tokens, 1, grid)
         maps = []
         for i, f in enumerate(features):
             if i in self.out_indices:
                 stride = self.strides[i]
-                f = f[:, : -(-height // stride), : -(-width // stride)]
+                f = f[:, : rounded_up(height, stride), : rounded_up(width, stride)]
                 maps.append(f.permute(0, 3, 1, 2).contiguous())
         if 3 in self.out_indices:
             maps.append(self.downsample(features[2].permute(0, 3, 1, 2)).contiguous())

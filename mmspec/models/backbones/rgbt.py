@@ -169,4 +169,5 @@ def _split(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _absent(images: Tensor) -> Tensor:
     """(B, 1, 1, 1) bool, on the images' device."""
-    return ~images.flatten(1).any(dim=1).view(-1, 1, 1, 1)
+    # Compared first: ONNX casts to whole numbers, where a fraction is 0.
+    return ~(images != 0).flatten(1).any(dim=1).view(-1, 1, 1, 1)

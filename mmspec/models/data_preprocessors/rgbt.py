@@ -22,7 +22,7 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
-class _Normalization:
+class PairNormalization:
     """Mixin that normalises each modality by its own mean and std.
 
     Every data sample says in ``channels`` which channel of its pixels is what, and pixels are put
@@ -64,9 +64,13 @@ class _Normalization:
         ordered = torch.stack([pixels[..., i, :, :] for i in order], dim=-3)
         return ordered, (ordered.float() - self.mean[half]) / self.std[half]
 
+    def images_of(self, pixels: Tensor, channels: Sequence[str]) -> Tensor:
+        """What encoders take of pixels (..., C, H, W): float in the order of ``CHANNELS``."""
+        return self.normalize(pixels, channels)[1]
+
 
 @MODELS.register_module()
-class RGBTDataPreprocessor(_Normalization, BaseDataPreprocessor):
+class RGBTDataPreprocessor(PairNormalization, BaseDataPreprocessor):
     """Move a batch of pairs to the device and normalise each modality by its own mean and std.
 
     Args:
@@ -85,10 +89,10 @@ class RGBTDataPreprocessor(_Normalization, BaseDataPreprocessor):
         channels = stated_channels(samples, inputs, PAIR)
         if isinstance(inputs, list):
             inputs = torch.stack(inputs)
-        return dict(inputs=self.normalize(inputs, channels)[1], data_samples=samples)
+        return dict(inputs=self.images_of(inputs, channels), data_samples=samples)
 
 
-class _BeforeFramework(_Normalization):
+class _BeforeFramework(PairNormalization):
     """What stands before a framework's data preprocessor, which then stacks and pads."""
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -110,17 +114,18 @@ class _BeforeFramework(_Normalization):
         """
         data = self.cast_data(data)
         channels = stated_channels(data.get("data_samples"), data["inputs"])
-        images = [self._present(image, channels) for image in data["inputs"]]
+        images = [self.images_of(image, channels) for image in data["inputs"]]
         return super().forward({**data, "inputs": images}, training)
 
-    def _present(self, pixels: Tensor, channels: Sequence[str]) -> Tensor:
-        """Normalised (C', H, W), with 0 in place of a modality of a pair whose pixels are all 0."""
+    def images_of(self, pixels: Tensor, channels: Sequence[str]) -> Tensor:
+        """Normalised, with 0 in place of a modality of a pair whose pixels are all 0."""
         ordered, images = self.normalize(pixels, channels)
-        if len(images) == 3:
+        if images.shape[-3] == 3:
             return images
-        # A factor on the device; a condition would wait for it.
-        seen = ordered.view(2, -1).any(dim=1).repeat_interleave(3, output_size=6)
-        return images * seen.view(6, 1, 1)
+        # A factor on the device; a condition would wait for it. Compared first: ONNX casts to whole
+        # numbers, where a fraction is 0.
+        seen = (ordered != 0).unflatten(-3, (2, 3)).flatten(-3).any(dim=-1)
+        return images * seen[..., None].expand(*seen.shape, 3).flatten(-2)[..., None, None]
 
 
 try:

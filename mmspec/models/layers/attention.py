@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .windows import from_windows, to_windows
+from .windows import from_windows, to_windows, unflatten
 
 
 class Attention(nn.Module):
@@ -64,7 +64,7 @@ class Attention(nn.Module):
         rows, columns = grid
         by_row = _relative(self._resized(self.rel_pos_h, rows), rows).to(q.dtype)
         by_column = _relative(self._resized(self.rel_pos_w, columns), columns).to(q.dtype)
-        q = q.unflatten(2, grid)
+        q = unflatten(q, 2, grid)
         along_rows = torch.einsum("bnhwc,hkc->bnhwk", q, by_row)
         along_columns = torch.einsum("bnhwc,wkc->bnhwk", q, by_column)
         bias = along_rows[..., :, None] + along_columns[..., None, :]

@@ -12,6 +12,17 @@ def missing(size: int, unit: int) -> int:
     return (unit - size % unit) % unit
 
 
+def rounded_up(size: int, unit: int) -> int:
+    """Units that cover a size."""
+    # Not -(-size // unit): ONNX rounds a negative quotient towards 0.
+    return (size + unit - 1) // unit
+
+
+def unflatten(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """``x.unflatten(dim, sizes)``, of which ONNX would keep the sizes of the traced image."""
+    return x.reshape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
+
+
 def to_windows(
     x: Tensor, grid: tuple[int, int], window_size: int
 ) -> tuple[Tensor, tuple[int, int]]:
@@ -31,14 +42,14 @@ def to_windows(
     """
     height, width = min(window_size, grid[0]), min(window_size, grid[1])
     filling = (0, 0, 0, missing(grid[1], width), 0, missing(grid[0], height))
-    x = F.pad(x.unflatten(1, grid), filling)
-    x = x.unflatten(2, (-1, width)).unflatten(1, (-1, height)).transpose(2, 3)
+    x = F.pad(unflatten(x, 1, grid), filling)
+    x = unflatten(unflatten(x, 2, (-1, width)), 1, (-1, height)).transpose(2, 3)
     return x.flatten(3, 4).flatten(0, 2), (height, width)
 
 
 def from_windows(x: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
     """Undo :func:`to_windows`: (B * windows, h * w, C) to (B, rows * columns, C)."""
     (rows, columns), (height, width) = grid, window
-    down, across = -(-rows // height), -(-columns // width)
-    x = x.unflatten(1, window).unflatten(0, (-1, down, across)).transpose(2, 3)
+    down, across = rounded_up(rows, height), rounded_up(columns, width)
+    x = unflatten(unflatten(x, 1, window), 0, (-1, down, across)).transpose(2, 3)
     return x.flatten(3, 4).flatten(1, 2)[:, :rows, :columns].flatten(1, 2)

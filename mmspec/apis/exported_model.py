@@ -1,0 +1,176 @@
+"""An exported model in the place of the model: same batches in, same data samples out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import BaseDataElement, InstanceData
+from torch import Tensor
+
+#: Suffixes of what tools/export.py writes.
+EXPORTED = (".onnx", ".pt2")
+#: The file inside a ``.pt2`` that holds what ONNX has a place for.
+DETAILS = "mmspec.json"
+
+
+class ExportedModelError(ValueError):
+    """A file that is no exported model, or one that does not take an image."""
+
+
+class ExportedModel:
+    """A file of ``tools/export.py``, run by onnxruntime or by torch.
+
+    Args:
+        path: ``.onnx`` or ``.pt2``.
+        threads: of onnxruntime; torch's number by default.
+
+    Attributes:
+        details: what was written about it, by name: ``kind``, ``outputs``, ``size``, ``classes``...
+        kind: 'segmentor', 'detector', 'encoder' or 'raw'.
+        dataset_meta: ``classes``.
+        decode_head: of a segmentor: what else its post-processing asks for.
+
+    Raises:
+        ExportedModelError: not such a file.
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ExportedModelError(f"no file {path}")
+        self._run, self.details = _OPENERS[self.path.suffix](self.path, threads)
+        if "kind" not in self.details:
+            raise ExportedModelError(f"{path}: not written by tools/export.py: no metadata")
+        self.kind = self.details["kind"]
+        self.dataset_meta = dict(classes=self.details.get("classes"))
+        self.align_corners = self.details.get("align_corners")
+        self.decode_head = SimpleNamespace(threshold=self.details.get("threshold"))
+
+    def run(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Outputs by name.
+
+        Args:
+            pixels: (1, C, H, W), gray levels 0 to 255 of any dtype.
+        """
+        size = self.details["size"]
+        if size is not None and list(pixels.shape[2:]) != size:
+            given = f"{pixels.shape[2]} x {pixels.shape[3]}"
+            raise ExportedModelError(
+                f"{self.path} is for images of {size[0]} x {size[1]} pixels (height x width), and"
+                f" the config's pipeline gives one of {given}: export with --dynamic, or with"
+                f" --size {given.replace(' x', '')}"
+            )
+        return dict(zip(self.details["outputs"], self._run(pixels.float())))
+
+    @torch.no_grad()
+    def test_step(self, data: Mapping) -> list[BaseDataElement]:
+        """Data samples with predictions, as the model's own ``test_step`` gives them.
+
+        Args:
+            data: ``inputs``, images (C, H, W), and their ``data_samples``.
+        """
+        if self.kind not in _SAMPLES:
+            raise ExportedModelError(
+                f"{self.path} holds the {self.kind} alone, which predicts nothing: export without"
+                f" --{self.kind}, or call run()"
+            )
+        samples = []
+        for image, sample in zip(data["inputs"], data["data_samples"]):
+            self._check_channels(sample)
+            outputs = self.run(image[None])
+            samples.append(_SAMPLES[self.kind](self, outputs, copy.copy(sample)))
+        return samples
+
+    def _check_channels(self, sample: BaseDataElement) -> None:
+        """A model of pairs was written for one order of the channels."""
+        channels, given = self.details["channels"], sample.get("channels")
+        if channels is not None and list(given or ()) != list(channels):
+            raise ExportedModelError(
+                f"{self.path} is for channels {', '.join(channels)}, the data sample states {given}"
+            )
+
+
+def _segmented(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) -> BaseDataElement:
+    from mmseg.models import BaseSegmentor
+
+    return BaseSegmentor.postprocess_result(model, outputs["logits"], [sample])[0]
+
+
+def _detected(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) -> BaseDataElement:
+    boxes, labels = outputs["boxes"], outputs["labels"]
+    found = InstanceData(bboxes=boxes, scores=outputs["scores"], labels=labels)
+    scale = sample.get("scale_factor", (1.0, 1.0))
+    if "masks" in outputs:
+        from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+
+        shape = tuple(sample.ori_shape[:2])
+        found.masks = torch.zeros((len(boxes), *shape), dtype=torch.bool)
+        if len(boxes):
+            found.masks = FCNMaskHead._predict_by_feat_single(
+                SimpleNamespace(class_agnostic=True),
+                outputs["masks"][:, None],
+                boxes.clone(),
+                labels,
+                dict(scale_factor=scale, ori_shape=shape),
+                ConfigDict(mask_thr_binary=model.details["mask_thr_binary"]),
+                rescale=True,
+            )
+    found.bboxes = boxes / boxes.new_tensor(scale).repeat(2)
+    sample.pred_instances = found
+    return sample
+
+
+_SAMPLES = {"segmentor": _segmented, "detector": _detected}
+
+
+def _open_onnx(path: Path, threads: int | None):
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExportedModelError(
+            f'{path}: onnxruntime is not installed: pip install "mmspec[export]"'
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # its kinds are many, and none has a name to import
+        raise ExportedModelError(f"{path}: onnxruntime cannot read it ({error})") from error
+    about = session.get_modelmeta().custom_metadata_map
+    name = session.get_inputs()[0].name
+
+    def run(pixels: Tensor) -> list[Tensor]:
+        found = session.run(None, {name: np.ascontiguousarray(pixels.cpu().numpy())})
+        return [torch.from_numpy(array) for array in found]
+
+    return run, {key: json.loads(value) for key, value in about.items()}
+
+
+def _open_program(path: Path, threads: int | None):
+    files = {DETAILS: ""}
+    try:
+        network = torch.export.load(path, extra_files=files).module()
+    except Exception as error:  # of any kind, with what is no program
+        raise ExportedModelError(f"{path}: torch cannot read it ({error})") from error
+    return lambda pixels: flat(network(pixels)), json.loads(files[DETAILS] or "{}")
+
+
+_OPENERS = {".onnx": _open_onnx, ".pt2": _open_program}
+
+
+def flat(nested: Any) -> list[Tensor]:
+    """The tensors of nested tuples and lists, in order."""
+    if isinstance(nested, Tensor):
+        return [nested]
+    return [tensor for part in nested or () for tensor in flat(part)]

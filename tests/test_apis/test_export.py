@@ -1,0 +1,172 @@
+"""Exported models give what the models give, and those that would not are not written."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from export_cases import CASES, batch, small_model
+
+from mmspec.apis import ExportedModel, export
+from mmspec.apis.export import ExportError, compare, export_model, resized
+from mmspec.apis.exported_model import ExportedModelError
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.stack
+REPO = Path(__file__).resolve().parents[2]
+NEWER_TORCH = pytest.mark.skipif(
+    not hasattr(torch.export, "Dim"), reason="torch.export of this torch takes no such models"
+)
+
+
+def batches(model: torch.nn.Module) -> list[dict]:
+    return [batch(model, seed=seed) for seed in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def model_of():
+    """Each small model once."""
+    known = {}
+
+    def build(case: str) -> torch.nn.Module:
+        if case not in known:
+            known[case] = small_model(case)
+        return known[case]
+
+    return build
+
+
+def ticked(column: str) -> list[str]:
+    """Cases that docs/export.md says are exported so."""
+    table = re.findall(r"^\| `(.+?)` \|(.+)\|$", (REPO / "docs/export.md").read_text(), re.M)
+    place = ["fixed", "dynamic", "half", "pt2"].index(column)
+    return [case for case, cells in table if cells.split("|")[place].strip() == "yes"]
+
+
+def options(case: str) -> dict:
+    return dict(encoder=case.endswith("encoder"), raw=case.endswith("raw"))
+
+
+def exported(model_of, case: str, tmp_path: Path, suffix: str = ".onnx", **how) -> ExportedModel:
+    model = model_of(case.rpartition(", ")[0] if any(options(case).values()) else case)
+    path = tmp_path / f"model{suffix}"
+    report = export_model(model, batches(model), path, **options(case), **how)
+    assert all(value <= report.tolerance for value in report.differences.values())
+    written = ExportedModel(path)
+    if written.kind == "detector":  # of no boxes nothing differs
+        assert len(written.test_step(batch(model))[0].pred_instances) > 3
+    return written
+
+
+@pytest.mark.parametrize("case", ticked("fixed"))
+def test_of_one_size(case, model_of, tmp_path):
+    written = exported(model_of, case, tmp_path)
+    assert written.details["size"] == [96, 128]
+    with pytest.raises(ExportedModelError, match="--dynamic, or with --size 64 96"):
+        written.run(torch.zeros(1, 3, 64, 96))
+
+
+@pytest.mark.parametrize("case", ticked("dynamic"))
+def test_of_any_size(case, model_of, tmp_path):
+    written = exported(model_of, case, tmp_path, dynamic=True)
+    assert written.details["size"] is None
+
+
+@pytest.mark.parametrize("case", ticked("half"))
+def test_in_half_precision(case, model_of, tmp_path):
+    import onnx
+
+    written = exported(model_of, case, tmp_path, half=True)
+    types = {tensor.data_type for tensor in onnx.load(written.path).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in types
+
+
+@NEWER_TORCH
+@pytest.mark.parametrize("case", ticked("pt2"))
+def test_as_a_program_of_torch(case, model_of, tmp_path):
+    exported(model_of, case, tmp_path, ".pt2")
+
+
+def test_every_case_is_in_the_table():
+    assert set(CASES) - {"cascade r-cnn"} <= set(ticked("fixed"))
+
+
+def test_what_differs_is_deleted(model_of, tmp_path):
+    path = tmp_path / "model.onnx"
+    model = model_of("upernet")
+    with pytest.raises(ExportError, match=r"logits .*; allowed: 1e-12"):
+        export_model(model, batches(model), path, tolerance=1e-12)
+    assert not path.exists()
+
+
+def test_a_part_that_keeps_a_size_is_told(model_of, tmp_path):
+    path = tmp_path / "model.onnx"
+    model = model_of("mask r-cnn of pairs")  # relative positions of ViTSAM
+    with pytest.raises(ExportError, match="on an image of 67 x 141, so it was deleted"):
+        export_model(model, batches(model), path, dynamic=True)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("case", "how", "told"),
+    [
+        ("cascade r-cnn", {}, "not this one: CascadeRoIHead has a predict_bbox of its own"),
+        ("upernet in windows", dict(dynamic=True), "mode='slide'.*--size"),
+        ("faster r-cnn", dict(suffix=".pt2"), "number of boxes that varies in MaskRCNN"),
+        ("upernet", dict(raw=True), "--raw is for single-stage detectors, not for EncoderDecoder"),
+    ],
+)
+def test_what_cannot_be_exported_is_named(case, how, told, model_of, tmp_path):
+    how = dict(how)
+    model = model_of(case)
+    path = tmp_path / f"model{how.pop('suffix', '.onnx')}"
+    with pytest.raises(ExportError, match=told):
+        export_model(model, batches(model), path, **how)
+
+
+def test_names_end_in_a_known_suffix(model_of, tmp_path):
+    with pytest.raises(ExportError, match="must end in"):
+        export_model(model_of("upernet"), [], tmp_path / "model.pth")
+
+
+def test_a_modality_that_is_black_is_absent(model_of, tmp_path):
+    model = model_of("upernet of pairs")
+    exported(model_of, "upernet of pairs", tmp_path)
+    night = batch(model)
+    night["inputs"][0][1:] = 0
+    found = compare(model, ExportedModel(tmp_path / "model.onnx"), [night])
+    assert found["logits"] < 1e-5
+
+
+def test_metadata_say_what_goes_in(model_of, tmp_path):
+    model = model_of("small targets")
+    path = tmp_path / "model.onnx"
+    export_model(model, batches(model), path, about=dict(classes=["background", "target"]))
+    details = ExportedModel(path).details
+    assert details["stride"] == 32
+    assert details["mean"] == model.data_preprocessor.mean.flatten().tolist()
+    assert details["classes"] == ["background", "target"]
+    assert "0 to 255" in details["input"]
+    assert details["precision"] == "float32"
+
+
+def test_a_missing_instance_counts_by_its_score():
+    from mmengine.structures import InstanceData
+
+    boxes = torch.tensor([[0.0, 0, 9, 9], [20, 20, 40, 40], [60, 60, 70, 70]])
+    expected = InstanceData(
+        bboxes=boxes, scores=torch.tensor([0.9, 0.8, 0.1]), labels=torch.tensor([0, 1, 0])
+    )
+    assert max(export.instances_apart(expected, expected[[0, 1]]).values()) < 1e-6
+    assert export.instances_apart(expected, expected[[0, 2]])["scores"] == pytest.approx(0.7)
+
+
+def test_another_size_is_told_to_the_sample(model_of):
+    given = batch(model_of("upernet"))
+    smaller = resized(copy.deepcopy(given), (0.5, 0.25))
+    assert smaller["inputs"][0].shape == (3, 48, 32)
+    assert smaller["data_samples"][0].img_shape == (48, 32)
+    assert smaller["data_samples"][0].scale_factor == (0.125, 0.25)
+    assert given["data_samples"][0].img_shape == (96, 128)

@@ -1,0 +1,92 @@
+"""``tools/export.py``, and ``tools/predict.py`` on what it wrote."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from PIL import Image
+
+import mmspec  # noqa: F401  (mmcv's operators, before mmdet and mmseg are imported)
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.stack
+REPO = Path(__file__).resolve().parents[2]
+SEG = REPO / "configs/seg/scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200.py"
+
+
+def run(name: str, *args: str | Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, REPO / "tools" / f"{name}.py", *map(str, args)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": ""},
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, Path, list[Path]]:
+    """A folder, a checkpoint and two images of 100 x 120."""
+    folder = tmp_path_factory.mktemp("export")
+    cfg = Config.fromfile(SEG)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        model = MODELS.build(cfg.model)
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    meta = dict(dataset_meta=dict(classes=("background", "iris", "pupil")))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / "model.pth")
+    (folder / "images").mkdir()
+    images = [folder / "images" / f"{i}.png" for i in range(2)]
+    for seed, path in enumerate(images):
+        pixels = np.random.default_rng(seed).integers(0, 256, (10, 12), np.uint8)
+        Image.fromarray(pixels.repeat(10, 0).repeat(10, 1)).save(path)
+    return folder, folder / "model.pth", images
+
+
+def test_writes_compares_and_predicts_the_same(made):
+    folder, checkpoint, images = made
+    out = folder / "model.onnx"
+    done = run("export", SEG, checkpoint, "--out", out, "--dynamic", "--images", *images)
+    assert done.returncode == 0, done.stderr
+    assert "ONNX opset 17" in done.stdout
+    assert "logits: " in done.stdout
+    results = []
+    for weights in (checkpoint, out):
+        target = folder / weights.suffix[1:]
+        done = run("predict", SEG, weights, folder / "images", "--out", target, "--no-pictures")
+        assert done.returncode == 0, done.stderr
+        (labels,) = {path.parent for path in target.rglob("0.png")}
+        results.append([np.asarray(Image.open(labels / f"{i}.png")) for i in range(2)])
+    for expected, found in zip(*results):
+        assert len(np.unique(expected)) > 1
+        assert (expected != found).mean() < 1e-3
+    import onnxruntime
+
+    about = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"]).get_modelmeta()
+    details = {key: json.loads(value) for key, value in about.custom_metadata_map.items()}
+    assert details["classes"] == ["background", "iris", "pupil"]
+    assert details["config"] == SEG.name
+    assert details["percentiles"]
+
+
+def test_a_difference_deletes_the_file(made):
+    folder, checkpoint, images = made
+    out = folder / "strict.onnx"
+    done = run("export", SEG, checkpoint, "--out", out, "--tolerance", "1e-12", "--images", *images)
+    assert done.returncode == 2
+    assert "so it was deleted" in done.stderr
+    assert not out.exists()
+
+
+def test_one_image_proves_nothing(made):
+    folder, checkpoint, images = made
+    done = run("export", SEG, checkpoint, "--out", folder / "one.onnx", "--images", images[0])
+    assert done.returncode == 2
+    assert "at least two images" in done.stderr

@@ -1,0 +1,82 @@
+"""Write a trained model as ONNX or as a program of torch.export, and check it against the model."""
+
+import argparse
+
+
+def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", metavar="CONFIG", help="config file")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint of its training")
+    parser.add_argument("--out", required=True, metavar="FILE", help=".onnx, or .pt2 for torch")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="of the images; by default what the test pipeline makes of the first of --images",
+    )
+    size.add_argument("--dynamic", action="store_true", help="for images of any size")
+    parser.add_argument("--half", action="store_true", help="the network in float16")
+    parser.add_argument("--encoder", action="store_true", help="the maps of the encoder alone")
+    parser.add_argument(
+        "--raw", action="store_true", help="of single-stage detectors: no boxes, no suppression"
+    )
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        metavar="PATH",
+        help="at least two, on which both models run; by default the first two of the test data",
+    )
+    parser.add_argument(
+        "--visible", nargs="+", metavar="PATH", help="for models of pairs: those of --images"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        help="largest difference as a share of an output's largest value (1e-3; --half 3e-2)",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings that replace the config's, such as model.test_cfg.mode=whole",
+    )
+    return parser, parser.parse_args()
+
+
+def main() -> None:
+    parser, args = parse_args()
+
+    from mmspec.explain import explained
+
+    with explained(parser):
+        # Late, so that --help is quick.
+        from mmspec.apis.export import export_checkpoint
+
+        report = export_checkpoint(
+            args.config,
+            args.checkpoint,
+            args.out,
+            images=args.images,
+            visible=args.visible,
+            size=args.size,
+            options=args.cfg_options,
+            dynamic=args.dynamic,
+            half=args.half,
+            encoder=args.encoder,
+            raw=args.raw,
+            tolerance=args.tolerance,
+        )
+    print(f"{args.out}: {report.program}, {report.size / 2**20:.1f} MiB")
+    shapes = ", ".join(f"{height} x {width}" for height, width in report.shapes)
+    print(f"compared with the model on images of {shapes}; largest difference of each output,")
+    print(f"as a share of its largest value (allowed: {report.tolerance:g}):")
+    for name, value in report.differences.items():
+        print(f"  {name}: {value:.2g}")
+
+
+if __name__ == "__main__":
+    main()
