@@ -7,6 +7,7 @@ asked for, and a config of mmdet or mmseg finds ``mmspec.ConvViT`` without impor
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
@@ -60,4 +61,10 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
     scope="mmspec",
     locations=["mmspec.engine"],
+)
+INFERENCERS = Registry(
+    "inferencer",
+    parent=MMENGINE_INFERENCERS,
+    scope="mmspec",
+    locations=["mmspec.apis.inferencers"],
 )

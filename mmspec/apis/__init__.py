@@ -2,12 +2,14 @@
 
 from .exported_model import ExportedModel
 from .frames import Frame, InputError, Inputs
+from .inferencers import DetInferencer, SegInferencer
 from .predictor import Prediction, Predictor
 from .results import ResultFolder
 from .tasks import TASKS, Task, TaskError
 
 __all__ = [
     "TASKS",
+    "DetInferencer",
     "ExportedModel",
     "Frame",
     "InputError",
@@ -15,6 +17,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "ResultFolder",
+    "SegInferencer",
     "Task",
     "TaskError",
 ]

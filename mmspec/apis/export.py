@@ -169,7 +169,7 @@ def export_checkpoint(
             else batch
             for batch in batches
         ]
-    about = dict(config=Path(config).name, classes=predictor.classes)
+    about = dict(config=Path(config).name, classes=predictor.task.classes)
     scaling = getattr(predictor.load.transforms[-1], "scaling", None)
     if scaling is not None:  # of frames of more than 8 bits
         about |= asdict(scaling)

@@ -141,7 +141,6 @@ class Predictor:
             meta = self._load_weights(str(checkpoint))
         classes = meta.get("classes") or (dataset.get("metainfo") or {}).get("classes")
         classes = classes or getattr(kind, "METAINFO", {}).get("classes", ())
-        self.classes = tuple(classes)
         self.task = task_class(classes)
 
     def _load_weights(self, path: str) -> Mapping:

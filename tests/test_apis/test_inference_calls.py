@@ -5,15 +5,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmengine.registry import TRANSFORMS
+import torch
+from mmengine.config import Config
+from mmengine.registry import INFERENCERS, MODELS, TRANSFORMS, DefaultScope
 
 import mmspec  # noqa: F401  (mmcv's operators, before mmdet and mmseg are imported)
+
+from mmseg.apis import MMSegInferencer  # isort: skip
 
 REPO = Path(__file__).resolve().parents[2]
 SEG = "seg/scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200"
 DET = "det/scratch_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640"
 #: No checkpoint to look for.
 SMALL = {"model.backbone.init_cfg": None}
+PAIRS = "det/mspecgene_vit-tiny_faster-rcnn_1xb4-1k_msrs-480x640"
 pytestmark = pytest.mark.stack
 
 
@@ -45,6 +50,72 @@ def test_mmdet_detects_in_a_path_and_an_array(picture):
     model = api.init_detector(str(REPO / f"configs/{DET}.py"), device="cpu", cfg_options=options)
     for source in picture:
         assert len(api.inference_detector(model, source).pred_instances) > 0
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Makes a checkpoint of a config, as the inferencers ask for one."""
+
+    def make(config: str, classes: tuple[str, ...]) -> str:
+        cfg = Config.fromfile(config)
+        torch.manual_seed(0)
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            model = MODELS.build(cfg.model)
+        meta = dict(classes=classes, palette=[(200, 0, 0)] * len(classes))
+        path = str(tmp_path_factory.mktemp("weights") / "model.pth")
+        torch.save(dict(meta=dict(dataset_meta=meta), state_dict=model.state_dict()), path)
+        return path
+
+    return make
+
+
+def test_segmentation_inferencer_changes_the_import_alone(picture, weights, tmp_path):
+    from mmspec.apis import SegInferencer
+
+    config = str(REPO / f"configs/{SEG}.py")
+    checkpoint = weights(config, ("background", "iris", "pupil"))
+    inferencer = SegInferencer(config, weights=checkpoint, device="cpu")
+    deep = picture[1][..., 0].astype(np.uint16) * 100 + 7000
+    found = inferencer([*picture, deep], out_dir=str(tmp_path / "out"))["predictions"]
+    assert [mask.shape for mask in found] == [(120, 160)] * 3
+    np.testing.assert_array_equal(found[0], found[1])  # a file and its pixels
+    assert len(list((tmp_path / "out").rglob("*.png"))) >= 3
+    with pytest.raises(ValueError, match="LoadImageFromFile is not found"):
+        MMSegInferencer(config, weights=checkpoint, device="cpu")
+
+
+def test_detection_inferencer_changes_the_import_alone(picture, weights, tmp_path):
+    from mmspec.apis import DetInferencer
+
+    config = str(REPO / f"configs/{DET}.py")
+    checkpoint = weights(config, ("Person", "Car", "Bicycle", "OtherVehicle"))
+    inferencer = DetInferencer(config, weights=checkpoint, device="cpu")
+    found = inferencer(list(picture), out_dir=str(tmp_path / "out"))["predictions"]
+    assert found[0]["scores"] == found[1]["scores"] != []
+    assert list((tmp_path / "out").rglob("frame.png"))
+
+
+def test_pairs_are_given_as_pairs(picture, weights, tmp_path):
+    from mmspec.apis import DetInferencer
+
+    cfg = Config.fromfile(REPO / f"configs/{PAIRS}.py")
+    cfg.model.backbone.backbone.init_cfg = None
+    config = str(tmp_path / "pairs.py")
+    cfg.dump(config)
+    inferencer = DetInferencer(
+        config, weights=weights(config, ("person", "bicycle", "car")), device="cpu"
+    )
+    path = picture[0]
+    pair = dict(infrared_path=path, visible_path=path)
+    assert len(inferencer([pair], out_dir=str(tmp_path / "out"))["predictions"]) == 1
+    assert list((tmp_path / "out").rglob("frame.png"))
+    with pytest.raises(ValueError, match="the model takes aligned pairs"):
+        inferencer(path)
+
+
+def test_inferencers_are_registered():
+    assert INFERENCERS.get("mmspec.DetInferencer").__name__ == "DetInferencer"
+    assert INFERENCERS.get("mmspec.SegInferencer").__name__ == "SegInferencer"
 
 
 @pytest.mark.parametrize("given", ["sample_idx", "seg_map_path"])

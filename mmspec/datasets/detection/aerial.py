@@ -28,7 +28,7 @@ class HITUAVDataset(InfraredDetDataset):
 
     METAINFO: ClassVar = dict(
         classes=("Person", "Car", "Bicycle", "OtherVehicle"),
-        palette=[[255, 80, 60], [0, 200, 255], [255, 210, 0], [190, 90, 255]],
+        palette=[(255, 80, 60), (0, 200, 255), (255, 210, 0), (190, 90, 255)],
     )
     LAYOUT: ClassVar = dict(infrared_path="normal_json/{split}")
     ANN_FILE = "normal_json/annotations/{split}.json"

@@ -16,7 +16,7 @@ from mmspec.registry import DATASETS
 
 from .coco_json import AnnotatedImage, AnnotationError, Box, Findings, load_json, read_coco
 
-_NO_CLASS = [160, 160, 160]  # of a category chosen as a class that is none by default
+_NO_CLASS = (160, 160, 160)  # of a category chosen as a class that is none by default
 
 
 @DATASETS.register_module()

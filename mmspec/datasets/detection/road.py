@@ -7,7 +7,8 @@ from mmspec.registry import DATASETS
 
 from .base import InfraredDetDataset
 
-_PERSON, _CAR, _BICYCLE = [255, 80, 60], [0, 200, 255], [255, 210, 0]
+# Tuples: mmdet draws no colours that are lists.
+_PERSON, _CAR, _BICYCLE = (255, 80, 60), (0, 200, 255), (255, 210, 0)
 
 
 @DATASETS.register_module()
@@ -20,7 +21,7 @@ class M3FDDataset(InfraredDetDataset):
 
     METAINFO: ClassVar = dict(
         classes=("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck"),
-        palette=[_PERSON, _CAR, [90, 230, 90], _BICYCLE, [255, 140, 220], [190, 90, 255]],
+        palette=[_PERSON, _CAR, (90, 230, 90), _BICYCLE, (255, 140, 220), (190, 90, 255)],
     )
 
 

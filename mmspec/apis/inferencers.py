@@ -1,0 +1,106 @@
+"""mmdet's and mmseg's inferencers for configs of mmspec: a script changes its import alone.
+
+The frameworks' own look for a step named ``LoadImageFromFile``, which ours are not, and put their
+loader in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import Compose
+from mmengine.registry import TRANSFORMS, DefaultScope
+
+from mmspec.datasets.transforms import LoadInfraredImageFromFile, LoadRGBTImageFromFile
+from mmspec.optional import IMPORT_ERRORS, stand_ins
+from mmspec.registry import INFERENCERS
+
+_ARRAY = "array"
+_SIDES = ("infrared_path", "visible_path")
+
+
+class _OwnLoader:
+    """Mixin of an inferencer: the loader of the config's test pipeline reads what is given.
+
+    An image is a path or pixels, (H, W) or (H, W, 1 to 4), blue first, of any depth: as the file
+    would be, it is made gray and scaled. A pair is ``dict(infrared_path=..., visible_path=...)``;
+    it is drawn over the visible image.
+    """
+
+    def _init_pipeline(self, cfg: Mapping) -> Any:
+        steps = list(cfg.test_dataloader.dataset.pipeline)
+        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", self.scope)):
+            first = TRANSFORMS.build(steps[0])
+        if not isinstance(first, LoadInfraredImageFromFile | LoadRGBTImageFromFile):
+            return super()._init_pipeline(cfg)
+        pairs = isinstance(first, LoadRGBTImageFromFile)
+        modality = cfg.test_dataloader.dataset.get("modality", "both" if pairs else "infrared")
+        self.load = _Given(first, modality)
+        return Compose([self.load, *steps[1:]])
+
+    def _inputs_to_list(self, inputs: Any) -> list:
+        return [_with_image(one) for one in super()._inputs_to_list(inputs)]
+
+    def visualize(self, inputs: list, *args, **kwargs) -> Any:
+        return super().visualize([self._drawable(one) for one in inputs], *args, **kwargs)
+
+    def _drawable(self, given: Any) -> Any:
+        """What the frameworks draw on: a path, or 8 bits and three channels."""
+        if isinstance(given, dict):
+            return given["img_path"]
+        if isinstance(given, np.ndarray) and hasattr(self, "load"):
+            return self.load(given)["img"]
+        return given
+
+
+class _Given:
+    """First step of a pipeline: from what a user gives to what the loader gives."""
+
+    def __init__(self, loader: LoadInfraredImageFromFile, modality: str) -> None:
+        self.loader, self.modality = loader, modality
+
+    def __call__(self, given: str | np.ndarray | dict) -> dict:
+        if isinstance(given, np.ndarray):
+            given = dict(img_path=_ARRAY, frames={_ARRAY: given})
+        elif not isinstance(given, dict):
+            given = dict(img_path=str(given))
+        if isinstance(self.loader, LoadRGBTImageFromFile):
+            if self.modality == "both" and not {*_SIDES} <= {*given}:
+                raise ValueError(
+                    "the model takes aligned pairs: give dict(infrared_path=..., visible_path=...),"
+                    " or use mmspec.Predictor"
+                )
+            given = {f"{self.modality}_path": given.get("img_path"), **given}
+            given["modality"] = self.modality
+        return self.loader(given)
+
+
+def _with_image(given: Any) -> Any:
+    """A pair with the image over which it is drawn."""
+    if isinstance(given, dict) and "visible_path" in given:
+        return {"img_path": given["visible_path"], **given}
+    return given
+
+
+try:
+    from mmdet.apis import DetInferencer as OfMmdet
+except IMPORT_ERRORS as error:
+    globals().update(stand_ins(INFERENCERS, ["DetInferencer"], "mmdet", error))
+else:
+
+    @INFERENCERS.register_module()
+    class DetInferencer(_OwnLoader, OfMmdet):
+        """:class:`mmdet.apis.DetInferencer` for configs of mmspec, and any other."""
+
+
+try:
+    from mmseg.apis import MMSegInferencer as OfMmseg
+except IMPORT_ERRORS as error:
+    globals().update(stand_ins(INFERENCERS, ["SegInferencer"], "mmseg", error))
+else:
+
+    @INFERENCERS.register_module()
+    class SegInferencer(_OwnLoader, OfMmseg):
+        """:class:`mmseg.apis.MMSegInferencer` for configs of mmspec, and any other."""
