@@ -6,6 +6,7 @@
     python tools/benchmark.py cmss          # M-SpecGene's masking alone
     python tools/benchmark.py backbone      # fine-tuning: windows, activation checkpointing (cp)
     python tools/benchmark.py loader --data data/inf30 --workers 0 4 8        # without a network
+    python tools/benchmark.py export        # a segmentor by PyTorch and by onnxruntime
     python tools/benchmark.py pretrain --dtype float16 --compile --batch-size 64          # a GPU
     python tools/benchmark.py pretrain --only visible --workers 8 --data data/inf30
 
@@ -57,6 +58,8 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch import Tensor
 
+from mmspec.apis import ExportedModel
+from mmspec.apis.export import export_model
 from mmspec.engine.launch import LaunchError, allow_no_workers, read_config
 from mmspec.explain import explained
 from mmspec.masking import choose_nearest
@@ -68,6 +71,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "pretrain"
 INFMAE = CONFIGS / "infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 MAE = CONFIGS / "mae_vit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 MSPECGENE = CONFIGS / "mspecgene_vit-base-p16_8xb128-amp-coslr-100e_rgbt550k.py"
+UPERNET = CONFIGS.parent / "seg" / "scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200.py"
 PATCHES, CHANNELS = 196, 768  # what CMSS sees of a pair of 224x224
 BATCHES = 30  # a turn of a loader
 
@@ -202,6 +206,30 @@ def loader(name: str, args: argparse.Namespace) -> Turn:
     return turn
 
 
+def prediction(name: str, args: argparse.Namespace) -> Turn:
+    """A segmentor with random weights on one image; exporting it compares the two."""
+    from mmseg.structures import SegDataSample
+
+    cfg, shape = read_config(args.config, args.cfg_options), tuple(args.image_size)
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    meta = dict(img_shape=shape, ori_shape=shape)
+    batches = [
+        dict(
+            inputs=[torch.randint(0, 256, (3, *shape), dtype=torch.uint8)],
+            data_samples=[SegDataSample(metainfo=meta)],
+        )
+        for _ in range(2)
+    ]
+    if name == "onnxruntime":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            export_model(model, batches, path)
+            model = ExportedModel(path)
+    return lambda clock: clock("prediction", torch.no_grad()(model.test_step), batches[0])
+
+
 @dataclass(frozen=True)
 class Command:
     """A table: how the turns of its rows are built, and what the first two must agree in."""
@@ -222,6 +250,7 @@ COMMANDS = {
     "cmss": Command(cmss, ("sequential", "batched"), 128, None, check_choice, "pairs"),
     "backbone": Command(backbone, ("global", "windows", "global, cp", "windows, cp"), 1),
     "loader": Command(loader, (), 16, INFMAE),
+    "export": Command(prediction, ("PyTorch", "onnxruntime"), 1, UPERNET),
 }
 
 
@@ -256,6 +285,8 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     sub.add_argument("--image-size", type=int, nargs=2, default=(1024, 1024), metavar=("H", "W"))
     sub.add_argument("--window-size", type=int, default=14, help="patches a side of a window")
     sub.add_argument("--rel-pos", action="store_true", help="with relative positions")
+    sub = subparsers.choices["export"]
+    sub.add_argument("--image-size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"))
     args = parser.parse_args()
     args.device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if args.command == "loader":
