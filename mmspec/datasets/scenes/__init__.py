@@ -127,7 +127,8 @@ def _sky(canvas: Canvas, visible: bool) -> tuple[np.ndarray, np.ndarray | None]:
         return field, None
     haze, cloud = np.exp(rise / -0.3)[..., None], cloud[..., None]
     blue = np.float32([0.2, 0.38, 0.75]) * (1 - haze) + np.float32([0.65, 0.72, 0.8]) * haze
-    return field, (blue + cloud * (np.float32(0.85) - blue)) * (1.0 if canvas.sun else 0.012)
+    colour = blue + cloud * (np.float32(0.85) - blue)
+    return field, colour if canvas.sun else colour * 0.012
 
 
 def _add_point(rng: np.random.Generator, temperature, sky, mask) -> None:

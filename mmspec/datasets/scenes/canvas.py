@@ -131,18 +131,18 @@ class Canvas:
         self._seen = self._fine[1::_OVERSAMPLE, 1::_OVERSAMPLE]  # at the centres of pixels
         self._open = self._shrink((self._ids == 0).astype(np.float32))
         rough, smooth, soil = (column.take(self._seen) for column in self._table[1:4])
-        base = self._shrink(self._table[0].take(self._fine)) + self._open * sky
+        base = self._shrink(self._table[0].take(self._fine, mode="clip")) + self._open * sky
         base += rough * self.window(self.size, "fine", 0.9, smooth=False)
         return base + smooth * self.window(self.size, "smooth", 1.7, smooth=False) + soil * ground
 
     def radiance(self, sky: np.ndarray) -> np.ndarray:
         """Linear RGB (H, W, 3) float32 by daylight or under the lamps, given that of the sky."""
         *colours, glow = self._table[4:8]
-        glow, reach = self._shrink(glow.take(self._fine)), (self.size[0] // 8,) * 2
+        glow, reach = self._shrink(glow.take(self._fine, mode="clip")), (self.size[0] // 8,) * 2
         light = 1.0 if self.sun else 0.03 + glow + cv2.blur(cv2.blur(glow, reach), reach)
         light = light * (1 + np.float32(0.1) * self.window(self.size, "fine", 0.9))
-        own = cv2.merge([self._shrink(colour.take(self._fine)) * light for colour in colours])
-        return own + self._open[..., None] * sky
+        own = [self._shrink(colour.take(self._fine, mode="clip")) * light for colour in colours]
+        return cv2.merge(own) + cv2.multiply(cv2.merge([self._open] * 3), sky)
 
     def labels(self) -> np.ndarray:
         """Class of each pixel (H, W) uint8."""
