@@ -57,7 +57,7 @@ def test_metadata(wheel):
     archive = zipfile.ZipFile(wheel)
     metadata = archive.read(f"mmspec-{__version__}.dist-info/METADATA").decode()
     assert re.search(rf"^Version: {re.escape(__version__)}$", metadata, re.MULTILINE)
-    assert {"docs", "onedl", "openmmlab", "radiometric", "tests", "tools"} == set(
+    assert {"docs", "export", "onedl", "openmmlab", "radiometric", "tests", "tools"} == set(
         re.findall(r"^Provides-Extra: (\S+)", metadata, re.M)
     )
     files = archive.read(f"mmspec-{__version__}.dist-info/top_level.txt").decode()
