@@ -211,6 +211,7 @@ def compare(
 ) -> dict[str, float]:
     """Largest difference of each output over batches of one image, see :class:`Report`."""
     worst: dict[str, float] = {}
+    instances = 0
     for batch in batches:
         if exported.kind in ("encoder", "raw"):
             data = model.data_preprocessor(copy.deepcopy(dict(batch)), False)
@@ -222,8 +223,8 @@ def compare(
                 expected = model.extract_feat(data["inputs"])
             else:
                 expected = model.backbone(data["inputs"])
-            pairs = dict(zip(found, zip(flat(expected), found.values())))
-            differences = {name: share_apart(*pair) for name, pair in pairs.items()}
+            outputs = zip(found.items(), flat(expected), strict=True)
+            differences = {name: share_apart(ours, value) for (name, value), ours in outputs}
         else:
             samples = [model.test_step(copy.deepcopy(dict(batch)))[0]]
             with _explained(batch):
@@ -232,8 +233,14 @@ def compare(
                 differences = dict(logits=share_apart(*(s.seg_logits.data for s in samples)))
             else:
                 differences = instances_apart(*(s.pred_instances for s in samples))
+                instances += sum(len(s.pred_instances) for s in samples)
         for name, value in differences.items():
             worst[name] = max(value, worst.get(name, 0.0))
+    if exported.kind == "detector" and not instances:
+        raise ExportError(
+            "neither model found an instance, so nothing was compared and no file was kept: give"
+            " --images with objects, or a lower score threshold by --cfg-options"
+        )
     return worst
 
 
@@ -253,8 +260,8 @@ def _explained(batch: Mapping) -> Iterator[None]:
 
 
 def share_apart(expected: Tensor, found: Tensor) -> float:
-    """Largest absolute difference as a share of the largest value; infinite for other shapes."""
-    if expected.shape != found.shape:
+    """Largest difference as a share of the largest value; infinite if NaN or of other shapes."""
+    if expected.shape != found.shape or expected.isnan().any() or found.isnan().any():
         return float("inf")
     if not expected.numel():
         return 0.0

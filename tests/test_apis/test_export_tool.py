@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,3 +91,26 @@ def test_one_image_proves_nothing(made):
     done = run("export", SEG, checkpoint, "--out", folder / "one.onnx", "--images", images[0])
     assert done.returncode == 2
     assert "at least two images" in done.stderr
+
+
+def test_a_result_that_is_no_number_never_agrees():
+    from mmspec.apis.export import share_apart
+
+    one, other = torch.ones(3), torch.tensor([1.0, float("nan"), 1.0])
+    assert share_apart(one, other) == share_apart(other, one) == share_apart(other, other)
+    assert share_apart(one, other) == float("inf") and share_apart(one, one) == 0
+
+
+def test_boxes_that_neither_finds_prove_nothing():
+    from mmengine.structures import InstanceData
+
+    from mmspec.apis import export
+
+    none = InstanceData(
+        bboxes=torch.zeros(0, 4), scores=torch.zeros(0), labels=torch.zeros(0, dtype=torch.long)
+    )
+    sample = SimpleNamespace(pred_instances=none)
+    both = SimpleNamespace(kind="detector", test_step=lambda _: [sample])
+    batch = dict(inputs=[torch.zeros(3, 8, 8)], data_samples=[])
+    with pytest.raises(export.ExportError, match="neither model found an instance"):
+        export.compare(both, both, [batch])
