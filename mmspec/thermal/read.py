@@ -35,11 +35,15 @@ def read_thermal(
         FileNotFoundError: no such file.
         ThermalFileError: a file without counts (a plain picture, say), or a damaged one.
         ImportError: temperatures are asked for and flyr is not installed.
-        ValueError: an unknown unit.
+        ValueError: an unknown unit, parameters with ``unit='counts'``, or a frame of a picture.
     """
     if unit not in (None, "celsius", "counts"):
         raise ValueError(f"unit={unit!r}: 'celsius', 'counts' or None")
+    if unit == "counts" and parameters:
+        raise ValueError(f"{', '.join(parameters)}: counts do not depend on the scene")
     path = Path(path)
+    if frame not in (0, -1) and path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: frame={frame} of a file that holds one")
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:

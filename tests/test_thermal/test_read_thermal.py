@@ -142,6 +142,10 @@ def test_a_plain_picture_is_not_taken(tmp_path):
         mmspec.read_thermal(tmp_path / "absent.jpg")
     with pytest.raises(ValueError, match="unit='kelvin'"):
         mmspec.read_thermal(path, "kelvin")
+    with pytest.raises(ValueError, match="emissivity: counts do not depend on the scene"):
+        mmspec.read_thermal(path, "counts", emissivity=0.9)
+    with pytest.raises(ValueError, match=r"plain\.png: frame=3 of a file that holds one"):
+        mmspec.read_thermal(path, frame=3)
 
 
 def test_prediction_takes_a_recording_frame_by_frame(tmp_path):

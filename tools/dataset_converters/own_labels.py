@@ -13,7 +13,7 @@ from coco_layouts import Converted, Scene, draw_split, read_list, refuse_overlap
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-from mmspec.datasets.files import find_images, without_suffix
+from mmspec.datasets.files import IMAGE_SUFFIXES, find_images, without_suffix
 from mmspec.text_files import as_flag, read_json, read_lines, read_text
 from mmspec.visualization.segmentation import infrared_palette
 
@@ -335,9 +335,7 @@ def _in_labels(path: Path) -> bool:
 
 
 def _beside(path: Path) -> bool:
-    return any(
-        path.with_suffix(s).exists() for s in (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
-    )
+    return any(path.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES)
 
 
 Entry = tuple[LabelledBox, list[list[float]]]  # a box and the outlines of its object, if drawn
