@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 REPO = Path(__file__).resolve().parent.parent
@@ -29,7 +30,8 @@ def golden_root() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_default_scope_left_behind():
-    """mmengine keeps the scope of the last config; the next test starts without one."""
+def _as_the_first_test():
+    """mmengine keeps the last scope and the loggers of every run: the next test has neither."""
     yield
     DefaultScope._instance_dict.clear()
+    MMLogger._instance_dict.clear()
