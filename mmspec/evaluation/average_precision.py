@@ -1,4 +1,4 @@
-"""COCO's average precision on tables of boxes, in memory that holds 10,000 images."""
+"""COCO's matching and average precision of boxes, on tables that hold 10,000 images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large
 MAX_DETECTIONS = 100  # of a class in an image
 _PAIRS_AT_ONCE = 500_000
 _MAX_CLASSES = 2**20
-_FALSE, _HIT, _NO_ACCOUNT = 0, 1, -1
+#: What a prediction is; no account is taken of it where what it found is to be ignored.
+FALSE, HIT, NO_ACCOUNT = 0, 1, -1
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,12 @@ def precision_and_recall(
         Precision (10 IoUs, 101 recalls, classes, 4 areas) and recall (10 IoUs, classes, 4 areas)
         in [0, 1]; -1 where there is no object.
     """
-    true = true.take(np.argsort(true.groups, kind="stable"))
-    predicted = _best(predicted)
+    predicted = best_of_each(predicted, MAX_DETECTIONS)
     limits = np.array(list(AREAS.values()))
     crowd = true.scores > 0
     ignored = crowd[:, None] | _outside(true.areas, limits)
-    outcome = _match(predicted, true, crowd, ignored)
-    outcome[(outcome == _FALSE) & _outside(predicted.areas, limits)[..., None]] = _NO_ACCOUNT
+    outcome = match(predicted, true, crowd, np.where(ignored, NO_ACCOUNT, HIT), IOUS)
+    outcome[(outcome == FALSE) & _outside(predicted.areas, limits)[..., None]] = NO_ACCOUNT
 
     precision = np.full((len(IOUS), len(RECALLS), num_classes, len(AREAS)), -1.0)
     recall = np.full((len(IOUS), num_classes, len(AREAS)), -1.0)
@@ -92,34 +92,45 @@ def precision_and_recall(
     return precision, recall
 
 
-def _best(predicted: BoxTable) -> BoxTable:
-    """The best of each class in each image, by image, class and falling score."""
+def best_of_each(predicted: BoxTable, most: int) -> BoxTable:
+    """At most so many of each class in each image, by image, class and falling score."""
     order = np.lexsort((-predicted.scores, predicted.groups))
-    return predicted.take(order[_place_in_run(predicted.groups[order]) < MAX_DETECTIONS])
+    return predicted.take(order[_place_in_run(predicted.groups[order]) < most])
 
 
 def _outside(areas: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return (areas[:, None] < limits[:, 0]) | (areas[:, None] > limits[:, 1])
 
 
-def _match(
-    predicted: BoxTable, true: BoxTable, crowd: np.ndarray, ignored: np.ndarray
+def match(
+    predicted: BoxTable, true: BoxTable, crowd: np.ndarray, worth: np.ndarray, ious: np.ndarray
 ) -> np.ndarray:
-    """What each prediction is under each area and IoU: (P, 4, 10) int8.
+    """What each prediction is by the object that it takes, see :func:`precision_and_recall`.
 
     Images and classes do not touch each other. So all go on at once: the first prediction of each
     that overlaps an object, then the second, and within these their first overlapped object, ...
+
+    Args:
+        predicted: P boxes, of :func:`best_of_each`.
+        true: N boxes.
+        crowd: (N,) bool, overlapped by a share of the prediction and never used up.
+        worth: (N, A) int, in each of A ways to count what the prediction that takes it is:
+            ``HIT``, ``FALSE``, or ``NO_ACCOUNT`` of objects to be ignored, which come last.
+        ious: (T,) thresholds, the least first.
+
+    Returns:
+        (P, A, T) int8; without an object ``FALSE``.
     """
-    detection, target, iou = _overlaps(predicted, true, crowd)
-    outcome = np.full((len(predicted), len(AREAS), len(IOUS)), _FALSE, np.int8)
-    free = np.ones((len(true), len(AREAS), len(IOUS)), bool)
+    detection, target, iou = _overlaps(predicted, true, crowd, ious[0])
+    outcome = np.full((len(predicted), worth.shape[1], len(ious)), FALSE, np.int8)
+    free = np.ones((len(true), *outcome.shape[1:]), bool)
     slot = _place_in_run(detection)
     heads = np.flatnonzero(slot == 0)  # the first pair of each prediction
     sizes = np.diff(np.r_[heads, len(slot)])
     turn = _place_in_run(predicted.groups[detection[heads]])
     for number in range(turn.max(initial=-1) + 1):
         rows = np.flatnonzero(turn == number)
-        best_iou = np.full((len(rows), len(AREAS), len(IOUS)), -1.0)
+        best_iou = np.full((len(rows), *outcome.shape[1:]), -1.0)
         best = np.full(best_iou.shape, -1)
         counts = np.zeros(best_iou.shape, bool)  # whether the best one is not ignored
         for place in range(sizes[rows].max()):
@@ -127,8 +138,8 @@ def _match(
             pair = heads[rows[here]] + place
             object_, overlap = target[pair], iou[pair, None, None]
             possible = free[object_] | crowd[object_, None, None]
-            possible &= overlap >= np.minimum(IOUS, 1 - 1e-10)
-            scored = np.broadcast_to(~ignored[object_, :, None], possible.shape)
+            possible &= overlap >= np.minimum(ious, 1 - 1e-10)
+            scored = np.broadcast_to(worth[object_, :, None] != NO_ACCOUNT, possible.shape)
             better = (scored == counts[here]) & (overlap >= best_iou[here])
             better = possible & (better | (scored & ~counts[here]))
             best_iou[here] = np.where(better, overlap, best_iou[here])
@@ -136,21 +147,21 @@ def _match(
             counts[here] = np.where(better, scored, counts[here])
         which, area, level = np.nonzero(best >= 0)
         free[best[which, area, level], area, level] = False
-        hit = np.where(counts, _HIT, _NO_ACCOUNT)
-        outcome[detection[heads[rows]]] = np.where(best >= 0, hit, _FALSE)
+        outcome[detection[heads[rows[which]]], area, level] = worth[best[which, area, level], area]
     return outcome
 
 
 def _overlaps(
-    predicted: BoxTable, true: BoxTable, crowd: np.ndarray
+    predicted: BoxTable, true: BoxTable, crowd: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of one image and class that overlap by the least of ``IOUS``, in the tables' order.
+    """Pairs of one image and class that overlap by ``least``, in the tables' order.
 
     Returns:
         Indices of prediction and object, (pairs,) int64, and their IoU, (pairs,) float64.
     """
+    by_group = np.argsort(true.groups, kind="stable")
     start, stop = (
-        np.searchsorted(true.groups, predicted.groups, side) for side in ("left", "right")
+        np.searchsorted(true.groups, predicted.groups, side, by_group) for side in ("left", "right")
     )
     pairs_before = np.r_[0, np.cumsum(stop - start)]
     shift = start - pairs_before[:-1]
@@ -160,7 +171,7 @@ def _overlaps(
     edges = np.unique(np.searchsorted(pairs_before, steps).clip(0, len(start)))
     for first, last in itertools.pairwise(edges):
         one = np.repeat(np.arange(first, last), (stop - start)[first:last])
-        other = np.arange(pairs_before[first], pairs_before[last]) + shift[one]
+        other = by_group[np.arange(pairs_before[first], pairs_before[last]) + shift[one]]
         low = np.maximum(predicted.corners[one], true.corners[other])
         high = np.minimum(
             predicted.corners[one] + predicted.sizes[one], true.corners[other] + true.sizes[other]
@@ -168,7 +179,7 @@ def _overlaps(
         shared = (high - low).clip(0).prod(axis=1)
         union = np.where(crowd[other], areas[one], areas[one] + true_areas[other] - shared)
         iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-        kept = iou >= IOUS[0]
+        kept = iou >= least
         found.append((one[kept], other[kept], iou[kept]))
     return tuple(np.concatenate(column) for column in zip(*found))
 
@@ -182,7 +193,7 @@ def _place_in_run(values: np.ndarray) -> np.ndarray:
 
 def _curve(outcome: np.ndarray, objects: int) -> tuple[np.ndarray, float]:
     """Precision at the recalls and the last recall, of outcomes with the best score first."""
-    hits, false = (outcome == _HIT).cumsum(), (outcome == _FALSE).cumsum()
+    hits, false = (outcome == HIT).cumsum(), (outcome == FALSE).cumsum()
     recall = hits / objects
     precision = hits / np.maximum(hits + false, 1)
     precision = np.maximum.accumulate(precision[::-1])[::-1]

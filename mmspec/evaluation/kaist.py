@@ -56,30 +56,6 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def ranked(self, max_detections: int, as_reference: bool = False) -> Detections:
-        """The best of each image, over all images best first.
-
-        Of equal scores those of the first image come first, within an image in order.
-
-        Args:
-            max_detections: of an image.
-            as_reference: as KAIST's evaluation, which sorts the overlaps of an image's detections
-                by score twice: where a file does not have them by falling score, they change
-                places among the image's scores.
-        """
-        order = np.lexsort((self.image, -self.scores))
-        by_image = order[np.argsort(self.image[order], kind="stable")]
-        starts = np.searchsorted(self.image[by_image], self.image[by_image])
-        rank, place = np.empty((2, len(self)), np.int64)
-        rank[by_image] = np.arange(len(self)) - starts
-        place[np.argsort(self.image, kind="stable")] = np.arange(len(self)) - starts
-        boxes = self.boxes
-        if as_reference:
-            boxes = boxes.copy()
-            boxes[by_image] = self.boxes[by_image[starts + place[by_image]]]
-        order = order[rank[order] < max_detections]
-        return Detections(self.image[order], boxes[order], self.scores[order])
-
 
 def frame_of(path: str) -> str | None:
     """KAIST's name of an image, as set06/V000/I00019, from its path; None if there is none."""

@@ -11,6 +11,7 @@ from mmengine.evaluator import BaseMetric
 
 from mmspec.registry import METRICS
 
+from .average_precision import HIT, NO_ACCOUNT, BoxTable, best_of_each, match
 from .kaist import NOT_TOLD, Detections, Truth, frame_of, is_night
 from .samples import field_of, name_of, predicted_boxes, rows_of_images, true_boxes
 from .table import log_table
@@ -21,7 +22,7 @@ TIMES = ("All", "Day", "Night")
 IOU = 0.5
 BORDER = 5  # pixels; truth that reaches this far to the edge of its image may be cut off
 MAX_DETECTIONS = 1000  # an image
-_MIN_RATE = 1e-10  # whose logarithm stands for that of no miss
+MIN_RATE = 1e-10  # whose logarithm stands for that of no miss
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,9 @@ class MissRateCurve:
     Attributes:
         fppi: (D,) float64, after each of the D detections that count.
         miss_rate: (D,) float64 in [0, 1].
-        at_points: (9,) float64, at :data:`FPPI_POINTS`.
+        at_points: (9,) float64, at :data:`FPPI_POINTS`; no miss at all is ``MIN_RATE``.
         objects: number of pedestrians to be found.
         images: number of images.
-        min_rate: whose logarithm stands for that of no miss.
     """
 
     fppi: np.ndarray
@@ -76,13 +76,12 @@ class MissRateCurve:
     at_points: np.ndarray
     objects: int
     images: int
-    min_rate: float = _MIN_RATE
 
     @property
     def log_average(self) -> float:
         """The log-average miss rate in [0, 1], geometric mean of ``at_points``."""
         with np.errstate(divide="ignore"):
-            return float(np.exp(np.log(self.at_points.clip(self.min_rate)).mean()))
+            return float(np.exp(np.log(self.at_points).mean()))
 
 
 @METRICS.register_module()
@@ -222,7 +221,7 @@ def evaluate_miss_rate(
             * the pedestrian whose annotation has the id 0 is never found, and what finds it is
               false: the id also stands for "nothing found";
             * where an image's detections do not come by falling score, their boxes change places,
-              see :meth:`Detections.ranked`;
+              as the overlaps are sorted by score twice;
             * a point that even the strictest threshold exceeds, as in fewer than 100 images may be,
               takes the miss rate of the laxest one, not 1;
             * without a miss at one of the points the average is 0.
@@ -241,66 +240,37 @@ def evaluate_miss_rate(
         "Day": np.array([is_it is False for is_it in night]),
         "Night": np.array([is_it is True for is_it in night]),
     }
-    detections = detections.ranked(MAX_DETECTIONS, as_reference)
-    pairs = find_pairs(truth, detections)
-    counted = np.isin(truth.image, detections.image) if as_reference else True
-    never_found = truth.of_id_0 & as_reference
+    if as_reference:
+        detections = _sorted_twice(detections)
+    found = best_of_each(_table(detections), MAX_DETECTIONS)
+    best_first = np.argsort(-found.scores, kind="stable")
+    image = found.image[best_first]
+    counted = np.isin(truth.image, image) if as_reference else True
     curves = {}
     for name in settings:
         ignored = ignored_truth(truth, SETTINGS[name])
-        outcome = match_detections(detections, pairs, ignored, never_found)
+        worth = np.where(ignored, NO_ACCOUNT, ~(truth.of_id_0 & as_reference))
+        outcome = match(found, _table(truth), ignored, worth[:, None], np.array([IOU]))
+        outcome = outcome[best_first, 0, 0]
         for time, images in chosen.items():
-            objects = int((~ignored & images[truth.image] & counted).sum())
-            if objects:
-                of_time = outcome[images[detections.image]]
-                curves[name, time] = miss_rate_curve(
-                    of_time, objects, int(images.sum()), as_reference
-                )
+            if objects := int((~ignored & images[truth.image] & counted).sum()):
+                of_time, number = outcome[images[image]], int(images.sum())
+                curves[name, time] = miss_rate_curve(of_time, objects, number, as_reference)
     return curves
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Detections and true boxes of one image that overlap by half, as indices; best scores first.
-
-    Attributes:
-        detection, truth: (P,) int64.
-        iou: (P,) float64, intersection over union.
-        iof: (P,) float64, intersection over the area of the detection, for boxes to be ignored.
-    """
-
-    detection: np.ndarray
-    truth: np.ndarray
-    iou: np.ndarray
-    iof: np.ndarray
+def _table(boxes: Truth | Detections) -> BoxTable:
+    scores = getattr(boxes, "scores", boxes.image)  # of truth they mean nothing here
+    return BoxTable(boxes.image, 0 * boxes.image, boxes.boxes[:, :2], boxes.boxes[:, 2:], scores)
 
 
-def find_pairs(truth: Truth, detections: Detections) -> Pairs:
-    """All pairs with IoU or IoF of at least 0.5."""
-    found = []
-    by_image = np.argsort(truth.image, kind="stable")
-    starts = np.searchsorted(truth.image[by_image], np.arange(len(truth.frames) + 1))
-    order = np.argsort(detections.image, kind="stable")
-    for indices in np.split(order, np.flatnonzero(np.diff(detections.image[order])) + 1):
-        if not len(indices):
-            continue
-        image = detections.image[indices[0]]
-        true = by_image[starts[image] : starts[image + 1]]
-        first, second = detections.boxes[indices, None], truth.boxes[None, true]
-        begin = np.maximum(first[..., :2], second[..., :2])
-        end = np.minimum(first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:])
-        intersection = (end - begin).clip(0).prod(axis=-1)
-        areas = [boxes[..., 2:].prod(axis=-1) for boxes in (first, second)]
-        with np.errstate(invalid="ignore", divide="ignore"):  # a detection of no area overlaps none
-            iof = np.nan_to_num(intersection / areas[0])
-            iou = np.nan_to_num(intersection / (areas[0] + areas[1] - intersection))
-        rows, columns = np.nonzero((iou >= IOU) | (iof >= IOU))
-        found.append((indices[rows], true[columns], iou[rows, columns], iof[rows, columns]))
-    if not found:
-        return Pairs(*np.zeros((2, 0), np.int64), *np.zeros((2, 0)))
-    columns = [np.concatenate(column) for column in zip(*found)]
-    first_to_last = np.argsort(columns[0], kind="stable")
-    return Pairs(*(column[first_to_last] for column in columns))
+def _sorted_twice(detections: Detections) -> Detections:
+    """As KAIST's evaluation has them, which sorts the overlaps of an image by score once more."""
+    by_image = np.argsort(detections.image, kind="stable")
+    ranked = np.lexsort((-detections.scores, detections.image))
+    boxes = detections.boxes.copy()
+    boxes[ranked] = detections.boxes[ranked[np.argsort(by_image)[ranked]]]
+    return Detections(detections.image, boxes, detections.scores)
 
 
 def ignored_truth(truth: Truth, setting: Setting) -> np.ndarray:
@@ -314,54 +284,23 @@ def ignored_truth(truth: Truth, setting: Setting) -> np.ndarray:
     return ignored | (x + width > image_width - BORDER) | (y + height > image_height - BORDER)
 
 
-def match_detections(
-    detections: Detections, pairs: Pairs, ignored: np.ndarray, never_found: np.ndarray
-) -> np.ndarray:
-    """What each detection is: 1 a hit, 0 a false positive, -1 ignored.
-
-    Args:
-        detections: best scores first.
-        pairs: of :func:`find_pairs`.
-        ignored: (N,) bool, of :func:`ignored_truth`.
-        never_found: (N,) bool; what finds such a box is false.
-
-    Returns:
-        (D,) int64.
-    """
-    outcome = np.zeros(len(detections), np.int64)
-    outcome[pairs.detection[ignored[pairs.truth] & (pairs.iof >= IOU)]] = -1
-    possible = ~ignored[pairs.truth] & (pairs.iou >= IOU)
-    candidates: dict[int, list[tuple[float, int]]] = {}
-    for detection, iou, true in zip(
-        *(column[possible].tolist() for column in (pairs.detection, pairs.iou, pairs.truth))
-    ):
-        candidates.setdefault(detection, []).append((iou, true))
-    taken: set[int] = set()
-    for detection, boxes in candidates.items():  # in the order of the pairs: best scores first
-        if left := [box for box in boxes if box[1] not in taken]:
-            found = max(left)[1]
-            taken.add(found)
-            outcome[detection] = not never_found[found]
-    return outcome
-
-
 def miss_rate_curve(
     outcome: np.ndarray, objects: int, images: int, as_reference: bool = False
 ) -> MissRateCurve:
     """The curve of detections.
 
     Args:
-        outcome: (D,) of :func:`match_detections`, best scores first.
+        outcome: (D,) ``HIT``, ``FALSE`` or ``NO_ACCOUNT``, best scores first.
         objects: pedestrians to be found, at least one.
         images: number of images, at least one.
         as_reference: see :func:`evaluate_miss_rate`.
     """
-    hit = outcome[outcome >= 0] == 1
+    hit = outcome[outcome != NO_ACCOUNT] == HIT
     fppi = (~hit).cumsum() / images
     miss_rate = 1 - hit.cumsum() / objects
     # Index 0 stands for the threshold that no detection passes.
     last = np.searchsorted(fppi, FPPI_POINTS, side="right")
     of_none = miss_rate[-1:] if as_reference and len(hit) else [1.0]
     at_points = np.concatenate([of_none, miss_rate])[last]
-    min_rate = 0.0 if as_reference else _MIN_RATE
-    return MissRateCurve(fppi, miss_rate, at_points, objects, images, min_rate)
+    at_points = at_points.clip(0 if as_reference else MIN_RATE)
+    return MissRateCurve(fppi, miss_rate, at_points, objects, images)
