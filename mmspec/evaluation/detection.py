@@ -32,9 +32,6 @@ class DetectionMetric(BaseMetric):
     The numbers are those of pycocotools and faster-coco-eval, computed on arrays, as theirs of
     10,000 images take gigabytes.
 
-    Args:
-        collect_device, prefix: see mmengine's ``BaseMetric``.
-
     Raises:
         KeyError: a sample without ``instances`` or predictions.
         ValueError: a box or score that is not finite, a box whose corners are reversed, or a label
@@ -58,18 +55,13 @@ class DetectionMetric(BaseMetric):
             "mAP": mean_of(precision[:, :, :, 0]),
             "AP50": mean_of(precision[0, :, :, 0]),
             "AP75": mean_of(precision[5, :, :, 0]),
-            **{
-                f"AP_{area}": mean_of(precision[:, :, :, i])
-                for i, area in enumerate(AREAS)
-                if i > 0
-            },
+            **{f"AP_{x}": mean_of(precision[:, :, :, i]) for i, x in enumerate(AREAS) if i > 0},
             "AR100": mean_of(recall[:, :, 0]),
             **{f"AP50/{name}": mean_of(precision[0, :, i, 0]) for i, name in enumerate(classes)},
         }
         log_table(table_row(metrics, classes))
-        absent = [name for name in classes if math.isnan(metrics[f"AP50/{name}"])]
-        if absent:
-            print_log(f"not in the truth, not in the means: {', '.join(absent)}", logger="current")
+        if absent := ", ".join(name for name in classes if math.isnan(metrics[f"AP50/{name}"])):
+            print_log(f"not in the truth, not in the means: {absent}", logger="current")
         return metrics
 
 
@@ -88,11 +80,6 @@ def mean_of(values: np.ndarray) -> float:
 def _table(images: Sequence[bytes], dtype: type) -> BoxTable:
     """The rows x1, y1, x2, y2, label, score of all images."""
     image, rows = rows_of_images(images, dtype)
-    corners = rows[:, :2].astype(np.float64)
-    return BoxTable(
-        image,
-        rows[:, 4].astype(np.int64),
-        corners,
-        rows[:, 2:4] - corners,
-        rows[:, 5].astype(np.float64),
-    )
+    corners, label = rows[:, :2].astype(np.float64), rows[:, 4].astype(np.int64)
+    scores = rows[:, 5].astype(np.float64)
+    return BoxTable(image, label, corners, rows[:, 2:4] - corners, scores)

@@ -42,9 +42,6 @@ class MatchingMetric(BaseMetric):
     ``infrared_points`` and ``visible_points``, (N, 2) x, y of the matches; ``homography``, the
     estimate, (3, 3) or None; ``truth``, see :func:`project`, an array or a tensor.
 
-    Args:
-        collect_device, prefix: see mmengine's ``BaseMetric``.
-
     Raises:
         KeyError: a sample without one of them. A pair without truth cannot be scored.
         ValueError: points, a homography or truth of another shape or not finite. The messages name
@@ -78,14 +75,10 @@ class MatchingMetric(BaseMetric):
     ) -> dict[str, float]:
         accuracies, errors, counts = zip(*results)
         areas = error_auc(errors, CORNER_THRESHOLDS)
-        metrics = {
-            **{
-                f"MMA@{threshold}": 100 * float(share)
-                for threshold, share in zip(MATCH_THRESHOLDS, np.mean(accuracies, axis=0))
-            },
-            **{f"AUC@{t}": 100 * float(area) for t, area in zip(CORNER_THRESHOLDS, areas)},
-            "matches": float(np.mean(counts)),
-        }
+        shares = np.mean(accuracies, axis=0)
+        metrics = {f"MMA@{t}": 100 * float(share) for t, share in zip(MATCH_THRESHOLDS, shares)}
+        metrics |= {f"AUC@{t}": 100 * float(area) for t, area in zip(CORNER_THRESHOLDS, areas)}
+        metrics["matches"] = float(np.mean(counts))
         log_table(metrics)
         return metrics
 

@@ -109,7 +109,7 @@ class MissRateMetric(BaseMetric):
 
     Args:
         settings: names among :data:`SETTINGS`.
-        collect_device, prefix: see mmengine's ``BaseMetric``; the prefix is 'MR' unless given.
+        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError: a data set or sample without the occlusion that a setting needs, or a sample
@@ -150,25 +150,14 @@ class MissRateMetric(BaseMetric):
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         frames, sizes, true, found = zip(*results)
         image, rows = rows_of_images(true)
-        truth = Truth(
-            frames,
-            np.array(sizes),
-            image,
-            to_xywh(rows[:, :4]),
-            rows[:, 4].astype(np.int64),
-            rows[:, 5] > 0,
-            np.zeros(len(rows), bool),
-        )
+        occlusion, ignored = rows[:, 4].astype(np.int64), rows[:, 5] > 0
+        boxes, of_id_0 = to_xywh(rows[:, :4]), np.zeros(len(rows), bool)
+        truth = Truth(frames, np.array(sizes), image, boxes, occlusion, ignored, of_id_0)
         image, rows = rows_of_images(found)
         detections = Detections(image, to_xywh(rows[:, :4]), rows[:, 5])
         self.curves = evaluate_miss_rate(truth, detections, self.settings)
-        metrics = {
-            f"{setting}/{time}": 100 * self.curves[setting, time].log_average
-            if (setting, time) in self.curves
-            else math.nan
-            for setting in self.settings
-            for time in TIMES
-        }
+        metrics = {f"{name}/{time}": math.nan for name in self.settings for time in TIMES}
+        metrics |= {"/".join(key): 100 * x.log_average for key, x in self.curves.items()}
         log_table(metrics)
         return metrics
 
@@ -199,7 +188,7 @@ def _check_occlusion(
 
 def to_xywh(boxes: np.ndarray) -> np.ndarray:
     """Boxes (N, 4) of corners x1, y1, x2, y2 as x, y, width, height."""
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
 def evaluate_miss_rate(

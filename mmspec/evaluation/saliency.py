@@ -11,29 +11,16 @@ from mmengine.logging import print_log
 
 from mmspec.registry import METRICS
 
-from .foreground import scored_and_true
+from .samples import scored_and_true
 from .table import log_table
 
 BETA_SQUARED = 0.3
 ALPHA = 0.5
+COLUMNS = ("S", "maxF", "meanF", "adpF", "maxE", "meanE", "adpE", "wF", "MAE")
+SINGLE = ("S", "adpF", "adpE", "wF", "MAE")  # those that are no curves of thresholds
 MEANINGS = {0: "background", 1: "salient"}
 #: Of the curves, strictest first; a pixel is salient where its level of 0..255 reaches it.
 THRESHOLDS = np.arange(255, -1, -1)
-
-
-@dataclass(frozen=True)
-class ImageScores:
-    """What is kept of an image: 8 KB, whatever its size.
-
-    Attributes:
-        single: (5,) float64: S, weighted F, MAE, adaptive F, adaptive E.
-        curves: (4, 256) float64: precision, recall, F and E at :data:`THRESHOLDS`.
-        salient: whether the truth has a salient pixel.
-    """
-
-    single: np.ndarray
-    curves: np.ndarray
-    salient: bool
 
 
 @dataclass(frozen=True)
@@ -107,29 +94,23 @@ class SaliencyMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             probability, truth = scored_and_true(sample, MEANINGS)
-            scores = score_image(probability, truth == 1)
-            self.results.append(
-                (
-                    sample.get("dataset_name", ""),
-                    scores.single.tobytes(),
-                    scores.curves.tobytes(),
-                    scores.salient,
-                )
-            )
+            scores = score_image(probability, truth == 1).tobytes()
+            salient = bool((truth == 1).any())
+            self.results.append((sample.get("dataset_name", ""), scores, salient))
 
-    def compute_metrics(self, results: list[tuple[str, bytes, bytes, bool]]) -> dict[str, float]:
-        by_dataset: dict[str, list[tuple[bytes, bytes, bool]]] = {}
+    def compute_metrics(self, results: list[tuple[str, bytes, bool]]) -> dict[str, float]:
+        by_dataset: dict[str, list[tuple[bytes, bool]]] = {}
         for dataset, *scores in results:
             by_dataset.setdefault(dataset, []).append(scores)
         rows = []
         self.curves = {}
         for dataset, images in by_dataset.items():
-            single, curves, salient = zip(*images)
-            single = np.mean([np.frombuffer(values) for values in single], axis=0)
-            curves = np.mean([np.frombuffer(values).reshape(4, -1) for values in curves], axis=0)
-            self.curves[dataset] = SaliencyCurves(*curves)
+            scores, salient = zip(*images)
+            means = np.mean([np.frombuffer(values) for values in scores], axis=0)
+            self.curves[dataset] = SaliencyCurves(*means[len(SINGLE) :].reshape(4, -1))
+            row = dict(zip(SINGLE, means.tolist())) | _of_curves(self.curves[dataset])
             rows.append({"data": dataset or "-", "images": str(len(images))})
-            rows[-1] |= _row(single, self.curves[dataset])
+            rows[-1] |= {name: row[name] for name in COLUMNS}
             if without := salient.count(False):
                 print_log(
                     f"{dataset or 'the data set'}: {without:,} of {len(images):,} images have no"
@@ -153,8 +134,12 @@ def stretched(probability: np.ndarray) -> np.ndarray:
     return (probability - lowest) / (highest - lowest)
 
 
-def score_image(probability: np.ndarray, truth: np.ndarray) -> ImageScores:
-    """Scores of one map (H, W) float64 in [0, 1] against its truth (H, W) bool."""
+def score_image(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Scores of a map (H, W) float64 in [0, 1] against its truth (H, W) bool.
+
+    Returns:
+        (5 + 4 * 256,) float64: ``SINGLE``, then precision, recall, F and E at ``THRESHOLDS``.
+    """
     # Late: it brings scikit-learn along, which no other task needs.
     from py_sod_metrics import (
         MAE,
@@ -179,21 +164,12 @@ def score_image(probability: np.ndarray, truth: np.ndarray) -> ImageScores:
     for measure in measures:
         measure.step(probability, truth, normalize=False)
         found |= measure.get_results()
-    single = [found["sm"], found["wfm"], found["mae"], found["f"]["adaptive"], found["em"]["adp"]]
-    curves = [*(found[name]["dynamic"] for name in "prf"), found["em"]["curve"]]
-    return ImageScores(np.array(single), np.stack(curves), bool(truth.any()))
+    single = [found["sm"], found["f"]["adaptive"], found["em"]["adp"], found["wfm"], found["mae"]]
+    return np.concatenate([single, *(found[x]["dynamic"] for x in "prf"), found["em"]["curve"]])
 
 
-def _row(single: np.ndarray, curves: SaliencyCurves) -> dict[str, float]:
-    s, weighted_f, mae, adaptive_f, adaptive_e = single.tolist()
-    return {
-        "S": s,
-        "maxF": float(curves.f_measure.max()),
-        "meanF": float(curves.f_measure.mean()),
-        "adpF": adaptive_f,
-        "maxE": float(curves.e_measure.max()),
-        "meanE": float(curves.e_measure.mean()),
-        "adpE": adaptive_e,
-        "wF": weighted_f,
-        "MAE": mae,
+def _of_curves(curves: SaliencyCurves) -> dict[str, float]:
+    named = dict(F=curves.f_measure, E=curves.e_measure)
+    return {f"max{x}": float(curve.max()) for x, curve in named.items()} | {
+        f"mean{x}": float(curve.mean()) for x, curve in named.items()
     }

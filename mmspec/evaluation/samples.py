@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 TRUTH_OF_BOXES = (
     "Name it in the pipeline of the test: dict(type='PackDetInputs', meta_keys=('img_id',"
@@ -23,22 +25,14 @@ def name_of(sample: Mapping) -> str:
 
 
 def field_of(sample: Mapping, key: str, way_out: str) -> Any:
-    """A field of a sample.
-
-    Raises:
-        KeyError: it is not there; the message names the image and says what to do.
-    """
+    """A field of a sample, or a KeyError that names the image and says what to do."""
     if key not in sample:
         raise KeyError(f"{name_of(sample)}: it came without {key!r}; {way_out}")
     return sample[key]
 
 
 def class_names(dataset_meta: Mapping | None) -> Sequence[str]:
-    """The data set's classes.
-
-    Raises:
-        ValueError: it names none.
-    """
+    """The data set's classes, or a ValueError if it names none."""
     if not (classes := (dataset_meta or {}).get("classes")):
         raise ValueError(
             "the data set names no classes to evaluate; give it metainfo=dict(classes=(...))"
@@ -49,16 +43,11 @@ def class_names(dataset_meta: Mapping | None) -> Sequence[str]:
 def label_of(
     sample: Mapping, shape: tuple[int, int], allowed: Collection[int], meaning: str
 ) -> np.ndarray:
-    """The truth of a sample of mmseg, ``gt_sem_seg``.
+    """The truth of a sample of mmseg, ``gt_sem_seg``, (H, W) of an integer type.
 
     Args:
-        sample: as metrics get it.
         shape: (H, W) of what is predicted.
-        allowed: values.
-        meaning: of them, for the message of others.
-
-    Returns:
-        (H, W) of an integer type.
+        allowed: values, and in words their ``meaning``.
 
     Raises:
         ValueError: there is none, it is of another size than the prediction or holds other values.
@@ -83,6 +72,59 @@ def label_of(
             f" wrong are {wrong.sum():,} of {truth.size:,} pixels"
         )
     return truth
+
+
+def foreground_probability(seg_logits: Tensor, name: str) -> np.ndarray:
+    """Probability of the foreground at each pixel, from mmseg's ``seg_logits`` of a sample.
+
+    Args:
+        seg_logits: (1, H, W) probabilities (mmseg applies the sigmoid) or (2, H, W) logits of
+            background and foreground, any float type and device.
+        name: of the image, for errors.
+
+    Returns:
+        (H, W) float64.
+
+    Raises:
+        ValueError: NaN or infinite values, another number of channels, or one channel that is not
+            within 0 and 1.
+    """
+    scores = seg_logits.detach().cpu().double()
+    # A sum is finite where all are, and takes no array of its own.
+    if not scores.sum().isfinite() and (invalid := int((~scores.isfinite()).sum())):
+        raise ValueError(
+            f"{name}: {invalid:,} of {scores.numel():,} scores are NaN or infinite; the model has"
+            " diverged or overflowed in half precision"
+        )
+    if len(scores) == 2:
+        return torch.sigmoid(scores[1] - scores[0]).numpy()
+    if len(scores) != 1:
+        raise ValueError(
+            f"{name}: {len(scores)} channels of scores; there is one (sigmoid) or there are two"
+            " (background and foreground)"
+        )
+    if scores.numel() and not 0 <= scores.min() <= scores.max() <= 1:
+        raise ValueError(
+            f"{name}: one channel of scores from {scores.min():.3g} to {scores.max():.3g}, not"
+            " probabilities; mmseg applies the sigmoid before a metric sees them"
+        )
+    return scores[0].numpy()
+
+
+def scored_and_true(sample: Mapping, allowed: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`foreground_probability` and :func:`label_of` of a sample of mmseg.
+
+    Args:
+        allowed: values of the truth and what they mean.
+
+    Raises:
+        KeyError: the sample is without scores.
+        ValueError: of these functions.
+    """
+    logits = field_of(sample, "seg_logits", "a model of mmseg gives it in its predict()")["data"]
+    probability = foreground_probability(logits, name_of(sample))
+    meanings = ", ".join(f"{value} {meaning}" for value, meaning in allowed.items())
+    return probability, label_of(sample, probability.shape, allowed, f"allowed: {meanings}")
 
 
 def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:

@@ -29,9 +29,6 @@ class SegmentationMetric(BaseMetric):
     a row in the order of table 1: the data set's classes, then background, mIoU, mAcc. An image
     whose pixels are all to ignore adds nothing.
 
-    Args:
-        collect_device, prefix: see mmengine's ``BaseMetric``.
-
     Raises:
         KeyError: a sample without a prediction.
         ValueError: a predicted or true class that is not the data set's, a prediction that is no
@@ -64,24 +61,15 @@ class SegmentationMetric(BaseMetric):
         metrics["mAcc"] = _mean_of_known(accuracy)
         metrics["aAcc"] = float(100 * hits.sum() / true.sum()) if true.any() else math.nan
         log_table(table_row(metrics, classes))
-        absent = [name for name, value in zip(classes, iou.tolist()) if math.isnan(value)]
-        if absent:
-            print_log(
-                f"neither in truth nor in predictions, not in the means: {', '.join(absent)}",
-                logger="current",
-            )
+        if absent := ", ".join(name for name in classes if math.isnan(metrics[f"IoU/{name}"])):
+            text = "neither in truth nor in predictions, not in the means"
+            print_log(f"{text}: {absent}", logger="current")
         return metrics
 
 
 def table_row(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, float]:
-    """A row of table 1: the classes without background, then background, mIoU and mAcc.
-
-    Args:
-        metrics: of :class:`SegmentationMetric`, in percent.
-        classes: the data set's class names.
-    """
-    background = [name for name in classes if name.lower() in BACKGROUND]
-    columns = [name for name in classes if name not in background] + background
+    """A row of table 1: the classes without background, then background, mIoU and mAcc."""
+    columns = sorted(classes, key=lambda name: name.lower() in BACKGROUND)  # of both in their order
     row = {name: metrics[f"IoU/{name}"] for name in columns}
     return row | {name: metrics[name] for name in ("mIoU", "mAcc")}
 

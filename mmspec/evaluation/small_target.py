@@ -12,8 +12,8 @@ from mmengine.logging import print_log
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import METRICS
 
-from .foreground import scored_and_true
 from .roc import BINS, RocCurve, roc_curve, score_histogram
+from .samples import scored_and_true
 from .table import log_table
 from .target_matching import find_components, match_targets
 
@@ -46,16 +46,12 @@ class SmallTargetMetric(BaseMetric):
     :mod:`mmspec.evaluation.roc` for the bins). The log says how far AUC can be from that of exact
     scores. What is undefined (Pd without targets, AUC and IoU likewise) is NaN, and the log says
     so; an image without a target counts in Fa, F1 and AUC, and in nIoU as 1 if nothing is predicted
-    (as 0 in the family of DNANet). After an evaluation ``roc`` holds the
-    curve, in the main process.
+    (as 0 in the family of DNANet). After an evaluation ``roc`` is the curve, in the main process.
 
     Samples are those of mmseg: ``seg_logits`` of one channel, which mmseg hands over as
     probabilities (after its sigmoid), or of two (background and target, before softmax), and
     ``gt_sem_seg`` of 0, 1 and 255 for pixels that do not count. The threshold is 0.5; mmseg's own
     ``pred_sem_seg`` of one channel, cut at the head's ``threshold``, is not used.
-
-    Args:
-        collect_device, prefix: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError: a sample without scores.
@@ -80,11 +76,8 @@ class SmallTargetMetric(BaseMetric):
         both, predicted, true, pixels, targets, detected, false_alarms = counts.sum(axis=0)
         union = counts[:, 1] + counts[:, 2] - counts[:, 0]
         image_iou = np.where(union, counts[:, 0] / np.maximum(union, 1), 1.0)
-        self.roc = roc_curve(
-            sum(np.frombuffer(counts, np.int32).astype(np.int64) for _, counts in results).reshape(
-                2, BINS
-            )
-        )
+        bins = sum(np.frombuffer(counts, np.int32).astype(np.int64) for _, counts in results)
+        self.roc = roc_curve(bins.reshape(2, BINS))
         metrics = {
             "IoU": 100 * _ratio(both, union.sum()),
             "nIoU": 100 * float(image_iou.mean()),
@@ -96,14 +89,12 @@ class SmallTargetMetric(BaseMetric):
         shown = {"Fa (1e-6)" if name == "Fa" else name: value for name, value in metrics.items()}
         if self.roc:
             shown["AUC"] = f"{self.roc.area:.4f}"
-        log_table(shown, digits=2)
-        if self.roc:
             print_log(
                 f"AUC is exact within {self.roc.area_error:.1g}, if scores in one bin differ",
                 logger="current",
             )
-        undefined = [name for name, value in metrics.items() if math.isnan(value)]
-        if undefined:
+        log_table(shown, digits=2)
+        if undefined := [name for name, value in metrics.items() if math.isnan(value)]:
             print_log(
                 f"{', '.join(undefined)}: undefined, as {targets} targets of {true} pixels are"
                 f" labelled and {predicted} pixels predicted",
@@ -113,26 +104,13 @@ class SmallTargetMetric(BaseMetric):
 
 
 def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """What one image adds: pixels of both, predicted, true, all; targets, found; false pixels.
-
-    Returns:
-        (7,) int64.
-    """
+    """(7,) int64: pixels of both, predicted, true, all; targets, found; false pixels."""
     alarms, targets = find_components(predicted), find_components(true)
     found = match_targets(alarms, targets)
     found = found[found >= 0]
-    return np.array(
-        [
-            (predicted & true).sum(),
-            predicted.sum(),
-            true.sum(),
-            counted.sum(),
-            len(targets),
-            len(found),
-            alarms.areas.sum() - alarms.areas[found].sum(),
-        ],
-        np.int64,
-    )
+    pixels = [mask.sum() for mask in (predicted & true, predicted, true, counted)]
+    false = alarms.areas.sum() - alarms.areas[found].sum()
+    return np.array([*pixels, len(targets), len(found), false], np.int64)
 
 
 def _ratio(part: int, whole: int) -> float:
