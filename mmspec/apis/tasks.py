@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmspec.conventions import MODALITIES
-from mmspec.evaluation.samples import foreground_probability
 from mmspec.evaluation.matching import match_errors
+from mmspec.evaluation.samples import foreground_probability
 from mmspec.evaluation.small_target import THRESHOLD
 from mmspec.evaluation.target_matching import find_components
 from mmspec.models.matchers import PairMatcher

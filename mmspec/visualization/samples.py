@@ -13,8 +13,8 @@ import numpy as np
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmspec.evaluation.samples import foreground_probability
 from mmspec.evaluation.matching import match_errors
+from mmspec.evaluation.samples import foreground_probability
 from mmspec.evaluation.small_target import THRESHOLD
 from mmspec.pairs import COLOURS
 
