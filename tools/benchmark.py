@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What a step costs on this machine, and what it costs when it is computed in other ways.
 
-    python tools/benchmark.py pretrain      # InfMAE: the released way, visible patches alone, MAE
+    python tools/benchmark.py pretrain      # InfMAE: as released, visible patches, one channel; MAE
     python tools/benchmark.py mspecgene     # an encoder pass for each modality, or one for both
     python tools/benchmark.py cmss          # M-SpecGene's masking alone
     python tools/benchmark.py backbone      # fine-tuning: windows, activation checkpointing (cp)
@@ -133,6 +133,10 @@ def training_step(name: str, args: argparse.Namespace) -> TrainingStep:
         if cfg.model.backbone.type != "mmspec.ConvViT":
             raise LaunchError(f"{args.config} has no mmspec.ConvViT to be 'dense': --only visible")
         cfg.model.backbone.type = DenseConvViT
+    if name == "one channel":  # of three equal ones
+        norm = cfg.model.data_preprocessor
+        norm.update(mean=norm.mean[:1], std=norm.std[:1])
+        cfg.model.backbone.in_channels = cfg.model.neck.out_channels = 1
     if name == "two passes":
         cfg.model.type = TwoPasses
     return TrainingStep(cfg, args)
@@ -243,7 +247,9 @@ class Command:
 
 
 COMMANDS = {
-    "pretrain": Command(training_step, ("dense", "visible", "mae"), 8, INFMAE, check_losses),
+    "pretrain": Command(
+        training_step, ("dense", "visible", "one channel", "mae"), 8, INFMAE, check_losses
+    ),
     "mspecgene": Command(
         training_step, ("two passes", "one pass"), 8, MSPECGENE, check_losses, "pairs"
     ),

@@ -23,11 +23,16 @@ class PretrainedEncoder:
     Args:
         checkpoint: the file.
         min_coverage: see :func:`~mmspec.checkpoints.load_into`; 0 accepts any checkpoint.
+        gray: normalisations, as there, for a backbone of ``in_channels=1`` whose checkpoint was
+            trained with means or stds that differ between its three channels.
     """
 
-    def __init__(self, checkpoint: str, min_coverage: float = 1.0) -> None:
+    def __init__(
+        self, checkpoint: str, min_coverage: float = 1.0, gray: dict | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.min_coverage = min_coverage
+        self.gray = gray
 
     def __call__(self, module: nn.Module) -> None:
         if hasattr(module, "backbone"):
@@ -41,7 +46,7 @@ class PretrainedEncoder:
                 "the list would overwrite the checkpoint; put it last"
             )
         state, info = read_checkpoint(self.checkpoint)
-        report = load_into(module, state, info, self.min_coverage)
+        report = load_into(module, state, info, self.min_coverage, self.gray)
         print_log(f"PretrainedEncoder: {report}", logger="current")
         # mmengine goes on to initialise the children, and mmpretrain's ViT its positions, unless
         # they are told that weights were loaded: by these two marks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,38 @@ class LoadReport:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class GrayInput:
+    """The normalisation of a one-channel image, and that of the three channels of pre-training.
+
+    Needed where the means or stds of the three channels differ, as ImageNet's do: for one gray
+    level x, the sum of w_c (x - trained_mean_c) / trained_std_c over c is that of
+    w_c std / trained_std_c times (x - mean) / std, plus a constant that goes into the bias.
+
+    Args:
+        mean, std: of the data preprocessor's one channel, in gray levels.
+        trained_mean, trained_std: of the checkpoint's three channels, in the order of its kernel.
+    """
+
+    mean: float
+    std: float
+    trained_mean: Sequence[float]
+    trained_std: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if len(self.trained_mean) != 3 or len(self.trained_std) != 3:
+            raise ValueError("gray: trained_mean and trained_std have three values each")
+
+    def fold(self, kernel: Tensor) -> tuple[Tensor, Tensor]:
+        """Kernel (O, 3, h, w) of training to (O, 1, h, w), and what to add to the bias, (O,)."""
+        mean, std = (
+            kernel.new_tensor(v)[:, None, None] for v in (self.trained_mean, self.trained_std)
+        )
+        kernel = kernel / std
+        shift = (kernel * (self.mean - mean)).sum((1, 2, 3))
+        return kernel.sum(1, keepdim=True) * self.std, shift
+
+
 def _percent(share: float) -> str:
     """Rounded down: 100 % is all."""
     return f"{math.floor(1000 * share) / 10:.1f} %"
@@ -126,7 +159,11 @@ def _fit_positions(value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Ten
 
 @torch.no_grad()
 def load_into(
-    backbone: nn.Module, state: dict[str, Tensor], info: CheckpointInfo, min_coverage: float = 1.0
+    backbone: nn.Module,
+    state: dict[str, Tensor],
+    info: CheckpointInfo,
+    min_coverage: float = 1.0,
+    gray: dict | None = None,
 ) -> LoadReport:
     """Load the ``backbone.*`` tensors of a state dict.
 
@@ -143,6 +180,9 @@ def load_into(
         min_coverage: least share of the values of backbone and checkpoint's encoder that must be
             loaded. Below 1 whole blocks may be absent on either side, parts of a block still not; 0
             accepts any, and other shapes.
+        gray: arguments of :class:`GrayInput`, for a backbone of one channel and weights of three
+            that were normalised by different means or stds. Without it the first kernel is summed
+            over its channels, which is exact for one mean and one std, the same here and there.
 
     Raises:
         CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, a
@@ -154,6 +194,9 @@ def load_into(
             f"checkpoint {info.path} was trained with positions of {info.pretrain_grid} patches a "
             f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
         )
+    folded = {}
+    if gray is not None:
+        state, folded = _gray_input(state, backbone, GrayInput(**gray))
     report = LoadReport(info, ignored=dict(info.ignored))
     fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
     own_state = backbone.state_dict()
@@ -182,7 +225,7 @@ def load_into(
         value, how = fitted
         own.copy_(value)
         loaded += own.numel()
-        if how:
+        if how := how or folded.get(name, ""):
             report.resized[name] = how
         else:
             report.matched.append(name)
@@ -220,6 +263,26 @@ def load_into(
             f"the same\n{report}"
         )
     return report
+
+
+def _gray_input(
+    state: dict[str, Tensor], backbone: nn.Module, gray: GrayInput
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The state with its first convolution made for one channel, and how, by name."""
+    for name, own in backbone.state_dict().items():
+        bias = f"{name.removesuffix('weight')}bias"
+        kernel = state.get(PREFIX + name)
+        if own.dim() == 4 and own.shape[1] == 1 and kernel is not None and kernel.shape[1] == 3:
+            if PREFIX + bias not in state:
+                continue
+            changed, shift = gray.fold(kernel)
+            state = state | {PREFIX + name: changed, PREFIX + bias: state[PREFIX + bias] + shift}
+            how = f"three channels as one, normalised by mean={gray.mean}, std={gray.std}"
+            return state, {name: how, bias: how}
+    raise CheckpointError(
+        f"gray={gray}: {type(backbone).__name__} and checkpoint have no first convolution of one"
+        " channel here and of three, with a bias, there: set in_channels=1, or leave gray out"
+    )
 
 
 def _block(name: str) -> str:
@@ -304,6 +367,7 @@ def load_encoder(
     checkpoint: str | Path,
     arch: str | dict | None = None,
     min_coverage: float = 1.0,
+    gray: dict | None = None,
     **backbone_args,
 ) -> tuple[nn.Module, LoadReport]:
     """Build the encoder that a checkpoint was trained with, and load it.
@@ -313,7 +377,7 @@ def load_encoder(
         arch: None infers everything from the tensors; a name or a dict of the backbone's ``arch``
             overrides it. Tensors do not tell ``num_heads``: a network of no named size needs
             ``arch=dict(num_heads=...)``.
-        min_coverage: see :func:`load_into`; 0 accepts any checkpoint.
+        min_coverage, gray: see :func:`load_into`; ``min_coverage=0`` accepts any checkpoint.
         **backbone_args: further arguments of the backbone, ``out_indices`` or ``use_rel_pos`` say.
 
     Returns:
@@ -346,6 +410,6 @@ def load_encoder(
                 "layers, which are of a kind that mmspec's ViT does not have (SwiGLU, for one)"
             )
     backbone = backbone_type(**{**settings, **backbone_args})
-    report = load_into(backbone, state, info, min_coverage)
+    report = load_into(backbone, state, info, min_coverage, gray)
     backbone.eval()
     return backbone, report

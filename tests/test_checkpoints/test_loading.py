@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 from mmspec.checkpoints import load_encoder, load_into, read_checkpoint
 from mmspec.checkpoints.reader import CheckpointInfo
 from mmspec.checkpoints.safe_load import CheckpointError
+from mmspec.masking import PatchMask
 from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.models.heads import ReconstructionHead
 from mmspec.models.necks import InfMAEDecoder
@@ -179,6 +180,65 @@ def test_one_channel_input_is_exact_for_equal_channels(checkpoint):
     assert list(report.resized) == ["embeds.0.proj.weight"]
     gray = torch.randn(1, 1, 32, 32)
     assert torch.allclose(one(gray)[0], three(gray.expand(-1, 3, -1, -1))[0], atol=1e-5)
+
+
+IMAGENET = dict(trained_mean=(123.675, 116.28, 103.53), trained_std=(58.395, 57.12, 57.375))
+
+
+@pytest.mark.parametrize("size", [(32, 48), (30, 41)])
+def test_one_channel_in_pre_training_is_exact(checkpoint, size):
+    """The masked and the dense forward, padded too; double precision leaves no doubt."""
+    three = pretrained().backbone.double().eval()
+    weights = dict(type="mmspec.PretrainedEncoder", checkpoint=str(checkpoint))
+    one = ConvViT(ARCH, in_channels=1, pretraining=True, init_cfg=weights)
+    one.init_weights()
+    gray = torch.randn(2, 1, *size, dtype=torch.float64)
+    pairs = list(zip(one.double().eval()(gray), three(gray.expand(-1, 3, -1, -1)), strict=True))
+    if size == (32, 48):
+        mask = PatchMask.from_keep(torch.tensor([[1, 4], [0, 5]]), (2, 3))
+        pairs.append((one(gray, mask), three(gray.expand(-1, 3, -1, -1), mask)))
+    for found, expected in pairs:
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_one_channel_of_a_plain_vit(tmp_path):
+    torch.save({"model": mae_state()}, tmp_path / "mae.pth")
+    three, _ = load_encoder(tmp_path / "mae.pth", dict(num_heads=2))
+    one, report = load_encoder(tmp_path / "mae.pth", dict(num_heads=2), in_channels=1)
+    assert report.resized == {
+        "patch_embed.projection.weight": "(128, 3, 16, 16) to (128, 1, 16, 16),"
+        " three equal channels as one"
+    }
+    gray = torch.randn(1, 1, 224, 224)
+    found, expected = one(gray)[0], three(gray.expand(-1, 3, -1, -1))[0]
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+
+
+def test_one_channel_under_means_that_differ(tmp_path):
+    """ImageNet's statistics: the kernel alone cannot be exact, with the bias it is."""
+    torch.save({"model": mae_state()}, tmp_path / "mae.pth")
+    three, _ = load_encoder(tmp_path / "mae.pth", dict(num_heads=2))
+    gray = dict(mean=100.0, std=50.0, **IMAGENET)
+    one, report = load_encoder(tmp_path / "mae.pth", dict(num_heads=2), in_channels=1, gray=gray)
+    assert report.resized == dict.fromkeys(
+        ["patch_embed.projection.weight", "patch_embed.projection.bias"],
+        "three channels as one, normalised by mean=100.0, std=50.0",
+    )
+    levels = torch.randint(0, 256, (1, 1, 224, 224)).double()
+    mean, std = (levels.new_tensor(IMAGENET[k])[:, None, None] for k in IMAGENET)
+    found, expected = one.double()((levels - 100) / 50)[0], three.double()((levels - mean) / std)[0]
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+    summed, _ = load_encoder(tmp_path / "mae.pth", dict(num_heads=2), in_channels=1)
+    assert (summed.double()((levels - 100) / 50)[0] - expected).abs().max() > 0.01
+
+
+def test_gray_without_three_channels_to_fold_is_an_error(tmp_path):
+    torch.save({"model": mae_state()}, tmp_path / "mae.pth")
+    gray = dict(mean=100.0, std=50.0, **IMAGENET)
+    with pytest.raises(CheckpointError, match="set in_channels=1, or leave gray out"):
+        load_encoder(tmp_path / "mae.pth", dict(num_heads=2), gray=gray)
+    with pytest.raises(ValueError, match="three values each"):
+        load_encoder(tmp_path / "mae.pth", dict(num_heads=2), gray=gray | dict(trained_std=(1,)))
 
 
 def test_learned_positions_are_refused(tmp_path, golden_root):

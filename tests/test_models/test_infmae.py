@@ -48,6 +48,35 @@ def test_one_gray_channel_becomes_three_equal_normalised_ones(batch):
     assert torch.allclose(data["inputs"], expected.expand(-1, 3, -1, -1))
 
 
+def test_pre_training_on_one_channel_loses_what_three_equal_ones_do(batch):
+    """With weights made for one channel, on either side of the network."""
+    three, one = model(), model()
+    one = InfMAE(
+        backbone=ConvViT(ARCH, in_channels=1, pretraining=True),
+        neck=InfMAEDecoder(in_dims=16, dims=8, depth=1, num_heads=2, out_channels=1),
+        head=ReconstructionHead(),
+        data_preprocessor=dict(mean=MEAN[:1], std=STD[:1], to_rgb=False),
+    )
+    state = three.state_dict()
+    first, last = "backbone.embeds.0.proj.weight", "neck.pred."
+    # One channel out of three stands for all, if all were predicted alike.
+    channels = {k: v.unflatten(0, (-1, 3))[:, :1] for k, v in state.items() if k.startswith(last)}
+    for key, value in channels.items():
+        state[key] = value.repeat_interleave(3, 1).flatten(0, 1)
+    three.load_state_dict(state)
+    small = {key: value.flatten(0, 1) for key, value in channels.items()}
+    one.load_state_dict(state | small | {first: state[first].sum(1, keepdim=True)})
+    losses, shown = [], []
+    for net in (one, three):
+        data = net.data_preprocessor(batch, True)
+        assert data["inputs"].shape[1] == net.backbone.embeds[0].proj.in_channels
+        losses.append(net(**data, mode="loss")["loss"])
+        shown.append(net(**data, mode="predict")[1].reconstruction)
+    torch.testing.assert_close(*losses, atol=1e-5, rtol=1e-5)
+    assert shown[0].shape == (1, 32, 48)
+    torch.testing.assert_close(shown[0].expand(3, -1, -1), shown[1], atol=1e-3, rtol=0)
+
+
 def test_loss_looks_at_masked_patches_only():
     net = model()
     images = torch.randn(2, 3, 32, 48)

@@ -44,6 +44,7 @@ def in_this_process(function, *args):
     ("command", "config", "rows", "size"),
     [
         ("pretrain", INFMAE, ["dense", "visible"], "pipeline.1.scale=64"),
+        ("pretrain", INFMAE, ["visible", "one channel"], "pipeline.1.scale=64"),
         ("mspecgene", MSPECGENE, ["two passes", "one pass"], "pipeline.1.both.0.scale=64"),
     ],
 )
