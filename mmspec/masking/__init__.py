@@ -15,6 +15,7 @@ from .cmss import (
 from .information import (
     SCORES,
     InformationMasking,
+    deviation,
     entropy,
     grid_of,
     intensity,
@@ -34,6 +35,7 @@ __all__ = [
     "UniformMask",
     "advance_schedule",
     "choose_nearest",
+    "deviation",
     "draw_targets",
     "entropy",
     "grid_of",

@@ -57,6 +57,18 @@ def variance(images: Tensor, patch_size: int = 16) -> Tensor:
     return (_sums(gray.square(), patch_size) / pixels - mean.square()).clamp(min=0).float()
 
 
+def deviation(images: Tensor, patch_size: int = 16) -> Tensor:
+    """Mean distance of the patch's gray levels from the median of the image.
+
+    A hot patch of a white-hot image, or the cold one that it is in black-hot, stands out alike.
+    """
+    gray = _gray(images)
+    pixels = gray.flatten(1)
+    # PyTorch's median is the lower of the two middle ones: an inverted image would have the other.
+    median = (pixels.median(1).values - (-pixels).median(1).values) / 2
+    return (_sums((gray - median[:, None, None]).abs(), patch_size) / patch_size**2).float()
+
+
 @cache
 def _entropy_terms(pixels: int) -> Tensor:
     """What a gray level adds to the entropy, in nats, by its count of 0..pixels in a patch."""
@@ -82,8 +94,14 @@ def entropy(images: Tensor, patch_size: int = 16) -> Tensor:
     return terms.view(len(images), -1, 256).sum(-1) / math.log(2)
 
 
-#: The scores that need the image alone, by the name that configs use.
-SCORES = {"intensity": intensity, "variance": variance, "entropy": entropy}
+#: The scores that need the image alone, by the name that configs use. All but intensity rank the
+#: patches of an image and of its inverse alike.
+SCORES = {
+    "intensity": intensity,
+    "variance": variance,
+    "entropy": entropy,
+    "deviation": deviation,
+}
 
 
 def projection(images: Tensor, kernel: Tensor) -> Tensor:
@@ -110,8 +128,8 @@ class InformationMasking:
     """Information-aware masking (InfMAE, section 4.1): images to the numbers of visible patches.
 
     Args:
-        score: 'intensity', 'variance' or 'entropy'; the last counts gray levels 0..255, the ranks
-            of the others are the same on any scale.
+        score: 'intensity', 'variance', 'entropy' or 'deviation'; entropy counts gray levels 0..255,
+            the ranks of the others are the same on any scale.
         stride: every how many-th rank is visible; 4 leaves a quarter (see :func:`select_by_rank`).
         order: 'descending' (the paper) or 'ascending' (the released code).
         patch_size: pixels a side of a patch.

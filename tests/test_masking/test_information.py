@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmspec.masking import (
     SCORES,
     InformationMasking,
+    deviation,
     entropy,
     grid_of,
     intensity,
@@ -24,6 +25,35 @@ def test_variance_of_two_levels():
     image = torch.zeros(1, 1, 16, 32)
     image[..., ::2, 16:] = 10
     assert variance(image).tolist() == [[0, 25]]
+
+
+def test_deviation_is_the_mean_distance_from_the_median_of_the_image():
+    image = torch.full((2, 1, 32, 48), 10)
+    image[0, 0, :16, :16] = 110
+    image[0, 0, 16:, 32:] = 4
+    image[1, 0, :, 24:] = 20  # half and half: the median lies between the two
+    expected = [[100, 0, 0, 0, 0, 6], [5, 5, 5, 5, 5, 5]]
+    assert deviation(image).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["variance", "entropy", "deviation"])
+def test_an_image_and_its_inverse_score_alike(name):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 3, 64, 80), generator=generator, dtype=torch.uint8)
+    images[:, :, :32, :40] //= 16  # a dark, even corner
+    assert torch.allclose(SCORES[name](images), SCORES[name](255 - images), rtol=1e-6)
+    if (
+        name != "entropy"
+    ):  # sums of whole levels are exact, those of logarithms in another order not
+        kept = [InformationMasking(name)(x) for x in (images[:, :1], 255 - images[:, :1])]
+        assert torch.equal(*kept)
+
+
+def test_intensity_keeps_no_patch_of_an_image_in_its_inverse():
+    # Ranks 0, 4, 8, ... of one order are ranks 3, 7, ... of the other.
+    images = torch.arange(196).view(1, 1, 14, 14).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    kept = [InformationMasking("intensity")(x)[0].tolist() for x in (images, 255 - images)]
+    assert not set(kept[0]) & set(kept[1])
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4, 256])
@@ -104,7 +134,7 @@ def test_variance_of_a_small_contrast_on_a_bright_patch():
 
 def test_wrong_options_are_named():
     for options, message in (
-        (dict(score="heat"), "score='heat': intensity, variance, entropy"),
+        (dict(score="heat"), "score='heat': intensity, variance, entropy, deviation"),
         (dict(order="up"), "order='up': descending, ascending"),
     ):
         with pytest.raises(ValueError, match=message):

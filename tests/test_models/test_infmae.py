@@ -167,7 +167,7 @@ def test_no_mask_is_an_error_that_says_what_to_add():
         model()(torch.zeros(1, 3, 32, 32), None, mode="loss")
 
 
-@pytest.mark.parametrize("score", ["intensity", "variance", "projection"])
+@pytest.mark.parametrize("score", ["intensity", "variance", "deviation", "projection"])
 def test_in_model_masker_serves_every_score(score):
     net = model(InformationMasker(score, stride=3))
     images = torch.randn(2, 3, 48, 48)
@@ -175,7 +175,7 @@ def test_in_model_masker_serves_every_score(score):
     assert net(images, None, mode="loss")["loss"].isfinite()
 
 
-@pytest.mark.parametrize("score", ["intensity", "variance"])
+@pytest.mark.parametrize("score", ["intensity", "variance", "deviation"])
 def test_in_model_masker_and_transform_agree(score):
     from mmspec.datasets.transforms import InformationAwareMask
 
