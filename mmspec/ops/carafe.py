@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import compute_dtype
+from .shared import compute_dtype
 
 
 def carafe_forward(

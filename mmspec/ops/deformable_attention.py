@@ -4,10 +4,11 @@ mmcv has it in PyTorch for the CPU (by ``grid_sample``), and asks on a GPU for t
 where these run the same form. It keeps every sampled value: more memory than the compiled kernel.
 """
 
-import torch
+from functools import partial
+
 from torch import Tensor
 
-from .precision import compute_dtype
+from .shared import compute_dtype, gradients
 
 
 def ms_deform_attn_forward(
@@ -23,16 +24,15 @@ def ms_deform_attn_forward(
     Args:
         value: (B, keys of all levels, heads, C), any float dtype.
         value_spatial_shapes: (levels, 2) int64, rows and columns of each level.
-        value_level_start_index: unused; levels follow each other.
+        value_level_start_index, im2col_step: unused; levels follow each other.
         sampling_locations: (B, queries, heads, levels, points, 2), x and y in [0, 1] of a level;
             what lies outside samples zeros.
         attention_weights: (B, queries, heads, levels, points).
-        im2col_step: of the compiled kernel; unused.
 
     Returns:
         (B, queries, heads * C) of the dtype of ``value``.
     """
-    return _attend(value, value_spatial_shapes, sampling_locations, attention_weights)
+    return _attend(value_spatial_shapes, value, sampling_locations, attention_weights)
 
 
 def ms_deform_attn_backward(
@@ -47,23 +47,14 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Gradients of :func:`ms_deform_attn_forward`, which is run again, in place.
-
-    ``grad_value``, ``grad_sampling_loc`` and ``grad_attn_weight`` have the shapes of what they
-    belong to and are overwritten; ``grad_output`` is (B, queries, heads * C).
-    """
-    inputs = [
-        tensor.detach().requires_grad_()
-        for tensor in (value, sampling_locations, attention_weights)
-    ]
-    with torch.enable_grad():
-        output = _attend(inputs[0], value_spatial_shapes, *inputs[1:])
-    gradients = torch.autograd.grad(output, inputs, grad_output)
-    for target, gradient in zip((grad_value, grad_sampling_loc, grad_attn_weight), gradients):
+    """Gradients of :func:`ms_deform_attn_forward`, which is run again, in place."""
+    inputs = (value, sampling_locations, attention_weights)
+    found = gradients(partial(_attend, value_spatial_shapes), inputs, grad_output)
+    for target, gradient in zip((grad_value, grad_sampling_loc, grad_attn_weight), found):
         target.copy_(gradient)
 
 
-def _attend(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+def _attend(shapes: Tensor, value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
     # mmcv.ops imports the module that imports this one.
     from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 

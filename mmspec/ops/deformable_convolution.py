@@ -1,26 +1,24 @@
-"""Deformable convolutions by torchvision, with mmcv's names and arguments."""
+"""Deformable convolutions by torchvision, with mmcv's names and arguments.
 
-from typing import NamedTuple
+``sizes`` are mmcv's: stride, padding, dilation, groups (of channels, and of channels that share
+offsets), by keyword. ``columns`` and ``ones`` are scratch of the compiled kernels.
+"""
+
+from operator import itemgetter
 
 import torch
 from torch import Tensor
 
-from .precision import compute_dtype
-from .vision import torchvision_operator
+from .shared import compute_dtype, torchvision_operator
 
-
-class _Geometry(NamedTuple):
-    """What torchvision's operator takes after its tensors, in its order."""
-
-    stride_h: int
-    stride_w: int
-    pad_h: int
-    pad_w: int
-    dilation_h: int
-    dilation_w: int
-    groups: int
-    deform_groups: int
-    modulated: bool
+# What torchvision's operator takes after its tensors, in its order.
+_SIZES = itemgetter(
+    "dH", "dW", "padH", "padW", "dilationH", "dilationW", "group", "deformable_group"
+)
+_SIZES_OF_MODULATED = itemgetter(
+    *("stride_h", "stride_w", "pad_h", "pad_w", "dilation_h", "dilation_w"),
+    *("group", "deformable_group"),
+)
 
 
 def deform_conv_forward(
@@ -30,17 +28,7 @@ def deform_conv_forward(
     output: Tensor,
     columns: Tensor,
     ones: Tensor,
-    kW: int,
-    kH: int,
-    dW: int,
-    dH: int,
-    padW: int,
-    padH: int,
-    dilationW: int,
-    dilationH: int,
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
+    **sizes: int,
 ) -> None:
     """Convolve what is sampled beside the taps of a kernel (arXiv 1703.06211, eq. 2), in place.
 
@@ -50,13 +38,9 @@ def deform_conv_forward(
         offset: (N, deformable_group * kH * kW * 2, H_out, W_out), rows and columns that each tap is
             moved by, in pixels; what lies outside of the map samples zeros.
         output: (N, C_out, H_out, W_out), overwritten.
-        columns, ones: scratch of the compiled kernel.
-        kW, kH, dW, dH, padW, padH, dilationW, dilationH: kernel, stride, padding, dilation.
-        group, deformable_group: groups of channels, and of channels that share offsets.
-        im2col_step: of the compiled kernel; unused.
     """
-    geometry = _Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group, False)
-    output.copy_(_convolve(input, weight, offset, None, None, geometry))
+    convolve = torchvision_operator("deform_conv2d")
+    output.copy_(convolve(*_operands(input, weight, offset), *_SIZES(sizes), False))
 
 
 def deform_conv_backward_input(
@@ -67,23 +51,11 @@ def deform_conv_backward_input(
     grad_offset: Tensor,
     weight: Tensor,
     columns: Tensor,
-    kW: int,
-    kH: int,
-    dW: int,
-    dH: int,
-    padW: int,
-    padH: int,
-    dilationW: int,
-    dilationH: int,
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
+    **sizes: int,
 ) -> None:
     """Gradients of :func:`deform_conv_forward` by ``input`` and ``offset``, in place."""
-    geometry = _Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group, False)
-    by_input, by_weight, by_offset, _, _ = _gradients(
-        grad_output, input, weight, offset, None, None, geometry
-    )
+    operands = _operands(input, weight, offset)
+    by_input, by_weight, by_offset, *_ = _backward(grad_output, operands, *_SIZES(sizes), False)
     grad_input.copy_(by_input)
     grad_offset.copy_(by_offset)
     # mmcv asks for the weight's next, with the same scratch: torchvision computes all at once.
@@ -97,28 +69,15 @@ def deform_conv_backward_parameters(
     grad_weight: Tensor,
     columns: Tensor,
     ones: Tensor,
-    kW: int,
-    kH: int,
-    dW: int,
-    dH: int,
-    padW: int,
-    padH: int,
-    dilationW: int,
-    dilationH: int,
-    group: int,
-    deformable_group: int,
     scale: float,
-    im2col_step: int,
+    **sizes: int,
 ) -> None:
     """Add ``scale`` times the gradient of :func:`deform_conv_forward` by ``weight``, in place."""
     by_weight = columns
     if columns.shape != grad_weight.shape:
-        geometry = _Geometry(
-            dH, dW, padH, padW, dilationH, dilationW, group, deformable_group, False
-        )
         # The gradient by the weight does not depend on the weight.
-        weight = torch.zeros_like(grad_weight)
-        _, by_weight, _, _, _ = _gradients(grad_output, input, weight, offset, None, None, geometry)
+        operands = _operands(input, torch.zeros_like(grad_weight), offset)
+        _, by_weight, *_ = _backward(grad_output, operands, *_SIZES(sizes), False)
     grad_weight.add_(by_weight.to(grad_weight.dtype), alpha=scale)
 
 
@@ -131,44 +90,23 @@ def modulated_deform_conv_forward(
     mask: Tensor,
     output: Tensor,
     columns: Tensor,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_h: int,
-    pad_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    group: int,
-    deformable_group: int,
     with_bias: bool,
+    **sizes: int,
 ) -> None:
     """:func:`deform_conv_forward` with a factor on each sample (arXiv 1811.11168, eq. 1), in place.
 
     Args:
         bias: (C_out,), used ``with_bias``.
         mask: (N, deformable_group * kernel_h * kernel_w, H_out, W_out), the factors.
-        ones, columns: scratch of the compiled kernel.
 
     ``offset`` and ``mask`` may be of another size than the output. Read are, as by mmcv's kernel,
     the first numbers of each image, as many as the output asks for, as if they lay in its rows and
     columns; the others are left out. (DyHead relies on it: it gives one level the offsets of the
     next finer.) ValueError where there are too few, which the kernel does not notice.
     """
-    geometry = _Geometry(
-        stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group, True
-    )
-    size, taps = output.shape[-2:], deformable_group * kernel_h * kernel_w
-    output.copy_(
-        _convolve(
-            input,
-            weight,
-            _in_rows_of(size, offset, 2 * taps, "offset"),
-            _in_rows_of(size, mask, taps, "mask"),
-            bias if with_bias else None,
-            geometry,
-        )
-    )
+    operands = _modulated(input, weight, offset, mask, bias if with_bias else None, output, sizes)
+    convolve = torchvision_operator("deform_conv2d")
+    output.copy_(convolve(*operands, *_SIZES_OF_MODULATED(sizes), True))
 
 
 def modulated_deform_conv_backward(
@@ -185,31 +123,14 @@ def modulated_deform_conv_backward(
     grad_offset: Tensor,
     grad_mask: Tensor,
     grad_output: Tensor,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_h: int,
-    pad_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    group: int,
-    deformable_group: int,
     with_bias: bool,
+    **sizes: int,
 ) -> None:
     """Gradients of :func:`modulated_deform_conv_forward`, in place; of what it left out, zeros."""
-    geometry = _Geometry(
-        stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group, True
-    )
-    size, taps = grad_output.shape[-2:], deformable_group * kernel_h * kernel_w
-    by_input, by_weight, by_offset, by_mask, by_bias = _gradients(
-        grad_output,
-        input,
-        weight,
-        _in_rows_of(size, offset, 2 * taps, "offset"),
-        _in_rows_of(size, mask, taps, "mask"),
-        bias if with_bias else None,
-        geometry,
+    bias = bias if with_bias else None
+    operands = _modulated(input, weight, offset, mask, bias, grad_output, sizes)
+    by_input, by_weight, by_offset, by_mask, by_bias = _backward(
+        grad_output, operands, *_SIZES_OF_MODULATED(sizes), True
     )
     grad_input.copy_(by_input)
     grad_weight.copy_(by_weight)
@@ -220,48 +141,12 @@ def modulated_deform_conv_backward(
         target.zero_().view(len(target), -1)[:, : numbers.shape[1]].copy_(numbers)
 
 
-def _in_rows_of(size: torch.Size, maps: Tensor, channels: int, name: str) -> Tensor:
-    """The first ``channels`` times ``size`` numbers of each image as maps of that size."""
-    needed = channels * size.numel()
-    numbers = maps.flatten(1)
-    if numbers.shape[1] < needed:
-        raise ValueError(
-            f"{name} has {tuple(maps.shape[1:])} numbers an image; the output of the deformable "
-            f"convolution needs {(channels, *size)}"
-        )
-    return numbers[:, :needed].reshape(-1, channels, *size)
-
-
-def _convolve(
-    input: Tensor,
-    weight: Tensor,
-    offset: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    geometry: _Geometry,
-) -> Tensor:
-    operands = _operands(input, weight, offset, mask, bias)
-    return torchvision_operator("deform_conv2d")(*operands, *geometry)
-
-
-def _gradients(
-    grad_output: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    offset: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    geometry: _Geometry,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients by input, weight, offset, mask and bias."""
-    operands = _operands(input, weight, offset, mask, bias)
-    grad_output = grad_output.to(operands[0].dtype)
-    backward = torchvision_operator("_deform_conv2d_backward")
-    return backward(grad_output, *operands, *geometry)
-
-
 def _operands(
-    input: Tensor, weight: Tensor, offset: Tensor, mask: Tensor | None, bias: Tensor | None
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor | None = None,
+    bias: Tensor | None = None,
 ) -> list[Tensor]:
     """In torchvision's order, and in one dtype; it asks for a mask and a bias in any case."""
     if mask is None:
@@ -270,3 +155,33 @@ def _operands(
         bias = input.new_zeros(len(weight))
     dtype = compute_dtype(input, weight, offset, mask, bias)
     return [tensor.to(dtype) for tensor in (input, weight, offset, mask, bias)]
+
+
+def _modulated(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    bias: Tensor | None,
+    output: Tensor,
+    sizes: dict[str, int],
+) -> list[Tensor]:
+    """Operands with the numbers of ``offset`` and ``mask`` that an ``output`` asks for."""
+    taps = sizes["deformable_group"] * sizes["kernel_h"] * sizes["kernel_w"]
+    read = []
+    for name, maps, channels in (("offset", offset, 2 * taps), ("mask", mask, taps)):
+        shape, numbers = (channels, *output.shape[-2:]), maps.flatten(1)
+        needed = channels * output.shape[-2:].numel()
+        if numbers.shape[1] < needed:
+            raise ValueError(
+                f"{name} has {tuple(maps.shape[1:])} numbers an image; the output of the "
+                f"deformable convolution needs {shape}"
+            )
+        read.append(numbers[:, :needed].reshape(-1, *shape))
+    return _operands(input, weight, *read, bias)
+
+
+def _backward(grad_output: Tensor, operands: list[Tensor], *options: int) -> tuple[Tensor, ...]:
+    """Gradients by input, weight, offset, mask and bias."""
+    backward = torchvision_operator("_deform_conv2d_backward")
+    return backward(grad_output.to(operands[0].dtype), *operands, *options)

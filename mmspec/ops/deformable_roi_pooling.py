@@ -4,23 +4,17 @@ Samples are gathered and summed by ``embedding_bag``, which holds no copy of the
 how many there are is read from the device, once a call, where RoIs decide it (sampling_ratio 0).
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import compute_dtype
+from .shared import compute_dtype, gradients
 
 
 def deform_roi_pool_forward(
-    input: Tensor,
-    rois: Tensor,
-    offset: Tensor,
-    output: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    gamma: float,
+    input: Tensor, rois: Tensor, offset: Tensor, output: Tensor, **options: float
 ) -> None:
     """Average bilinear samples of bins that are moved by offsets (arXiv 1703.06211, eq. 5).
 
@@ -30,13 +24,11 @@ def deform_roi_pool_forward(
         offset: (K, 2, pooled_height, pooled_width), x and y of each bin as a share ``1 / gamma`` of
             the RoI's width and height; or empty: bins stay.
         output: (K, C, pooled_height, pooled_width), overwritten.
-        pooled_height, pooled_width: bins of a RoI.
-        spatial_scale: pixels of the feature map in a pixel of the image.
-        sampling_ratio: samples a bin and side; 0 takes as many as the bin has pixels.
-        gamma: factor on the offsets.
+        options: ``pooled_height`` and ``pooled_width``, bins of a RoI; ``spatial_scale``, pixels of
+            the feature map in a pixel of the image; ``sampling_ratio``, samples a bin and side, 0
+            for as many as the bin has pixels; ``gamma``, factor on the offsets.
     """
-    size = (pooled_height, pooled_width)
-    output.copy_(_pool(input, rois, offset, size, spatial_scale, sampling_ratio, gamma))
+    output.copy_(_pool(rois, input, offset, **options))
 
 
 def deform_roi_pool_backward(
@@ -46,48 +38,41 @@ def deform_roi_pool_backward(
     offset: Tensor,
     grad_input: Tensor,
     grad_offset: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    gamma: float,
+    **options: float,
 ) -> None:
     """Gradients of :func:`deform_roi_pool_forward`, which is run again, in place.
 
     By offsets it is the derivative everywhere. mmcv's kernel differs in the outermost half pixel of
     the map, where it takes the border's slope for more than it is or for none.
     """
-    size = (pooled_height, pooled_width)
-    inputs = [input.detach().requires_grad_()]
-    targets = [grad_input]
-    if offset.numel():
-        offset = offset.detach().requires_grad_()
-        inputs.append(offset)
-        targets.append(grad_offset)
-    with torch.enable_grad():
-        output = _pool(inputs[0], rois, offset, size, spatial_scale, sampling_ratio, gamma)
-    gradients = torch.autograd.grad(output, inputs, grad_output.to(output.dtype))
-    for target, gradient in zip(targets, gradients):
+    inputs = (input, offset) if offset.numel() else (input,)
+    found = gradients(partial(_pool, rois, **options), inputs, grad_output)
+    for target, gradient in zip((grad_input, grad_offset), found):
         target.copy_(gradient)
 
 
 def _pool(
-    input: Tensor,
     rois: Tensor,
-    offset: Tensor,
-    size: tuple[int, int],
-    scale: float,
+    input: Tensor,
+    offset: Tensor | None = None,
+    *,
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
     sampling_ratio: int,
     gamma: float,
 ) -> Tensor:
-    """(K, C, *size), of the computing dtype."""
-    dtype = compute_dtype(input, rois, offset)
-    bins = size[0] * size[1]
-    corners = rois[:, 1:].to(dtype).unflatten(1, (2, 2)).flip(2) * scale - 0.5  # y, x
+    """(K, C, pooled_height, pooled_width), of the computing dtype."""
+    moved = offset is not None and offset.numel() > 0
+    dtype = compute_dtype(input, rois, *([offset] if moved else []))
+    size, bins = (pooled_height, pooled_width), pooled_height * pooled_width
+    corners = rois[:, 1:].to(dtype).unflatten(1, (2, 2)).flip(2) * spatial_scale - 0.5  # y, x
     extent = corners[:, 1] - corners[:, 0]
     step = extent / extent.new_tensor(size)
-    start = _starts(corners[:, 0], step, size)  # (K, bins, 2)
-    if offset.numel():
+    # Upper left corner of each bin as y, x: (K, bins, 2).
+    grid = torch.cartesian_prod(*(torch.arange(n, device=rois.device) for n in size))
+    start = corners[:, :1] + grid * step[:, None]
+    if moved:
         start = start + gamma * extent[:, None] * offset.to(dtype).flip(1).flatten(2).mT
 
     # (K, 2) samples of a bin, rows and columns.
@@ -112,12 +97,6 @@ def _pool(
     )
     means = sums / samples[roi_of_bin].clamp(min=1)[:, None]
     return means.view(len(rois), *size, input.shape[1]).permute(0, 3, 1, 2)
-
-
-def _starts(low: Tensor, step: Tensor, size: tuple[int, int]) -> Tensor:
-    """Upper left corner of each bin as y, x: (K, bins, 2)."""
-    grid = torch.cartesian_prod(*(torch.arange(n, device=low.device) for n in size))
-    return low[:, None] + grid * step[:, None]
 
 
 def _bilinear(places: Tensor, image: Tensor, size: torch.Size) -> tuple[Tensor, Tensor]:

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from .precision import compute_dtype
-from .unavailable import unavailable
-from .vision import torchvision_operator
+from .shared import compute_dtype, torchvision_operator, unavailable
 
 
 def roi_align_forward(
@@ -36,16 +34,8 @@ def roi_align_forward(
     """
     _refuse_max_pooling("roi_align_forward", pool_mode)
     dtype = compute_dtype(input, rois)
-    pooled = torchvision_operator("roi_align")(
-        input.to(dtype),
-        rois.to(dtype),
-        spatial_scale,
-        aligned_height,
-        aligned_width,
-        sampling_ratio,
-        aligned,
-    )
-    output.copy_(pooled)
+    sizes = (spatial_scale, aligned_height, aligned_width, sampling_ratio, aligned)
+    output.copy_(torchvision_operator("roi_align")(input.to(dtype), rois.to(dtype), *sizes))
 
 
 def roi_align_backward(
@@ -61,23 +51,14 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Add the gradient of :func:`roi_align_forward` to ``grad_input`` (N, C, H, W), in place.
-
-    ``grad_output`` is (K, C, aligned_height, aligned_width); the rest as in the forward pass.
-    """
+    """Add the gradient of :func:`roi_align_forward` to ``grad_input`` (N, C, H, W), in place."""
     _refuse_max_pooling("roi_align_backward", pool_mode)
     dtype = compute_dtype(grad_output, rois)
-    grad = torchvision_operator("_roi_align_backward")(
-        grad_output.to(dtype),
-        rois.to(dtype),
-        spatial_scale,
-        aligned_height,
-        aligned_width,
-        *grad_input.shape,
-        sampling_ratio,
-        aligned,
+    sizes = (spatial_scale, aligned_height, aligned_width, *grad_input.shape)
+    backward = torchvision_operator("_roi_align_backward")
+    grad_input.add_(
+        backward(grad_output.to(dtype), rois.to(dtype), *sizes, sampling_ratio, aligned)
     )
-    grad_input.add_(grad)
 
 
 def roi_pool_forward(
@@ -123,16 +104,9 @@ def roi_pool_backward(
 ) -> None:
     """Add the gradient of :func:`roi_pool_forward` to ``grad_input`` (N, C, H, W), in place."""
     dtype = compute_dtype(grad_output, rois)
-    grad = torchvision_operator("_roi_pool_backward")(
-        grad_output.to(dtype),
-        rois.to(dtype),
-        argmax,
-        spatial_scale,
-        pooled_height,
-        pooled_width,
-        *grad_input.shape,
-    )
-    grad_input.add_(grad)
+    sizes = (spatial_scale, pooled_height, pooled_width, *grad_input.shape)
+    backward = torchvision_operator("_roi_pool_backward")
+    grad_input.add_(backward(grad_output.to(dtype), rois.to(dtype), argmax, *sizes))
 
 
 def _pixels_of_bins(rois: Tensor, rows: int, columns: int, scale: float) -> Tensor:

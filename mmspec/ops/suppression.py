@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .precision import compute_dtype
-from .vision import torchvision_operator
+from .shared import compute_dtype, torchvision_operator
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
