@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .selection import visible_count
+from .patch_mask import ROUNDING, visible_count
 
 #: Least variance of a token. The fixed positions alone give about 0.3, so that it holds only for
 #: tokens without any structure, which would otherwise divide by zero.
@@ -25,16 +25,10 @@ MIN_TOKEN_VARIANCE = 1e-3
 def structural_sparsity(infrared: Tensor, visible: Tensor, variance: str = "both") -> Tensor:
     """CMSS of patch tokens: ``sqrt((1 + cos) / 2) / (Var(infrared) * Var(visible))``.
 
-    Low where a patch holds structure, high where it is flat. Not yet divided by the largest value
-    of the batch, which is a matter of all processes.
-
-    Args:
-        infrared, visible: (B, L, C) tokens of the same patches, of any floating dtype.
-        variance: 'both'; or 'first', the infrared variance squared, as in the released code, where
-            the structure of the visible image never counts.
-
-    Returns:
-        (B, L) float32, finite and not negative for finite tokens.
+    From tokens (B, L, C) of the same patches, of any floating dtype, (B, L) float32, not yet
+    divided by the largest value of the batch. Low where a patch holds structure, high where it is
+    flat. ``variance='first'`` is the released code's: the infrared variance squared, so that the
+    structure of the visible image never counts.
     """
     if variance not in ("both", "first"):
         raise ValueError(f"variance={variance!r}: 'both' or 'first'")
@@ -46,15 +40,13 @@ def structural_sparsity(infrared: Tensor, visible: Tensor, variance: str = "both
     # Half precision has neither the range nor the digits.
     with torch.autocast(infrared.device.type, enabled=False):
         infrared, visible = infrared.float(), visible.float()
-        norm_infrared, norm_visible = (
-            torch.linalg.vector_norm(x, dim=-1) for x in (infrared, visible)
-        )
+        norms = [torch.linalg.vector_norm(x, dim=-1) for x in (infrared, visible)]
         # Inner products by token: on a CPU a product and a sum take some six times as long.
         inner = (infrared.unsqueeze(-2) @ visible.unsqueeze(-2).mT).flatten(1)
         tiny = torch.finfo(inner.dtype).tiny
-        cosine = inner / (norm_infrared * norm_visible).clamp(min=tiny)
-        var_infrared = _variance(infrared, norm_infrared)
-        var_visible = var_infrared if variance == "first" else _variance(visible, norm_visible)
+        cosine = inner / (norms[0] * norms[1]).clamp(min=tiny)
+        var_infrared = _variance(infrared, norms[0])
+        var_visible = var_infrared if variance == "first" else _variance(visible, norms[1])
         return ((1 + cosine) / 2).clamp(0, 1).sqrt() / (var_infrared * var_visible)
 
 
@@ -88,27 +80,17 @@ class Mixture(NamedTuple):
 
 def random_mixture(components: int) -> Mixture:
     """The start: random means in [0, 1), variance 1, equal weights."""
-    return Mixture(
-        torch.rand(components),
-        torch.ones(components),
-        torch.full((components,), 1 / components),
-    )
+    weights = torch.full((components,), 1 / components)
+    return Mixture(torch.rand(components), torch.ones(components), weights)
 
 
 def mixture_statistics(values: Tensor, mixture: Mixture) -> Tensor:
-    """The expectation step: what the values tell of each component.
+    """The expectation step: what values in [0, 1], of any shape, tell of each component: (3, K).
 
-    Sums over the values, so that those of several processes add up to those of their joint batch.
-
-    Args:
-        values: any shape, in [0, 1]; those that are not finite (tokens that overflowed) are left
-            out.
-        mixture: the mixture so far.
-
-    Returns:
-        (3, K): the responsibilities summed; times the offset from the component's mean; times the
-        offset squared. Offsets rather than values keep a narrow component's variance exact in
-        float32.
+    Sums over the values, which add up over processes: of responsibilities; times the offset from
+    the component's mean; times the offset squared. Offsets rather than values keep a narrow
+    component's variance exact in float32. Values that are not finite (tokens that overflowed) are
+    left out.
     """
     means, variances, weights = (parameter[:, None] for parameter in mixture)
     values = values.reshape(1, -1).to(means.dtype)
@@ -162,18 +144,12 @@ VARIANCE_AT_ZERO = 0.01
 def target_distribution(
     mixture: Mixture, centres: Tensor, num_centres: Tensor, shift: Tensor
 ) -> Mixture:
-    """The Gaussians that targets come from.
+    """The K Gaussians that targets come from, with means at ``centres + shift``.
 
-    Args:
-        mixture: the fitted K Gaussians.
-        centres: (K,), of which the first ``num_centres`` are in use.
-        num_centres: scalar int64, 1..K.
-        shift: scalar, added to the centres.
-
-    Returns:
-        K Gaussians: means ``centres + shift``; variances read off at these means by linear
-        interpolation between the mixture's (mean, variance) pairs and (0, 0.01), constant beyond;
-        weights of the mixture's components of the same rank by mean, 0 for those not in use.
+    Of the centres (K,) the first ``num_centres`` (scalar int64) are in use; others get weight 0.
+    Weights are those of the mixture's components of the same rank by mean. Variances are read off
+    at the means by linear interpolation between the mixture's (mean, variance) pairs and (0, 0.01),
+    constant beyond.
     """
     order = mixture.means.argsort()
     in_use = torch.arange(len(centres), device=centres.device) < num_centres
@@ -201,17 +177,11 @@ def draw_targets(
     keep: int,
     shuffle: bool = True,
 ) -> Tensor:
-    """Draw the targets of the visible patches: (batch, keep).
+    """Draw targets of the visible patches from :func:`target_distribution`: (batch, keep).
 
-    Args:
-        distribution: of :func:`target_distribution`.
-        num_centres: scalar int64, how many of its components are in use.
-        batch: number of images.
-        num_patches: patches of an image, L.
-        keep: targets of an image.
-        shuffle: True: L targets an image, each component with its share of them, in random order,
-            of which the first ``keep`` are taken. False, as in the released code: batch * L
-            targets, component after component, so that an image sees mostly one of them.
+    ``shuffle``: each image has L = ``num_patches`` targets, each component with its share of them,
+    in random order, of which the first ``keep`` are taken. Else, as in the released code, batch * L
+    targets come component after component, so that an image sees mostly one of them.
     """
     device = distribution.means.device
     if shuffle:
@@ -231,15 +201,9 @@ def draw_targets(
 def choose_nearest(scores: Tensor, targets: Tensor) -> Tensor:
     """For one target after the other, the patch of nearest score that is not yet taken.
 
-    Sequential over the targets by definition, one batched search a target. Both modalities' targets
-    in one call, one after the other, give disjoint sets.
-
-    Args:
-        scores: (B, L). Patches whose score is not finite are taken last.
-        targets: (B, V), V at most L.
-
-    Returns:
-        (B, V) int64 distinct patch numbers, in the order of the targets.
+    From scores (B, L) and targets (B, V), V at most L, (B, V) int64 distinct patch numbers, in the
+    order of the targets: sequential by definition, one batched search a target. Both modalities'
+    targets in one call give disjoint sets. Patches whose score is not finite are taken last.
     """
     if targets.shape[1] > scores.shape[1]:
         raise ValueError(f"{targets.shape[1]} targets for {scores.shape[1]} patches")
@@ -261,8 +225,6 @@ MAX_MASK_RATIO = 0.95
 KEEP_GAIN = 10.0
 TARGET_GAIN = 0.1
 MAX_TARGET_SHIFT = 0.1
-# 100 patches between ratios 0.9 and 0.95 are 5, not int(4.999999999999993).
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -283,7 +245,7 @@ class Schedule:
 
 def largest_keep_shift(num_patches: int, mask_ratio: float) -> int:
     """Most patches that one modality may give to the other; one is left to it in any case."""
-    spare = int(max(0.0, num_patches * (MAX_MASK_RATIO - mask_ratio)) + _ROUNDING)
+    spare = int(max(0.0, num_patches * (MAX_MASK_RATIO - mask_ratio)) + ROUNDING)
     return min(spare, visible_count(num_patches, mask_ratio) - 1)
 
 
@@ -303,14 +265,10 @@ def advance_schedule(
     mean, and the last one still below moves up. Targets, and with them visible patches, thus go
     from structure-rich to flat.
 
-    Args:
-        schedule: of the epoch that ended.
-        means: of the mixture's K components, in any order.
-        loss_difference: visible loss minus infrared loss.
-        finished: number of epochs that ended, from 1.
-        max_epochs: of the run.
-        keep_limit: of :func:`largest_keep_shift`. The bounds of both shifts hold in either
-            direction; the released code lets them pass for an epoch and has none below.
+    ``means`` are those of the mixture, in any order; ``loss_difference`` is the visible loss minus
+    the infrared one; ``finished`` epochs ended, from 1. ``keep_limit`` is that of
+    :func:`largest_keep_shift`. The bounds of both shifts hold in either direction; the released
+    code lets them pass for an epoch and has none below.
     """
     centres, means = list(schedule.centres), sorted(means)
     half = max_epochs // 2
@@ -334,4 +292,5 @@ def advance_schedule(
 
 
 def _bounded(value: float, limit: float) -> float:
+    """The value, or the limit of its sign."""
     return min(max(value, -limit), limit)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .selection import select_by_rank
+from .patch_mask import select_by_rank
 
 
 def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
@@ -107,14 +107,10 @@ SCORES = {
 def projection(images: Tensor, kernel: Tensor) -> Tensor:
     """Response of one frozen kernel, the score of InfMAE's released code.
 
-    That code averages the 768 outputs of a 16x16 convolution which never learns. The mean over the
-    outputs of a convolution is one convolution with the mean kernel: the same ranks for 1/768 of
-    the work.
-
-    Args:
-        images: (B, C, H, W), normalised as for the encoder.
-        kernel: (C, p, p), the mean of the convolution's weight over its outputs (its bias moves
-            every score alike and is left out).
+    That code averages the 768 outputs of a 16x16 convolution which never learns, of images
+    normalised as for the encoder. The mean over the outputs is one convolution with the mean kernel
+    (C, p, p): the same ranks for 1/768 of the work. Its bias moves every score alike and is left
+    out.
     """
     patch_size = kernel.shape[-1]
     grid_of(*images.shape[-2:], patch_size)

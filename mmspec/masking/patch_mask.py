@@ -1,4 +1,4 @@
-"""Which patches of each image are visible."""
+"""Which patches of each image are visible: by ranks of a score, at random, or as they are told."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+#: 100 patches at ratio 0.9 are 10, not int(9.999999999999998).
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class PatchMask:
-    """The visible patches of a batch on a ``grid`` of N = rows * columns patches.
+    """The visible patches of a batch on a ``grid`` of N = rows * columns patches, row by row.
+
+    Every image of a batch has the same number V of visible patches, so that all methods are single
+    batched tensor operations.
 
     Attributes:
         ids_keep: (B, V) int64, the visible patches in the order in which their tokens are kept.
@@ -20,9 +26,6 @@ class PatchMask:
         grid: (rows, columns) of patches.
         flat_ids: (B * V,) int64, ``ids_keep`` as rows of the batch's B * N patches, by which the
             blocks of an encoder gather and scatter.
-
-    Patches are counted row by row. Every image of a batch has the same number V of visible patches,
-    so all methods are single batched tensor operations.
     """
 
     ids_keep: Tensor
@@ -33,12 +36,7 @@ class PatchMask:
 
     @classmethod
     def from_keep(cls, ids_keep: Tensor, grid: tuple[int, int]) -> PatchMask:
-        """Build the mask from the visible patches alone.
-
-        Args:
-            ids_keep: (B, V) int64, distinct patch numbers in [0, rows * columns).
-            grid: (rows, columns) of patches.
-        """
+        """Build the mask from the visible patches alone, distinct numbers (B, V) int64."""
         rows, columns = grid
         if ids_keep.dim() != 2 or ids_keep.dtype != torch.int64:
             raise ValueError(
@@ -81,12 +79,9 @@ class PatchMask:
         return rows.unflatten(0, self.ids_keep.shape)
 
     def scatter(self, visible: Tensor, fill: Tensor | None = None) -> Tensor:
-        """Put (B, V, ...) visible tokens back to their places on the grid: (B, N, ...).
+        """Put (B, V, ...) tokens, in the order of ``ids_keep``, to their places: (B, N, ...).
 
-        Args:
-            visible: tokens in the order of ``ids_keep``.
-            fill: what masked places hold, broadcast to (B, N, ...), a mask token for instance;
-                zeros by default.
+        Masked places hold ``fill``, broadcast (a mask token for instance), or zeros.
         """
         shape = (visible.shape[0], self.num_patches, *visible.shape[2:])
         fill = visible.new_zeros(()) if fill is None else fill.to(visible.dtype)
@@ -98,3 +93,34 @@ class PatchMask:
         """Visibility at a finer stage: (B, 1, rows * factor, columns * factor) bool."""
         visible = ~self.mask.view(-1, 1, *self.grid)
         return visible.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+
+
+def visible_count(num_patches: int, ratio: float) -> int:
+    """Tell how many patches a masking ratio leaves, rounded down (0.9 of 196: 19), at least one."""
+    if not 0 <= ratio < 1:
+        raise ValueError(f"ratio={ratio} is outside [0, 1)")
+    return max(1, int(num_patches * (1 - ratio) + ROUNDING))
+
+
+def random_keep(
+    batch: int, num_patches: int, keep: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Draw distinct patches of each image, (batch, keep) int64 (MAE, arXiv 2111.06377, sec. 3)."""
+    if not 0 < keep <= num_patches:
+        raise ValueError(f"keep={keep} is outside 1..{num_patches}")
+    return torch.rand(batch, num_patches, device=device).argsort(dim=1)[:, :keep]
+
+
+def select_by_rank(scores: Tensor, stride: int, descending: bool = True) -> Tensor:
+    """Take every ``stride``-th rank of the sorted scores (B, N), beginning with the first.
+
+    Gives (B, N // stride) int64 patch numbers in the order of their ranks. Where the stride does
+    not divide N, the spacing is N over their number, rounded down rank by rank. Ties keep the order
+    of the grid, so that the same scores give the same patches on every device.
+    """
+    num_patches = scores.shape[1]
+    if not 1 <= stride <= num_patches:
+        raise ValueError(f"stride={stride} is outside 1..{num_patches} (patches of the grid)")
+    keep = num_patches // stride
+    ranks = torch.arange(keep, device=scores.device) * num_patches // keep
+    return scores.argsort(dim=1, descending=descending, stable=True)[:, ranks]

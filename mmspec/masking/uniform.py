@@ -45,17 +45,11 @@ def uniform_mask(
     secondary_ratio: float = 0.25,
     device: torch.device | str = "cpu",
 ) -> UniformMask:
-    """Draw one patch in every 2x2 window and hide a part of these again (section 3).
+    """Draw one patch in every 2x2 window of an even grid and hide a part of these (section 3).
 
-    Three quarters of the patches are not sampled; with a secondary ratio of 0.25 a further
-    sixteenth is seen as a mask token, and both are reconstructed.
-
-    Args:
-        batch: number of images.
-        grid: (rows, columns) of patches, both even.
-        secondary_ratio: share of an image's sampled patches that become mask tokens, rounded to a
-            whole number of them (the paper's: 0.25).
-        device: of the mask.
+    Three quarters of the patches are not sampled. ``secondary_ratio`` is the share of an image's
+    sampled patches that become mask tokens, rounded to a whole number of them; with the paper's
+    0.25 a further sixteenth is seen as one. Both are reconstructed.
     """
     rows, columns = grid
     if rows % 2 or columns % 2:

@@ -6,13 +6,17 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-# torch 2.1 has it elsewhere
-_is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._dynamo.is_compiling
-
 BATCHES = 3  # that are looked at; each costs one wait for the device
 FEWEST_LEVELS = 16
 LEAST_STD = 0.05  # of normalised pixels, about 3 of 255 gray levels
 LARGEST_MEAN = 10.0  # of the absolute values of normalised pixels
+
+
+def is_traced() -> bool:
+    """Whether an export or a compilation runs the model, where hooks must leave no trace."""
+    # torch 2.1 has it elsewhere.
+    compiling = getattr(torch.compiler, "is_compiling", None) or torch._dynamo.is_compiling
+    return torch.jit.is_tracing() or compiling()
 
 
 def watch_input(encoder: nn.Module) -> None:
@@ -32,9 +36,7 @@ class _InputCheck:
         self.flat = True
 
     def __call__(self, encoder: nn.Module, args: tuple) -> None:
-        if _is_compiling() or torch.jit.is_tracing() or self.left == 0:
-            return
-        if not args or not isinstance(args[0], Tensor) or args[0].ndim != 4:
+        if is_traced() or self.left == 0 or not args or getattr(args[0], "ndim", 0) != 4:
             return
         self.left -= 1
         pixels = args[0].detach().float()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
+
+from .input_check import is_traced
 
 # Which model has an encoder as its backbone: a module does not know whose part it is.
 _MODELS: weakref.WeakKeyDictionary[nn.Module, weakref.ref] = weakref.WeakKeyDictionary()
@@ -21,12 +22,9 @@ class StrideCheck:
     """Forward pre-hook of an encoder, which looks once at what a detector makes of its maps.
 
     The encoder has ``strides`` of all maps that it can give, ``out_strides`` and ``out_channels``
-    of those that it gives.
-
-    At the encoder's first forward in a detector, whoever calls it, the modules that know strides
-    are found: heads by their anchors or points, RoI extractors by ``featmap_strides``. Each then
-    compares them with the maps that it is given, until they have fitted once. The maps are
-    measured: any neck may lie between, and nothing is read from the device.
+    of those that it gives. At its first forward in a detector the modules that know strides are
+    found, and each compares them with the maps that it is given, until they have fitted once. The
+    maps are measured: any neck may lie between, and nothing is read from the device.
 
     Raises (in that forward):
         ValueError: strides differ; or DETR, which reads one map, is given more, whose projections
@@ -38,7 +36,7 @@ class StrideCheck:
         self.done = False
 
     def __call__(self, encoder: nn.Module, inputs: tuple) -> None:
-        if _is_traced() or len(inputs) != 1:  # with a mask, it pre-trains
+        if is_traced() or len(inputs) != 1:  # with a mask, it pre-trains
             return
         self.image_size = tuple(inputs[0].shape[-2:])
         model = None if self.done else _MODELS.get(encoder, lambda: None)()
@@ -104,22 +102,14 @@ class _OneMap:
 def expected_strides(module: nn.Module) -> list[list[float]]:
     """The strides that a module takes its maps to have: none, or of each of its prior generators.
 
-    Of generators of anchors or points (mmdet) and of RoI extractors.
+    Generators are those of anchors or points (mmdet); RoI extractors have ``featmap_strides``.
     """
-    known = [
-        list(value.strides)
-        for value in vars(module).values()
-        if hasattr(value, "strides") and hasattr(value, "num_levels")
-    ]
+    known = [v for v in vars(module).values() if hasattr(v, "strides") and hasattr(v, "num_levels")]
+    known = [value.strides for value in known]
     if hasattr(module, "featmap_strides"):
-        known.append(list(module.featmap_strides))
+        known.append(module.featmap_strides)
     # Generators have pairs, (x, y).
     return [[max(s) if isinstance(s, Sequence) else s for s in strides] for strides in known]
-
-
-def _is_traced() -> bool:
-    compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
-    return torch.jit.is_tracing() or compiling()
 
 
 def _fits(maps: Tensor, size: tuple[int, int], stride: float) -> bool:

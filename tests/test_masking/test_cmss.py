@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmspec.masking import (
+from mmspec.masking.cmss import (
+    MIN_TOKEN_VARIANCE,
     Mixture,
     Schedule,
     advance_schedule,
     choose_nearest,
     draw_targets,
+    largest_keep_shift,
     mixture_statistics,
     random_mixture,
     structural_sparsity,
@@ -17,7 +19,6 @@ from mmspec.masking import (
     updated_mixture,
     visible_count,
 )
-from mmspec.masking.cmss import MIN_TOKEN_VARIANCE, largest_keep_shift
 
 
 def generator(seed: int = 0) -> torch.Generator:

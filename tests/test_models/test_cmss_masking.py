@@ -6,7 +6,7 @@ import torch.distributed
 import torch.multiprocessing
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from mmspec.masking import Schedule
+from mmspec.masking.cmss import Schedule
 from mmspec.models.maskers import CMSSMasking
 from mmspec.registry import MODELS
 

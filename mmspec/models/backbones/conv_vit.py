@@ -14,8 +14,7 @@ from mmspec.masking import PatchMask, grid_of
 from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
-from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock
-from ..layers.initialization import xavier_of_patches_
+from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock, xavier_of_patches_
 from ..layers.layout import DenseLayout, VisibleLayout
 from ..layers.position import sincos_positions
 from ..layers.windows import missing, rounded_up, unflatten
@@ -61,9 +60,8 @@ class ConvViT(BaseModule):
     multiples of 16, and every stage runs on the visible patches alone.
 
     Args:
-        arch: 'base' (the paper's), 'small', 'tiny', or a dict with ``embed_dims`` (three widths),
-            ``depths`` (three), ``num_heads`` (of stage 3) and ``mlp_ratios`` (three).
-        in_channels: image channels.
+        arch: 'base' (the paper's), 'small', 'tiny', or a dict with ``embed_dims``, ``depths`` and
+            ``mlp_ratios`` (three each) and ``num_heads`` (of stage 3).
         out_indices: which of (F1, F2, F3, F4) the dense forward returns; by default all, with
             ``pretraining`` the first three. F4 is made by a 3x3 stride-2 convolution that
             pre-training does not have. Stages behind the last of these maps are not built, but for
@@ -72,8 +70,7 @@ class ConvViT(BaseModule):
         pretraining: build what masked pre-training alone uses: the two convolutions that bring F1
             and F2 to the patch grid, and the final norm.
         drop_path_rate: stochastic depth, growing linearly over all blocks.
-        use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning; the
-            masked forward refuses them.
+        use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning alone.
         window_size: tokens a side of the windows of attention in stage 3 (ViTDet, arXiv 2203.16527,
             section 3), which keep large images cheap; 0: every block attends globally. Blocks 1, 4,
             7, ... stay global, as in ConvMAE's detection (window 14). The masked forward is always
@@ -148,17 +145,12 @@ class ConvViT(BaseModule):
         )
         if num_stages == 3:
             self.token_proj = nn.Linear(dims[2], dims[2])
+            rel_pos_grid = pretrain_grid if use_rel_pos else None
+            windows = [0 if i % 3 == 1 else window_size for i in range(depths[2])]
             self.stages.append(
                 nn.ModuleList(
-                    TransformerBlock(
-                        dims[2],
-                        heads,
-                        ratios[2],
-                        next(rates),
-                        pretrain_grid if use_rel_pos else None,
-                        0 if i % 3 == 1 else window_size,
-                    )
-                    for i in range(depths[2])
+                    TransformerBlock(dims[2], heads, ratios[2], next(rates), rel_pos_grid, window)
+                    for window in windows
                 )
             )
         else:
@@ -171,7 +163,8 @@ class ConvViT(BaseModule):
             self.norm = nn.LayerNorm(dims[2], eps=1e-6)
         if 3 in self.out_indices:
             self.downsample = nn.Conv2d(dims[2], dims[2], 3, stride=2, padding=1)
-        self._freeze()
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
         self.register_forward_pre_hook(StrideCheck())
 
     @property
@@ -261,10 +254,10 @@ class ConvViT(BaseModule):
         return tuple(maps)
 
     def _forward_visible(self, x: Tensor, mask: PatchMask) -> Tensor:
-        if not hasattr(self, "fuse"):
-            raise RuntimeError("a masked forward needs ConvViT(pretraining=True)")
-        if self.stages[2][0].attn.rel_pos_h is not None:
-            raise RuntimeError("a masked forward needs ConvViT(use_rel_pos=False)")
+        if not hasattr(self, "fuse") or self.stages[2][0].attn.rel_pos_h is not None:
+            raise RuntimeError(
+                "a masked forward needs ConvViT(pretraining=True, use_rel_pos=False)"
+            )
         grid = grid_of(*x.shape[-2:], PATCH_SIZE)
         if grid != tuple(mask.grid):
             raise ValueError(f"a {grid} grid of patches was given a mask for {tuple(mask.grid)}")
@@ -296,13 +289,10 @@ class ConvViT(BaseModule):
         positions = positions.to(self.token_proj.weight.dtype).expand(tokens.shape[0], -1, -1)
         if isinstance(layout, VisibleLayout):
             positions = layout.mask.gather(positions)
-            tokens = tokens.flatten(1, 3)
-            token_grid = None  # visible tokens fill no grid: no windows
-        else:
-            tokens = tokens.flatten(1, 2)
-            token_grid = grid
+            grid = None  # visible tokens fill no grid: no windows
+        tokens = tokens.flatten(1, -2)
         tokens = self.token_proj(tokens) + positions
-        return self._run(self.stages[2], tokens, token_grid)
+        return self._run(self.stages[2], tokens, grid)
 
     def _run(self, blocks: nn.ModuleList, x: Tensor, context) -> Tensor:
         for block in blocks:
@@ -313,18 +303,11 @@ class ConvViT(BaseModule):
         return x
 
     def _frozen_modules(self) -> list[nn.Module]:
-        frozen = [
-            module
-            for i in range(min(max(self.frozen_stages, 0), len(self.stages)))
-            for module in (self.embeds[i], self.stages[i])
-        ]
-        if self.frozen_stages == 3 and len(self.stages) == 3:
+        last = min(self.frozen_stages, len(self.stages))
+        frozen = [part for i in range(last) for part in (self.embeds[i], self.stages[i])]
+        if last == 3:
             frozen += [self.token_proj, *([self.norm] if hasattr(self, "norm") else [])]
         return frozen
-
-    def _freeze(self) -> None:
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> ConvViT:
         super().train(mode)
@@ -339,9 +322,9 @@ class ConvViT(BaseModule):
         i + 1, everything behind is the last layer (ConvMAE's fine-tuning: 11 blocks, decay 0.75).
         """
         num_layers = 2 + (len(self.stages[2]) if len(self.stages) == 3 else 0)
-        name = param_name.removeprefix(prefix)
-        if name == param_name and prefix:
+        if not param_name.startswith(prefix):
             return num_layers - 1, num_layers
+        name = param_name.removeprefix(prefix)
         if name.startswith(("embeds.", "stages.0.", "stages.1.", "token_proj.")):
             return 0, num_layers
         if name.startswith("stages.2."):

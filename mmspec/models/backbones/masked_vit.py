@@ -10,7 +10,7 @@ from mmspec.masking import PatchMask
 from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
-from ..layers.initialization import xavier_of_patches_
+from ..layers.blocks import xavier_of_patches_
 from ..layers.position import sincos_positions
 from ..strides import StrideCheck
 

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 
-class ConcatFusion(nn.Module):
-    """Both maps side by side, infrared first (M-SpecGene): twice the channels."""
+class PlainFusion(nn.Module):
+    """A function of both maps without weights, which gives ``widening`` times their channels."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, function: Callable, widening: int = 1) -> None:
         super().__init__()
-        self.out_channels = 2 * in_channels
+        self.out_channels = widening * in_channels
+        self.function = function
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        return torch.cat([infrared, visible], dim=1)
-
-
-class SumFusion(nn.Module):
-    """The sum of both maps."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.out_channels = in_channels
-
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        return infrared + visible
-
-
-class MaxFusion(nn.Module):
-    """The larger value at each place and channel."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.out_channels = in_channels
-
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        return torch.maximum(infrared, visible)
+        return self.function(infrared, visible)
 
 
 class GatedFusion(nn.Module):
@@ -54,8 +36,17 @@ class GatedFusion(nn.Module):
         nn.init.zeros_(self.gate.bias)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        gate = self.gate(torch.cat([infrared, visible], dim=1)).sigmoid()
+        gate = self.gate(_side_by_side(infrared, visible)).sigmoid()
         return visible + gate * (infrared - visible)
 
 
-FUSIONS = dict(concat=ConcatFusion, sum=SumFusion, max=MaxFusion, gated=GatedFusion)
+def _side_by_side(infrared: Tensor, visible: Tensor) -> Tensor:
+    return torch.cat([infrared, visible], dim=1)
+
+
+FUSIONS = dict(
+    concat=partial(PlainFusion, function=_side_by_side, widening=2),  # M-SpecGene
+    sum=partial(PlainFusion, function=torch.add),
+    max=partial(PlainFusion, function=torch.maximum),  # at each place and channel
+    gated=GatedFusion,
+)

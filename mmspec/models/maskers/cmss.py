@@ -7,21 +7,8 @@ from mmengine.dist import all_reduce, broadcast
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmspec.masking import PatchMask, visible_count
-from mmspec.masking.cmss import (
-    NUM_COMPONENTS,
-    Mixture,
-    Schedule,
-    advance_schedule,
-    choose_nearest,
-    draw_targets,
-    largest_keep_shift,
-    mixture_statistics,
-    random_mixture,
-    structural_sparsity,
-    target_distribution,
-    updated_mixture,
-)
+from mmspec.masking import PatchMask, cmss, visible_count
+from mmspec.masking.cmss import NUM_COMPONENTS, Mixture, Schedule
 from mmspec.registry import MODELS
 
 
@@ -41,10 +28,9 @@ class CMSSMasking(BaseModule):
     Args:
         mask_ratio: share of masked patches in each modality, at least 0.5: visible sets are
             disjoint.
-        variance: 'both', or 'first' for the released metric; see
-            :func:`mmspec.masking.cmss.structural_sparsity`.
-        shuffle: False for the released order of targets; see
-            :func:`mmspec.masking.cmss.draw_targets`.
+        variance: 'both', or 'first' for the released metric, see
+            :func:`~mmspec.masking.cmss.structural_sparsity`.
+        shuffle: False for the released order, see :func:`~mmspec.masking.cmss.draw_targets`.
     """
 
     def __init__(
@@ -63,18 +49,19 @@ class CMSSMasking(BaseModule):
         self.variance = variance
         self.shuffle = shuffle
         self._statistics: dict[str, Tensor] = {}
-        means, variances, weights = random_mixture(NUM_COMPONENTS)
-        self.register_buffer("means", means)
-        self.register_buffer("variances", variances)
-        self.register_buffer("weights", weights)
-        self.register_buffer("centres", torch.zeros(NUM_COMPONENTS))
-        self.register_buffer("num_centres", torch.tensor(1))
-        self.register_buffer("keep_shift", torch.tensor(0.0))
-        self.register_buffer("target_shift", torch.tensor(0.0))
-        self.register_buffer("loss_sums", torch.zeros(2))
-        self.register_buffer("loss_count", torch.tensor(0.0))
-        self.register_buffer("num_patches", torch.tensor(0))
-        self.register_buffer("largest", torch.tensor(0.0))
+        state = dict(
+            **cmss.random_mixture(NUM_COMPONENTS)._asdict(),
+            centres=torch.zeros(NUM_COMPONENTS),
+            num_centres=torch.tensor(1),
+            keep_shift=torch.tensor(0.0),
+            target_shift=torch.tensor(0.0),
+            loss_sums=torch.zeros(2),
+            loss_count=torch.tensor(0.0),
+            num_patches=torch.tensor(0),
+            largest=torch.tensor(0.0),
+        )
+        for name, start in state.items():
+            self.register_buffer(name, start)
         # Numbers of visible patches are shapes, which the host must know.
         self._keep_shift = 0
 
@@ -100,7 +87,7 @@ class CMSSMasking(BaseModule):
     def visible_patches(self, num_patches: int) -> tuple[int, int]:
         """How many of an image's patches are visible this epoch: (infrared, visible)."""
         keep = visible_count(num_patches, self.mask_ratio)
-        limit = largest_keep_shift(num_patches, self.mask_ratio)
+        limit = cmss.largest_keep_shift(num_patches, self.mask_ratio)
         shift = min(max(self._keep_shift, -limit), limit)
         return keep - shift, keep + shift
 
@@ -111,7 +98,7 @@ class CMSSMasking(BaseModule):
         masks that it would have in training, alone or in any batch; they may exceed 1. A token that
         overflowed has NaN, and no part in the scores of others.
         """
-        scores = structural_sparsity(infrared, visible, self.variance)
+        scores = cmss.structural_sparsity(infrared, visible, self.variance)
         finite = scores.isfinite()
         scores = torch.where(finite, scores, torch.nan)
         largest = torch.where(finite, scores, 0.0).max()
@@ -124,58 +111,43 @@ class CMSSMasking(BaseModule):
 
     @torch.no_grad()
     def forward(self, infrared: Tensor, visible: Tensor) -> tuple[PatchMask, PatchMask]:
-        """Mask a batch of pairs by their tokens after patch embedding and positions.
+        """Mask infrared and visible images, each as one row of L patches.
 
-        Args:
-            infrared, visible: (B, L, C).
-
-        Returns:
-            The masks of infrared and of visible images, on one row of L patches.
+        By their tokens (B, L, C), those after patch embedding and positions.
         """
         batch, num_patches = infrared.shape[:2]
         scores = self.scores(infrared, visible)
         if self.training:
-            self._fit(scores)
+            statistics = cmss.mixture_statistics(scores, self.mixture)
+            all_reduce(statistics, "sum")
+            for buffer, value in zip(self.mixture, cmss.updated_mixture(self.mixture, statistics)):
+                buffer.copy_(value)
+            self.num_patches.fill_(num_patches)
         keep = self.visible_patches(num_patches)
         targets = []
         for count, sign in zip(keep, (1, -1)):
-            distribution = target_distribution(
+            distribution = cmss.target_distribution(
                 self.mixture, self.centres, self.num_centres, sign * self.target_shift
             )
-            targets.append(
-                draw_targets(
-                    distribution, self.num_centres, batch, num_patches, count, self.shuffle
-                )
-            )
-        ids = choose_nearest(scores, torch.cat(targets, 1))
+            counts = (batch, num_patches, count)
+            targets.append(cmss.draw_targets(distribution, self.num_centres, *counts, self.shuffle))
+        ids = cmss.choose_nearest(scores, torch.cat(targets, 1))
         self._statistics = {
             "cmss_visible": scores.gather(1, ids).nanmean(),
             "cmss_all": scores.nanmean(),
         }
-        infrared_mask, visible_mask = (
-            PatchMask.from_keep(kept, (1, num_patches)) for kept in ids.split(keep, 1)
-        )
-        return infrared_mask, visible_mask
+        return tuple(PatchMask.from_keep(kept, (1, num_patches)) for kept in ids.split(keep, 1))
 
     def statistics(self) -> dict[str, Tensor]:
         """What to log of the last batch: mean CMSS of the patches visible in either modality, which
         rises over the epochs, and of all patches; scalar tensors on the device."""
         return self._statistics
 
-    def _fit(self, scores: Tensor) -> None:
-        statistics = mixture_statistics(scores, self.mixture)
-        all_reduce(statistics, "sum")
-        for buffer, value in zip(self.mixture, updated_mixture(self.mixture, statistics)):
-            buffer.copy_(value)
-        self.num_patches.fill_(scores.shape[1])
-
     @torch.no_grad()
     def begin_training(self, finished: int) -> None:
         """Bring the processes to one state, the first one's, and a new run to its first schedule.
 
-        Args:
-            finished: number of epochs that ended: 0 in a run that is not resumed, whose weights may
-                come from a checkpoint of another one.
+        New is a run of which no epoch is ``finished``; its weights may come from a checkpoint.
         """
         for buffer in self.buffers():
             broadcast(buffer)
@@ -199,12 +171,8 @@ class CMSSMasking(BaseModule):
     def end_epoch(self, finished: int, max_epochs: int) -> Schedule:
         """Advance the schedule by the epoch's mean losses and give its new state.
 
-        Args:
-            finished: number of epochs that ended, from 1.
-            max_epochs: of the run.
-
-        Raises:
-            RuntimeError: no step of this epoch reported finite losses.
+        ``finished`` epochs ended, from 1. RuntimeError where no step of this one reported finite
+        losses.
         """
         sums = torch.cat([self.loss_sums, self.loss_count[None]])
         all_reduce(sums, "sum")
@@ -214,14 +182,10 @@ class CMSSMasking(BaseModule):
                 f"CMSSMasking.end_epoch: no finite losses of epoch {finished}; call update_losses "
                 "in each training step"
             )
-        limit = largest_keep_shift(int(self.num_patches), self.mask_ratio)
-        self.schedule = advance_schedule(
-            self.schedule,
-            self.means.tolist(),
-            (visible - infrared) / count,
-            finished,
-            max_epochs,
-            limit,
+        limit = cmss.largest_keep_shift(int(self.num_patches), self.mask_ratio)
+        difference = (visible - infrared) / count
+        self.schedule = cmss.advance_schedule(
+            self.schedule, self.means.tolist(), difference, finished, max_epochs, limit
         )
         self.loss_sums.zero_()
         self.loss_count.zero_()

@@ -5,7 +5,7 @@ To follow an image through the method, read in this order:
 1. ``mmspec/masking/information.py``: the score of each patch, and which ranks are visible;
 2. this file: mask, encoder, decoder and loss put together;
 3. ``mmspec/models/backbones/conv_vit.py``: the encoder, dense as a backbone, or on visible patches;
-4. ``mmspec/models/layers/patch_decoder.py``: from visible tokens to the pixels of all patches;
+4. ``mmspec/models/necks/patch_decoders.py``: from visible tokens to the pixels of all patches;
 5. ``mmspec/models/heads/reconstruction.py``: target and loss.
 
 The recipe is ``configs/pretrain/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py``.
@@ -13,14 +13,14 @@ The recipe is ``configs/pretrain/infmae_convvit-base-p16_4xb64-amp-coslr-400e_in
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmspec.masking import PatchMask
+from mmspec.masking import PatchMask, grid_of
 from mmspec.registry import MODELS
 
-from ..maskers import mask_of_samples
 from .base import MaskedReconstruction, Reconstruction
 
 
@@ -43,9 +43,17 @@ class InfMAE(MaskedReconstruction):
 
     def patch_mask(self, inputs: Tensor, data_samples: list[DataSample] | None) -> PatchMask:
         """Give the visible patches of a batch, by the masker or as the data samples bring them."""
-        if self.masker is None:
-            return mask_of_samples(inputs, data_samples, self.head.patch_size)
-        return self.masker(inputs)
+        if self.masker is not None:
+            return self.masker(inputs)
+        if not data_samples or "ids_keep" not in data_samples[0]:
+            raise ValueError(
+                "no mask: add the transform mmspec.InformationAwareMask and "
+                "PackInputs(algorithm_keys=['ids_keep']) to the pipeline, or give InfMAE a masker"
+            )
+        # Put together on the host: one copy to the device, not one a sample.
+        ids_keep = torch.from_numpy(np.stack([sample.ids_keep for sample in data_samples]))
+        grid = grid_of(*inputs.shape[-2:], self.head.patch_size)
+        return PatchMask.from_keep(ids_keep.to(inputs.device, non_blocking=True), grid)
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Give the backbone's dense maps of whole images (B, C, H, W)."""

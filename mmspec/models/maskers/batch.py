@@ -1,36 +1,21 @@
-"""Masks of single images, made on their device, and those that the samples of a batch bring."""
+"""Masks of a batch of images or pairs, made on its device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from mmengine.model import BaseModule
-from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmspec.masking import InformationMasking, PatchMask, UniformMask, grid_of, uniform_mask
+from mmspec.masking import (
+    InformationMasking,
+    PatchMask,
+    UniformMask,
+    grid_of,
+    random_keep,
+    uniform_mask,
+    visible_count,
+)
 from mmspec.registry import MODELS
-
-
-def mask_of_samples(
-    images: Tensor, data_samples: Sequence[DataSample] | None, patch_size: int
-) -> PatchMask:
-    """Put together the masks of images (B, C, H, W) whose samples have ``ids_keep``, (V,) int64.
-
-    Raises:
-        ValueError: they have none.
-    """
-    if not data_samples or "ids_keep" not in data_samples[0]:
-        raise ValueError(
-            "no mask: add the transform mmspec.InformationAwareMask and "
-            "PackInputs(algorithm_keys=['ids_keep']) to the pipeline, or give InfMAE a masker"
-        )
-    # Put together on the host: one copy to the device, not one a sample.
-    ids_keep = torch.from_numpy(np.stack([sample.ids_keep for sample in data_samples]))
-    grid = grid_of(*images.shape[-2:], patch_size)
-    return PatchMask.from_keep(ids_keep.to(images.device, non_blocking=True), grid)
 
 
 @MODELS.register_module()
@@ -55,13 +40,11 @@ class InformationMasker(BaseModule):
                 "score='entropy' counts gray levels 0..255, and a model sees normalised images: "
                 "use the transform mmspec.InformationAwareMask"
             )
-        kernel = None
-        if score != "projection":
-            options["score"] = score
-        self.masking = InformationMasking(**options)
-        if score == "projection":
-            # The mean of many independent Xavier kernels, of which only the direction matters.
-            kernel = torch.randn(in_channels, self.masking.patch_size, self.masking.patch_size)
+        projected = score == "projection"
+        self.masking = InformationMasking(**options if projected else dict(options, score=score))
+        # The mean of many independent Xavier kernels, of which only the direction matters.
+        size = self.masking.patch_size
+        kernel = torch.randn(in_channels, size, size) if projected else None
         self.register_buffer("kernel", kernel)
 
     def forward(self, images: Tensor) -> PatchMask:
@@ -88,3 +71,29 @@ class UniformMasker(BaseModule):
         """Mask images (B, C, H, W), H and W multiples of two patches."""
         grid = grid_of(*images.shape[-2:], self.patch_size)
         return uniform_mask(len(images), grid, self.secondary_ratio, images.device)
+
+
+@MODELS.register_module()
+class RandomPairMasker(BaseModule):
+    """Mask random patches of both modalities, no place visible in both: the baseline of CMSS.
+
+    Args:
+        mask_ratio: share of masked patches of each modality (M-SpecGene: 0.9), at least 0.5.
+    """
+
+    def __init__(self, mask_ratio: float = 0.9) -> None:
+        super().__init__()
+        if mask_ratio < 0.5:
+            raise ValueError(f"mask_ratio={mask_ratio}: disjoint visible sets need at least 0.5")
+        self.mask_ratio = mask_ratio
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> tuple[PatchMask, PatchMask]:
+        """Mask pairs by their patch tokens, each (B, N, C), as one row of N patches."""
+        batch, num_patches = infrared.shape[:2]
+        keep = min(visible_count(num_patches, self.mask_ratio), num_patches // 2)
+        drawn = random_keep(batch, num_patches, 2 * keep, infrared.device)
+        return tuple(PatchMask.from_keep(ids, (1, num_patches)) for ids in drawn.chunk(2, dim=1))
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Give what to log of the last masks: nothing."""
+        return {}
