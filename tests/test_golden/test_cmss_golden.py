@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import mmspec.models.maskers.cmss as cmss_masker
+import mmspec.masking.cmss as cmss
 from mmspec.masking.cmss import (
     Mixture,
     choose_nearest,
@@ -63,7 +63,7 @@ def test_the_module_over_all_calls(recorded, monkeypatch):
     masking.means.copy_(recorded["init_means"])
     for call in CALLS:
         drawn = iter([recorded[f"call{call}_noise{i}"][:, :19] for i in (1, 2)])
-        monkeypatch.setattr(cmss_masker, "draw_targets", lambda *_, drawn=drawn: next(drawn))
+        monkeypatch.setattr(cmss, "draw_targets", lambda *_, drawn=drawn: next(drawn))
         masks = masking(recorded[f"call{call}_x1"], recorded[f"call{call}_x2"])
         for i, mask in enumerate(masks, 1):
             assert torch.equal(mask.ids_keep, recorded[f"call{call}_ids_keep{i}"])
