@@ -16,16 +16,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tifffile
-from PIL import Image
 
 from mmspec.conventions import MODALITIES
 from mmspec.datasets.files import IMAGE_SUFFIXES, Fault, find_images
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.rgbt_folder import match_pairs
-from mmspec.thermal.image import ThermalFileError
 from mmspec.thermal.recordings import SUFFIXES as FLIR_SUFFIXES
 from mmspec.thermal.recordings import FlirRecording
+from mmspec.thermal.tiff import SUFFIXES as TIFF_SUFFIXES
+from mmspec.thermal.tiff import TiffFrames
 
 #: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
 One = str | PathLike | np.ndarray
@@ -91,59 +90,8 @@ class VideoFrames:
             raise UnreadableImageError.of(self.path, reason)
 
 
-class TiffPages:
-    """Pages of a TIFF file that have the size of its first one, of any depth.
-
-    Raises:
-        UnreadableImageError: it cannot be opened, or a page cannot be decoded.
-    """
-
-    rate = 25.0
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                first = tiff.pages.first
-                # Reduced images and masks (bits 0 and 2) are no frames.
-                self._pages = [
-                    i
-                    for i, page in enumerate(tiff.pages)
-                    if page.shape == first.shape and not page.subfiletype & 0b101
-                ]
-        except Exception as error:  # on damaged bytes it raises whatever it trips over
-            raise UnreadableImageError.of(path, f"no TIFF ({error})") from None
-
-    def __len__(self) -> int:
-        return len(self._pages)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        with tifffile.TiffFile(self.path) as tiff:
-            for index in self._pages:
-                try:
-                    yield self._decode(tiff, index)
-                except Exception as error:
-                    reason = f"page {index}: {type(error).__name__}: {error}"
-                    raise UnreadableImageError.of(self.path, reason) from None
-
-    def _decode(self, tiff: tifffile.TiffFile, index: int) -> np.ndarray:
-        page = tiff.pages[index]
-        try:
-            pixels = page.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            with Image.open(self.path) as image:  # has LZW and the like itself
-                image.seek(index)
-                pixels = np.array(image)
-        else:
-            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-                pixels = np.iinfo(pixels.dtype).max - pixels
-        return pixels if pixels.ndim == 2 else pixels[..., 2::-1]
-
-
 RECORDINGS = dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm"), VideoFrames)
-RECORDINGS |= dict.fromkeys((".tif", ".tiff"), TiffPages)
+RECORDINGS |= dict.fromkeys(TIFF_SUFFIXES, TiffFrames)
 RECORDINGS |= dict.fromkeys(FLIR_SUFFIXES, FlirRecording)
 
 
@@ -185,7 +133,7 @@ class Inputs:
             else:
                 yield from self._frames(*one)
 
-    def fault(self, error: UnreadableImageError | ThermalFileError, path: str) -> None:
+    def fault(self, error: UnreadableImageError, path: str) -> None:
         """Note what cannot be used, or raise."""
         if self.broken is None:
             raise error
@@ -203,7 +151,7 @@ class Inputs:
                 yield Frame(
                     f"{name}/{index:06d}", called, pixels, name, index, float(readers[0].rate)
                 )
-        except (UnreadableImageError, ThermalFileError) as error:
+        except UnreadableImageError as error:
             self.fault(error, files[0])
 
     def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | tuple]:
@@ -253,7 +201,7 @@ class Inputs:
         stem = "/".join(part for part in Path(stem).parts if part not in ("..", "/"))
         try:
             readers = tuple(filter(None, map(_recording, files)))
-        except (UnreadableImageError, ThermalFileError) as error:
+        except UnreadableImageError as error:
             self.fault(error, files[0])
             return
         if len(readers) == len(files):
@@ -289,7 +237,7 @@ def _files(path: str) -> Iterable[tuple[str, str]]:
     raise InputError(f"{path}: no such file or folder, and nothing matches it as a pattern")
 
 
-def _recording(file: str) -> VideoFrames | TiffPages | FlirRecording | None:
+def _recording(file: str) -> VideoFrames | TiffFrames | FlirRecording | None:
     """The reader of a file that holds frames; None of a still image."""
     suffix = Path(file).suffix.lower()
     try:

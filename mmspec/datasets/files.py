@@ -12,22 +12,6 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 _NAMED_AT_ONCE = 10
 
 
-class FileError(ValueError):
-    """A file that cannot be used; the message names it and what is wrong.
-
-    ``reason`` is what is wrong alone, for reports that name the file elsewhere.
-    """
-
-    def __init__(self, message: str, reason: str | None = None) -> None:
-        super().__init__(message)  # one argument is enough to raise it again out of a worker
-        self.reason = reason or message
-
-    @classmethod
-    def of(cls, path: str | os.PathLike, reason: str) -> "FileError":
-        """The error for one file."""
-        return cls(f"{path}: {reason}", reason)
-
-
 @dataclass(frozen=True)
 class Fault:
     """A file, or a name in a list, that cannot be used, and why."""

@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 
 from mmspec.conventions import IGNORE_INDEX
+from mmspec.thermal.errors import FileError, UnreadableImageError
+from mmspec.thermal.jpeg import JPEG
+from mmspec.thermal.pictures import PNG
 
-from .files import FileError
-from .image_io import JPEG, PNG, UnreadableImageError, decode_image
+from .image_io import decode_image
 
 _UNKNOWN = 254  # of LabelCodes' table: a value that no class has
 _SCALED_BY_DECODERS = {2: 85, 4: 17}  # 2- and 4-bit gray PNG are stretched to 0..255

@@ -1,6 +1,7 @@
-"""What a thermal camera does to a scene and writes into a file. Knows NumPy and OpenCV alone."""
+"""What a thermal camera does to a scene and writes into a file. Knows no data set and no torch."""
 
-from .image import ThermalFileError, ThermalImage
+from .errors import UnreadableImageError
+from .image import ThermalImage
 from .read import read_thermal
 
-__all__ = ["ThermalFileError", "ThermalImage", "read_thermal"]
+__all__ = ["ThermalImage", "UnreadableImageError", "read_thermal"]

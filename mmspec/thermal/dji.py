@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .image import ThermalFileError
+from .errors import UnreadableImageError
+from .image import ThermalImage
 from .jpeg import segments
 
 NO_TEMPERATURES = (
@@ -14,11 +15,25 @@ NO_TEMPERATURES = (
 _MARK = b"iirp"
 
 
+def decode(data: bytes, unit: str | None) -> ThermalImage | None:
+    """The counts of a JPEG of DJI's, or None if it is not.
+
+    Raises:
+        UnreadableImageError: temperatures are asked for, or the counts are cut.
+    """
+    if (values := counts(data)) is None:
+        return None
+    if unit == "celsius":
+        raise UnreadableImageError(NO_TEMPERATURES)
+    remarks = () if unit else (f"counts, not temperatures. {NO_TEMPERATURES}",)
+    return ThermalImage(values, "counts", 1, "DJI radiometric JPEG", remarks=remarks)
+
+
 def counts(data: bytes) -> np.ndarray | None:
     """The sensor's counts, (H, W) uint16, or None if the file is not DJI's.
 
     Raises:
-        ThermalFileError: the file is DJI's and its counts are not as many as the picture's pixels.
+        UnreadableImageError: its counts are not as many as the picture's pixels.
     """
     parts, size, marked = [], None, False
     for marker, content in segments(data):
@@ -32,7 +47,7 @@ def counts(data: bytes) -> np.ndarray | None:
         return None
     held = sum(map(len, parts))
     if size is None or held != 2 * size[0] * size[1]:
-        raise ThermalFileError(
-            "DJI data", f"{held:,} bytes of counts for a picture of {size}: cut, or another model"
+        raise UnreadableImageError(
+            f"{held:,} bytes of counts for a picture of {size}: cut, or another model"
         )
     return np.frombuffer(b"".join(parts), "<u2").reshape(size).astype(np.uint16)

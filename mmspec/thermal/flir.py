@@ -9,13 +9,15 @@ from __future__ import annotations
 import io
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import cv2
 import numpy as np
 
-from .image import ThermalFileError
+from .errors import UnreadableImageError
+from .image import ThermalImage
 from .jpeg import segments
 
 MAGIC = (b"FFF\0", b"AFF\0")
@@ -34,6 +36,7 @@ PARAMETERS = (
     "ir_window_temperature",
     "ir_window_transmission",
 )
+NO_FLYR = "counts, not temperatures; for these pip install 'mmspec[radiometric]'"
 #: Scenes of a working camera, in Celsius; beyond it the constants of the file are wrong.
 PLAUSIBLE = (-60.0, 3000.0)
 
@@ -56,14 +59,40 @@ class Frame:
         return max(offset + length for offset, length in self.records.values())
 
 
+def decode(data: bytes, unit: str | None, parameters: Mapping[str, float]) -> ThermalImage | None:
+    """What a JPEG of FLIR's measured, or None of a JPEG without counts.
+
+    Arguments and errors are those of :func:`mmspec.read_thermal`.
+    """
+    if (block := fff_of_jpeg(data)) is None or RAW_DATA not in (frame := parse(block)).records:
+        return None
+    return image(frame, counts(frame), unit, parameters, "FLIR radiometric JPEG")
+
+
+def image(
+    frame: Frame,
+    values: np.ndarray,
+    unit: str | None,
+    parameters: Mapping[str, float],
+    source: str,
+    frames: int = 1,
+) -> ThermalImage:
+    """Counts (H, W) uint16 of a frame in the unit that is asked for."""
+    if unit == "counts":
+        return ThermalImage(values, unit, frames, source)
+    if unit is None and not has_flyr():
+        return ThermalImage(values, "counts", frames, source, remarks=(NO_FLYR,))
+    temperatures = celsius(frame, values, **parameters)
+    remark = implausible(temperatures)
+    return ThermalImage(temperatures, "celsius", frames, source, remarks=(remark,) * bool(remark))
+
+
 def fff_of_jpeg(data: bytes) -> bytes | None:
     """The FFF block that a JPEG holds in its APP1 segments, or None.
 
     Raises:
-        ThermalFileError: a part of it is missing.
+        UnreadableImageError: a part of it is missing.
     """
-    if _IN_JPEG not in data:
-        return None
     parts: dict[int, bytes] = {}
     total = 0
     for marker, content in segments(data):
@@ -72,8 +101,8 @@ def fff_of_jpeg(data: bytes) -> bytes | None:
     if not parts:
         return None
     if sorted(parts) != list(range(total)):
-        raise ThermalFileError(
-            "FLIR data", f"{len(parts)} of {total} segments are there: the file is cut or damaged"
+        raise UnreadableImageError(
+            f"{len(parts)} of {total} segments are there: the file is cut or damaged"
         )
     return b"".join(parts[number] for number in range(total))
 
@@ -82,28 +111,28 @@ def parse(data: bytes | memoryview, start: int = 0) -> Frame:
     """The FFF block at ``start``.
 
     Raises:
-        ThermalFileError: no such block, or one that is cut.
+        UnreadableImageError: no such block, or one that is cut.
     """
     header = bytes(data[start : start + _HEADER])
     if len(header) < _HEADER or header[:4] not in MAGIC:
-        raise ThermalFileError(f"byte {start}", "no FLIR frame begins here: cut or damaged")
+        raise UnreadableImageError.of(f"byte {start}", "no FLIR frame begins here: cut or damaged")
     for order in "><":
         version, directory, count = struct.unpack(f"{order}III", header[20:32])
         if 100 <= version < 200:
             break
     else:
-        raise ThermalFileError(f"byte {start}", f"a FLIR frame of unknown version {version}")
+        raise UnreadableImageError.of(f"byte {start}", f"a FLIR frame of unknown version {version}")
     records: dict[int, tuple[int, int]] = {}
     for number in range(min(count, 256)):
         place = start + directory + _ENTRY * number
         entry = data[place : place + _ENTRY]
         if len(entry) < _ENTRY:
-            raise ThermalFileError(f"byte {place}", "the frame's directory is cut")
+            raise UnreadableImageError.of(f"byte {place}", "the frame's directory is cut")
         kind, offset, length = struct.unpack(f"{order}H10xII", entry[:20])
         if kind:
             records.setdefault(kind, (offset, length))
-    if RAW_DATA not in records:
-        raise ThermalFileError(f"byte {start}", "a FLIR frame without raw data (only a picture?)")
+    if not records:
+        raise UnreadableImageError.of(f"byte {start}", "a FLIR frame without records")
     return Frame(memoryview(data)[start:], records)
 
 
@@ -111,29 +140,29 @@ def counts(frame: Frame) -> np.ndarray:
     """The sensor's counts, (H, W) uint16.
 
     Raises:
-        ThermalFileError: the record is cut, damaged or of an unknown coding.
+        UnreadableImageError: the record is cut, damaged or of an unknown coding.
     """
+    if RAW_DATA not in frame.records:
+        raise UnreadableImageError("a frame without counts (only a picture?)")
     offset, length = frame.records[RAW_DATA]
     record = bytes(frame.data[offset : offset + length])
     # An int16 2 at its start tells the byte order.
     order = "<" if record[:1] == b"\x02" else ">"
     width, height = struct.unpack(f"{order}HH", record[2:6]) if len(record) > 6 else (0, 0)
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise ThermalFileError("FLIR data", f"{width} x {height} pixels: the record is damaged")
+        raise UnreadableImageError(f"{width} x {height} pixels: the record is damaged")
     pixels = record[_RAW_HEADER:]
     if pixels.startswith(_JPEG_LS):
         return _jpeg_ls(pixels, (height, width))
     if pixels.startswith(_PNG):
         image = cv2.imdecode(np.frombuffer(pixels, np.uint8), cv2.IMREAD_UNCHANGED)
         if image is None or image.shape != (height, width) or image.dtype != np.uint16:
-            raise ThermalFileError("FLIR data", "its PNG of counts is cut or damaged")
+            raise UnreadableImageError("its PNG of counts is cut or damaged")
         # Stored in the order of the processor, which PNG then takes for the other one.
         return image.byteswap() if order == "<" else image
     needed = 2 * width * height
     if len(pixels) < needed:
-        raise ThermalFileError(
-            "FLIR data", f"{len(pixels):,} bytes of counts where {needed:,} belong: cut"
-        )
+        raise UnreadableImageError(f"{len(pixels):,} bytes of counts where {needed:,} belong: cut")
     return np.frombuffer(pixels, f"{order}u2", width * height).reshape(height, width).astype("u2")
 
 
@@ -142,15 +171,15 @@ def _jpeg_ls(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
     try:
         from imagecodecs import jpegls_decode
     except ImportError:
-        raise ThermalFileError(
-            "FLIR data", "frames in JPEG-LS (CSQ): pip install 'mmspec[radiometric]' to read them"
+        raise UnreadableImageError(
+            "frames in JPEG-LS (CSQ): pip install 'mmspec[radiometric]' to read them"
         ) from None
     try:
         image = jpegls_decode(pixels)
     except Exception as error:  # the codec's own kinds
-        raise ThermalFileError("FLIR data", f"its JPEG-LS frame is damaged ({error})") from None
+        raise UnreadableImageError(f"its JPEG-LS frame is damaged ({error})") from None
     if image.shape != size:
-        raise ThermalFileError("FLIR data", f"a frame of {image.shape} where {size} belongs")
+        raise UnreadableImageError(f"a frame of {image.shape} where {size} belongs")
     return image.astype(np.uint16)
 
 
@@ -168,14 +197,14 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
         parameters: of ``PARAMETERS``, in place of the file's: kelvin, metres, shares of one.
 
     Raises:
-        ThermalFileError: the frame has no constants.
+        UnreadableImageError: the frame has no constants.
         ImportError: flyr is not installed.
         TypeError: an unknown parameter.
     """
     if unknown := set(parameters) - set(PARAMETERS):
         raise TypeError(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(PARAMETERS)}")
     if CAMERA_INFO not in frame.records:
-        raise ThermalFileError("FLIR data", "no constants of the camera: read unit='counts'")
+        raise UnreadableImageError("no constants of the camera: read unit='counts'")
     if not has_flyr():
         raise ImportError("temperatures need flyr: pip install 'mmspec[radiometric]'")
     from flyr.thermal import parse_camera_info
@@ -186,9 +215,9 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
         record = io.BytesIO(bytes(frame.data[offset : offset + length]))
         constants = parse_camera_info(record, (0, CAMERA_INFO, 0, length))
     except struct.error:
-        raise ThermalFileError("FLIR data", "its constants of the camera are cut") from None
+        raise UnreadableImageError("its constants of the camera are cut") from None
     if not constants["planck_r1"] or not math.isfinite(constants["planck_b"]):
-        raise ThermalFileError("FLIR data", "its constants are zero: read unit='counts'")
+        raise UnreadableImageError("its constants are zero: read unit='counts'")
     # Each count once: the formula is far slower than a table.
     levels, places = np.unique(values, return_inverse=True)
     with np.errstate(all="ignore"):

@@ -23,8 +23,8 @@ from mmspec.datasets.image_io import (
     image_size,
     read_infrared,
 )
-from mmspec.datasets.jpeg_warnings import heard_from_libjpeg
 from mmspec.datasets.label_io import read_label_values
+from mmspec.thermal.jpeg_warnings import heard_from_libjpeg
 
 
 def smooth_gray(height=24, width=40):

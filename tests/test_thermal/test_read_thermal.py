@@ -3,11 +3,15 @@
 import struct
 from contextlib import nullcontext
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 import mmspec
-from mmspec.thermal import ThermalFileError, dji, flir
+from mmspec.datasets.image_io import image_size, read_infrared
+from mmspec.thermal import UnreadableImageError, dji, flir
 from mmspec.thermal.recordings import FlirRecording
 
 
@@ -59,7 +63,7 @@ def test_frames_of_a_recording(radiometric):
     assert first.frames == 2 and first.values.shape == (480, 640)
     assert first.values.dtype == np.uint16 and not np.array_equal(first.values, last.values)
     assert [len(FlirRecording(path)), sum(1 for _ in FlirRecording(path))] == [2, 2]
-    with pytest.raises(ThermalFileError, match=r"SampleSEQ.seq: no frame 2: it has 2"):
+    with pytest.raises(UnreadableImageError, match=r"SampleSEQ.seq: no frame 2: it has 2"):
         mmspec.read_thermal(path, frame=2)
     # The file beside it, called counts, holds temperatures as float32.
     known = np.fromfile(path.with_name("SampleSEQ_W640_H480_F2_u16.raw"), "<f4")
@@ -76,9 +80,9 @@ def test_counts_of_dji_as_many_as_pixels(radiometric):
     assert np.abs(np.diff(image.values.astype(int), axis=0)).mean() < 20 < image.values.std()
     with pytest.warns(UserWarning, match="counts, not temperatures"):
         mmspec.read_thermal(path)
-    with pytest.raises(ThermalFileError, match="Thermal SDK"):
+    with pytest.raises(UnreadableImageError, match="Thermal SDK"):
         mmspec.read_thermal(path, "celsius")
-    with pytest.raises(ThermalFileError, match="bytes of counts for a picture"):
+    with pytest.raises(UnreadableImageError, match="bytes of counts for a picture"):
         dji.counts(path.read_bytes().replace(b"\xff\xe3\x00\x2a", b"\xff\xe2\x00\x2a"))
 
 
@@ -102,7 +106,7 @@ def test_a_recording_cut_in_a_frame_leaves_it_out_and_says_so(tmp_path, caplog):
     assert len(FlirRecording(path)) == 1
     assert f"{path}: frame 1, at byte {len(whole)}, is not whole (5 bytes" in caplog.text
     path.write_bytes(whole[:-5])
-    with pytest.raises(ThermalFileError, match="cut.seq: no whole FLIR frame: 5 bytes of it"):
+    with pytest.raises(UnreadableImageError, match="cut.seq: no whole FLIR frame: 5 bytes of it"):
         FlirRecording(path)
 
 
@@ -121,7 +125,7 @@ def test_a_recording_cut_in_a_frame_leaves_it_out_and_says_so(tmp_path, caplog):
 def test_damaged_recordings_are_named(content, message, tmp_path):
     path = tmp_path / "bad.seq"
     path.write_bytes(content)
-    with pytest.raises(ThermalFileError, match=rf"bad\.seq: .*{message}"):
+    with pytest.raises(UnreadableImageError, match=rf"bad\.seq: .*{message}"):
         mmspec.read_thermal(path, "counts")
 
 
@@ -129,22 +133,128 @@ def test_a_radiometric_jpeg_without_one_of_its_parts(radiometric, tmp_path):
     data = (radiometric / "flir_jpeg" / "10_-_IR_Fussbodenheizung.jpg").read_bytes()
     path = tmp_path / "cut.jpg"
     path.write_bytes(data.replace(b"FLIR\0\x01\x01\x02", b"FLYR\0\x01\x01\x02"))
-    with pytest.raises(ThermalFileError, match=r"cut\.jpg: 2 of 3 segments are there"):
+    with pytest.raises(UnreadableImageError, match=r"cut\.jpg: 2 of 3 segments are there"):
         mmspec.read_thermal(path)
 
 
-def test_a_plain_picture_is_not_taken(tmp_path):
-    path = tmp_path / "plain.png"
-    path.write_bytes(b"\x89PNG")
-    with pytest.raises(ThermalFileError, match=r"plain\.png: neither a radiometric JPEG"):
-        mmspec.read_thermal(path)
+def saved(path, values, **options):
+    """Write an array as its file's suffix says."""
+    if path.suffix == ".npy":
+        np.save(path, values)
+    elif path.suffix == ".npz":
+        np.savez(path, **options, values=values)
+    elif path.suffix == ".tif":
+        tifffile.imwrite(path, values, photometric="minisblack", **options)
+    else:
+        assert cv2.imwrite(str(path), values)
+    return path
+
+
+EIGHT = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "unit"),
+    [
+        ("a.png", EIGHT, "gray"),
+        ("a.bmp", EIGHT, "gray"),
+        ("a.tif", EIGHT, "gray"),
+        ("a.npy", EIGHT, "gray"),
+        ("a.png", EIGHT.astype(np.uint16) * 99, "counts"),
+        ("a.tif", EIGHT.astype(np.uint16) * 99, "counts"),
+        ("a.tif", EIGHT.astype(np.float32) / 7, "counts"),
+        ("a.tif", EIGHT.astype(np.int16) - 100, "counts"),
+        ("a.npy", EIGHT.astype(np.float64) / 7, "counts"),
+        ("a.npz", EIGHT.astype(np.uint16), "counts"),
+    ],
+)
+def test_any_picture_comes_with_its_values_and_unit(tmp_path, name, values, unit):
+    image = mmspec.read_thermal(saved(tmp_path / name, values))
+    assert (image.unit, image.frames) == (unit, 1)
+    assert image.values.dtype == (values.dtype if values.dtype.kind == "u" else np.float32)
+    np.testing.assert_array_equal(image.values, values.astype(image.values.dtype))
+    if unit == "gray":
+        for other in ("counts", "celsius"):
+            with pytest.raises(UnreadableImageError, match=rf"{name}: no {other} in it, uint8"):
+                mmspec.read_thermal(tmp_path / name, other)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".npz"])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_frames_of_a_stack(tmp_path, suffix, kind):
+    stack = np.stack([EIGHT, EIGHT + 1, EIGHT + 2]).astype(kind)
+    stack = np.pad(stack, ((0, 0), (0, 9), (0, 9)))
+    path = saved(tmp_path / f"a{suffix}", stack)
+    for index in (0, 1, 2, -1):
+        image = mmspec.read_thermal(path, frame=index)
+        assert image.frames == 3
+        np.testing.assert_array_equal(image.values, stack[index])
+    with pytest.raises(UnreadableImageError, match=rf"a{suffix}: no frame 3: it has 3"):
+        mmspec.read_thermal(path, frame=3)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_compressed_pages_and_their_turn(tmp_path, compression):
+    """LZW is read without imagecodecs too."""
+    pages = [Image.fromarray(EIGHT.astype(np.uint16) * 9 + i) for i in range(2)]
+    pages[0].save(
+        tmp_path / "a.tif", save_all=True, append_images=pages[1:], compression=compression,
+        tiffinfo={274: 3},
+    )  # fmt: skip
+    for index, page in enumerate(pages):
+        values = mmspec.read_thermal(tmp_path / "a.tif", frame=index).values
+        np.testing.assert_array_equal(values, np.rot90(np.array(page), 2))
+
+
+def test_pixels_without_a_measurement_are_marked(tmp_path):
+    values = EIGHT.astype(np.float64)
+    values[1, 2] = -9999
+    tags = [(42113, "s", 0, "-9999", True)]
+    path = saved(tmp_path / "a.tif", values, extratags=tags)
+    with pytest.warns(UserWarning, match="hold no measurement"):
+        image = mmspec.read_thermal(path)
+    assert np.isnan(image.values[1, 2]) and np.isnan(image.values).sum() == 1
+    assert image.absent[1, 2] and image.absent.sum() == 1
+    path = saved(tmp_path / "b.tif", values.astype(np.int16).astype(np.uint16) % 500, extratags=[
+        (42113, "s", 0, str(np.int16(-9999).astype(np.uint16) % 500), True)])  # fmt: skip
+    with pytest.warns(UserWarning, match="hold no measurement"):
+        image = mmspec.read_thermal(path)
+    assert image.values[1, 2] == 0 and image.absent.sum() == 1
+
+
+def test_celsius_of_floats_is_what_the_reader_or_the_array_says(tmp_path):
+    values = EIGHT.astype(np.float32) / 9
+    assert mmspec.read_thermal(saved(tmp_path / "a.tif", values), "celsius").unit == "celsius"
+    np.savez(tmp_path / "a.npz", celsius=values)
+    assert mmspec.read_thermal(tmp_path / "a.npz").unit == "celsius"
+    path = saved(tmp_path / "b.tif", values.astype(np.uint16))
+    with pytest.raises(UnreadableImageError, match=r"b\.tif: no celsius in it, uint16"):
+        mmspec.read_thermal(path, "celsius")
+    np.savez(tmp_path / "c.npz", a=values, b=values)
+    with pytest.raises(UnreadableImageError, match=r"c\.npz: 2 arrays \(a, b\)"):
+        mmspec.read_thermal(tmp_path / "c.npz")
+
+
+def test_the_picture_of_a_radiometric_jpeg(radiometric):
+    path = radiometric / "flir_jpeg" / "10_-_IR_Fussbodenheizung.jpg"
+    with pytest.warns(UserWarning, match="a colour image"):
+        image = mmspec.read_thermal(path, "gray")
+    assert (image.unit, image.values.dtype, image.source) == ("gray", np.uint8, "JPEG")
+    assert image_size(path) == (240, 320) == image.values.shape
+    assert read_infrared(path).shape == (320, 240)
+
+
+def test_what_changes_nothing_is_refused(tmp_path):
+    path = saved(tmp_path / "plain.jpg", EIGHT)
     with pytest.raises(FileNotFoundError, match="no file"):
         mmspec.read_thermal(tmp_path / "absent.jpg")
     with pytest.raises(ValueError, match="unit='kelvin'"):
         mmspec.read_thermal(path, "kelvin")
     with pytest.raises(ValueError, match="emissivity: counts do not depend on the scene"):
         mmspec.read_thermal(path, "counts", emissivity=0.9)
-    with pytest.raises(ValueError, match=r"plain\.png: frame=3 of a file that holds one"):
+    with pytest.raises(ValueError, match=r"plain\.jpg: emissivity: of temperatures in FLIR's"):
+        mmspec.read_thermal(path, emissivity=0.9)
+    with pytest.raises(ValueError, match=r"plain\.jpg: frame=3 of a file that holds one"):
         mmspec.read_thermal(path, frame=3)
 
 
