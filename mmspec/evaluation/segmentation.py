@@ -43,18 +43,14 @@ class SegmentationMetric(BaseMetric):
         for sample in data_samples:
             predicted = _predicted_classes(sample, num_classes)
             truth = label_of(sample, predicted.shape, allowed, meaning)
-            counted = truth != IGNORE_INDEX
-            index = truth[counted].astype(np.int64) * num_classes + predicted[counted]
-            self.results.append(np.bincount(index, minlength=num_classes**2).tobytes())
+            self.results.append(count_pixels(truth, predicted, num_classes).tobytes())
 
     def compute_metrics(self, results: list[bytes]) -> dict[str, float]:
         classes = class_names(self.dataset_meta)
-        # Rows are true classes, columns predicted ones.
         confusion = sum(np.frombuffer(counts, np.int64) for counts in results)
         confusion = confusion.reshape(len(classes), len(classes)).astype(np.float64)
-        hits, true, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+        hits, true, iou = confusion.diagonal(), confusion.sum(1), class_iou(confusion)
         with np.errstate(invalid="ignore"):  # of a class that does not occur
-            iou = 100 * hits / (true + predicted - hits)
             accuracy = 100 * hits / true
         metrics = {f"IoU/{name}": value for name, value in zip(classes, iou.tolist())}
         metrics["mIoU"] = _mean_of_known(iou)
@@ -65,6 +61,25 @@ class SegmentationMetric(BaseMetric):
             text = "neither in truth nor in predictions, not in the means"
             print_log(f"{text}: {absent}", logger="current")
         return metrics
+
+
+def count_pixels(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels by true (rows) and predicted class, (classes, classes) int64; ignored ones nowhere.
+
+    Args:
+        truth: classes of any shape, ``IGNORE_INDEX`` where none counts.
+        predicted: classes, of the same shape.
+    """
+    counted = truth != IGNORE_INDEX
+    pairs = truth[counted].astype(np.int64) * num_classes + predicted[counted]
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def class_iou(counts: np.ndarray) -> np.ndarray:
+    """IoU in percent, (..., classes), of counts (..., true, predicted); NaN of an absent class."""
+    hits = counts.diagonal(axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore"):
+        return 100 * hits / (counts.sum(-1) + counts.sum(-2) - hits)
 
 
 def table_row(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, float]:

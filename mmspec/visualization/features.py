@@ -28,15 +28,15 @@ def feature_picture(
     height, width = next(iter(columns.values())).shape[:2]
     for name, array in features.items():
         if array.ndim == 3:
-            shown = _components(array)
+            shown = principal_colours(array)
             columns[f"{name}: {' x '.join(map(str, array.shape))}"] = cv2.resize(
                 shown, (width, height), interpolation=cv2.INTER_NEAREST
             )
     return titled_grid([list(columns.values())], tuple(columns))
 
 
-def _components(array: np.ndarray) -> np.ndarray:
-    """(C, h, w) as (h, w, 3) uint8."""
+def principal_colours(array: np.ndarray) -> np.ndarray:
+    """The three principal components of a map (C, h, w) as colours, (h, w, 3) uint8."""
     places = array.reshape(len(array), -1).T.astype(np.float64)
     places = places - places.mean(0)
     # Of the covariance (C, C), not of the places: a map may have 100,000 of them.

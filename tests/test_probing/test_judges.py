@@ -1,0 +1,62 @@
+"""Nearest neighbours and the linear classifier against scikit-learn."""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import NearestNeighbors
+
+from mmspec.probing import LinearProbe, NearestNeighbours
+from mmspec.probing import neighbours as module
+
+
+def cells(number: int, channels: int = 12, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    draws = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 3, (number,), generator=draws)
+    x = torch.randn(number, channels, generator=draws)
+    x[:, :3] += 1.5 * torch.nn.functional.one_hot(labels, 3)
+    return x, labels
+
+
+def test_votes_are_those_of_scikit_learn(monkeypatch):
+    memory, labels = cells(400)
+    shares = torch.rand(400, 3).softmax(1)
+    queries, _ = cells(90, seed=1)
+    monkeypatch.setattr(module, "_AT_ONCE", 400 * 7)  # in many parts, the last smaller
+    found = NearestNeighbours(memory, shares, k=30, temperature=0.05)(queries)
+    distance, index = (
+        NearestNeighbors(n_neighbors=30, metric="cosine").fit(memory).kneighbors(queries)
+    )
+    weights = np.exp((1 - distance) / 0.05)
+    weights /= weights.sum(1, keepdims=True)
+    expected = (weights[..., None] * shares.numpy()[index]).sum(1)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(found.sum(1).numpy(), 1, atol=1e-5)
+
+
+def test_fewer_cells_than_neighbours_all_vote():
+    memory, labels = cells(5)
+    shares = torch.eye(3)[labels]
+    assert NearestNeighbours(memory, shares, k=30)(memory).argmax(1).tolist() == labels.tolist()
+
+
+def test_the_linear_probe_is_that_of_scikit_learn():
+    x, labels = (part.double() if part.is_floating_point() else part for part in cells(500))
+    x = 40 * x + 7  # as features may lie; the probe standardises
+    decay = 1e-2
+    found = LinearProbe(x, torch.eye(3).double()[labels], decay=decay)
+    standard = (x - x.mean(0)) / x.std(0, unbiased=False)
+    reference = LogisticRegression(C=1 / (decay * len(x)), tol=1e-10, max_iter=10_000)
+    reference.fit(standard, labels)
+    expected = reference.predict_log_proba(standard)
+    np.testing.assert_allclose(found(x).log_softmax(1).numpy(), expected, atol=1e-5)
+
+
+def test_a_cell_of_two_classes_counts_for_both():
+    x, labels = cells(200)
+    halves = torch.eye(3)[labels] / 2 + torch.eye(3)[(labels + 1) % 3] / 2
+    found = LinearProbe(x, halves)
+    twice = LinearProbe(
+        torch.cat([x, x]), torch.cat([torch.eye(3)[labels], torch.eye(3)[(labels + 1) % 3]])
+    )
+    torch.testing.assert_close(found(x), twice(x), atol=2e-3, rtol=0)
+    torch.testing.assert_close(LinearProbe(x, halves)(x), found(x), atol=0, rtol=0)

@@ -1,0 +1,70 @@
+"""Judge the frozen features of encoders on a labelled data set; see docs/probe.md.
+
+    python tools/probe.py work_dirs/tiny/epoch_20.pth --data EyeDataset data/eye \\
+        --compare random pixels
+
+ENCODER is a checkpoint, 'random' (weights as they start), 'pixels' or 'positions'. Results go to
+DIR: table.md, results.json (with this command) and picture.png.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+
+def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("encoder", metavar="ENCODER")
+    parser.add_argument(
+        "--data", nargs=2, required=True, metavar=("NAME", "ROOT"), help="data set class and folder"
+    )
+    parser.add_argument(
+        "--compare", nargs="+", default=[], metavar="ENCODER", help="others, judged in the same way"
+    )
+    parser.add_argument("--arch", help="of random weights: tiny (default), small, base")
+    parser.add_argument("--out", default="work_dirs/probe", metavar="DIR")
+    parser.add_argument("--size", type=int, default=224, help="pixels a side (224)")
+    parser.add_argument("--splits", nargs=2, default=("train", "test"), metavar=("LEARN", "TEST"))
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="results each (3)")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=[1.0], help="of the labelled images (1)"
+    )
+    parser.add_argument("--judges", nargs="+", default=["neighbours", "linear"])
+    parser.add_argument("--not-rolled", action="store_true", help="with positions alone")
+    parser.add_argument("--device", default="cpu")
+    return parser, parser.parse_args()
+
+
+def main() -> None:
+    parser, args = parse_args()
+
+    from mmspec.explain import explained
+
+    with explained(parser):
+        from mmspec.probing import probe
+        from mmspec.probing.report import save_report
+
+        records = []
+        for encoder in (args.encoder, *args.compare):
+            records += probe(
+                encoder,
+                *args.data,
+                arch=args.arch,
+                out=args.out,
+                size=args.size,
+                splits=tuple(args.splits),
+                seeds=range(args.seeds),
+                shares=args.shares,
+                judges=args.judges,
+                rolled=not args.not_rolled,
+                device=args.device,
+            )
+        command = shlex.join(["python", *sys.argv])
+        print(save_report(records, Path(args.out), command))
+
+
+if __name__ == "__main__":
+    main()
