@@ -29,8 +29,8 @@ def test_votes_are_those_of_scikit_learn(monkeypatch):
     weights = np.exp((1 - distance) / 0.05)
     weights /= weights.sum(1, keepdims=True)
     expected = (weights[..., None] * shares.numpy()[index]).sum(1)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
-    np.testing.assert_allclose(found.sum(1).numpy(), 1, atol=1e-5)
+    np.testing.assert_allclose(found.numpy(), expected, atol=5e-5)
+    np.testing.assert_allclose(found.sum(1).numpy(), 1, atol=5e-5)
 
 
 def test_fewer_cells_than_neighbours_all_vote():
@@ -48,7 +48,7 @@ def test_the_linear_probe_is_that_of_scikit_learn():
     reference = LogisticRegression(C=1 / (decay * len(x)), tol=1e-10, max_iter=10_000)
     reference.fit(standard, labels)
     expected = reference.predict_log_proba(standard)
-    np.testing.assert_allclose(found(x).log_softmax(1).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(found(x).log_softmax(1).numpy(), expected, atol=5e-5)
 
 
 def test_a_cell_of_two_classes_counts_for_both():
