@@ -44,7 +44,11 @@ def main() -> None:
     from mmspec.explain import explained
 
     with explained(parser):
-        from mmspec.probing import probe
+        from PIL import Image
+
+        from mmspec.probing import FrozenEncoder, LabelledImages, probe
+        from mmspec.probing.features import compute_features
+        from mmspec.probing.picture import probe_picture
         from mmspec.probing.report import save_report
 
         records = []
@@ -64,6 +68,13 @@ def main() -> None:
             )
         command = shlex.join(["python", *sys.argv])
         print(save_report(records, Path(args.out), command))
+        encoder = FrozenEncoder(args.encoder, args.arch)
+        known, asked = (
+            compute_features(encoder, images, Path(args.out) / "features", device=args.device)
+            for images in (LabelledImages(*args.data, split, args.size) for split in args.splits)
+        )
+        images = LabelledImages(*args.data, args.splits[1], args.size)
+        Image.fromarray(probe_picture(known, asked, images)).save(Path(args.out) / "picture.png")
 
 
 if __name__ == "__main__":

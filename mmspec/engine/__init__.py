@@ -14,6 +14,7 @@ from .pictures import (
     SegmentationOverlayHook,
     SmallTargetPictureHook,
 )
+from .probing import ProbeHook
 from .reconstructions import ReconstructionVisualizationHook
 from .repeatable import RepeatableDrawsHook, RepeatableEpochsHook
 from .resume import ResumeHook
@@ -28,6 +29,7 @@ __all__ = [
     "InheritedValuesHook",
     "LayerDecayOptimWrapperConstructor",
     "MatchingPictureHook",
+    "ProbeHook",
     "ProgressBarHook",
     "ReconstructionVisualizationHook",
     "RepeatableDrawsHook",

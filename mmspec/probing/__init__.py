@@ -9,7 +9,7 @@ from .encoders import FrozenEncoder, ProbeError
 from .images import LabelledImages
 from .linear import LinearProbe
 from .neighbours import NearestNeighbours
-from .segmentation import probe
+from .segmentation import probe, probe_maps
 
 __all__ = [
     "FrozenEncoder",
@@ -18,4 +18,5 @@ __all__ = [
     "NearestNeighbours",
     "ProbeError",
     "probe",
+    "probe_maps",
 ]

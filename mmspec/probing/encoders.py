@@ -35,6 +35,7 @@ class FrozenEncoder(nn.Module):
     ``'random'``            the same of a network of ``arch`` as it starts, drawn by ``seed``
     ``'pixels'``            ``pixels``: the gray levels of each cell of 8 x 8
     ``'positions'``         ``positions``: where a cell of 16 x 16 lies, by sines and cosines
+    a backbone              its maps, by the weights that it has when it is called
     ======================  ====================================================================
 
     Args:
@@ -47,8 +48,16 @@ class FrozenEncoder(nn.Module):
         key: equal keys, equal maps.
     """
 
-    def __init__(self, source: str, arch: str | dict | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, source: str | nn.Module, arch: str | dict | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
+        if isinstance(source, nn.Module):
+            # Not a part of this module, which would freeze it.
+            object.__setattr__(self, "backbone", source)
+            self.name = self.key = type(source).__name__
+            self.names = self._names()
+            return
         self.name, self.backbone, self.names = source, None, (source,)
         text = f"{source} {seed if source == 'random' else ''} {arch}"
         if source == "random":
@@ -68,11 +77,13 @@ class FrozenEncoder(nn.Module):
             self.backbone = self._loaded(source, arch)
             self.name = Path(source).stem
         if self.backbone is not None:
-            indices = self.backbone.out_indices
-            vit = isinstance(self.backbone, MaskedViT)
-            self.names = tuple(f"block{i + 1}" if vit else f"F{i + 1}" for i in indices)
+            self.names = self._names()
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.eval().requires_grad_(False)
+
+    def _names(self) -> tuple[str, ...]:
+        word = "block" if isinstance(self.backbone, MaskedViT) else "F"
+        return tuple(f"{word}{index + 1}" for index in self.backbone.out_indices)
 
     @staticmethod
     def _loaded(source: str, arch: str | dict | None) -> nn.Module:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from mmengine.registry import DefaultScope, init_default_scope
 
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import DATASETS
@@ -27,6 +26,7 @@ class LabelledImages:
         split: its part.
         size: height and width in pixels to which images (by area where they shrink) and labels
             (nearest) are brought.
+        num_images: at most so many, evenly spaced; None: all.
         **options: of the data set, ``data_prefix`` say.
 
     Attributes:
@@ -37,11 +37,15 @@ class LabelledImages:
     """
 
     def __init__(
-        self, dataset: str, data_root: str, split: str, size: int = 224, **options
+        self,
+        dataset: str,
+        data_root: str,
+        split: str,
+        size: int = 224,
+        num_images: int | None = None,
+        **options,
     ) -> None:
         self.size, self.split = size, split
-        self._scope = DefaultScope.get_current_instance()
-        init_default_scope("mmspec")
         kind = DATASETS.get(f"mmspec.{dataset.removeprefix('mmspec.')}")
         if kind is None:
             raise ValueError(f"no data set {dataset!r} in mmspec; docs/data.md lists them")
@@ -63,24 +67,26 @@ class LabelledImages:
                 **options,
             )
         )
+        count = min(num_images or len(self.dataset), len(self.dataset))
+        self.indices = np.linspace(0, len(self.dataset) - 1, count).round().astype(int).tolist()
         classes = tuple(self.dataset.metainfo["classes"])
         self.classes = ("background", *classes) if self.by_boxes else classes
         if len(self.classes) < 2:
             raise ValueError(f"{dataset}: one class ({', '.join(classes)}), nothing to tell apart")
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.indices)
 
     @property
     def key(self) -> str:
         """Of the images and their size: equal keys, equal arrays of features."""
-        names = [self.dataset.get_data_info(i)["img_path"] for i in range(len(self))]
+        names = [self.dataset.get_data_info(i)["img_path"] for i in self.indices]
         text = "\n".join([type(self.dataset).__name__, str(self.size), *names])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Name, image (size, size) uint8 or float32, and label (size, size) uint8 of each."""
-        for index in range(len(self)):
+        for index in self.indices:
             sample = self.dataset[index]
             image, label = sample["img"], sample.get("gt_seg_map")
             if self.by_boxes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -84,27 +85,46 @@ def probe(
                 compute_features(network, images, Path(out) / "features", roll, device)
                 for images in (learn, test)
             )
-            names = [*known.maps, "all"] if len(known.maps) > 1 else list(known.maps)
-            for name in names:
-                for share in shares:
-                    cells, labels = draw_cells(known, name, share, seed)
-                    for judge in judges:
-                        found = predictions(JUDGES[judge](cells, labels), asked, name)
-                        confusion = np.stack(
-                            [
-                                count_pixels(truth, one, len(known.classes))
-                                for truth, one in zip(asked.labels, found)
-                            ]
-                        )
-                        iou = class_iou(confusion.sum(0))
-                        records.append(
-                            dict(
-                                encoder=network.name, map=name, judge=judge, share=share,
-                                seed=seed, rolled=roll, mIoU=float(np.nanmean(iou)),
-                                IoU=dict(zip(known.classes, iou.tolist())), confusion=confusion,
-                            )
-                        )  # fmt: skip
+            for record in probe_maps(known, asked, seed, shares, judges):
+                records.append(dict(encoder=network.name, seed=seed, rolled=roll, **record))
     return records
+
+
+def probe_maps(
+    known: Features,
+    asked: Features,
+    seed: int = 0,
+    shares: Sequence[float] = (1.0,),
+    judges: Iterable[str] = tuple(JUDGES),
+) -> Iterator[dict]:
+    """Judge each map, and all together where there are several, of features that were computed.
+
+    Args:
+        known: to learn from.
+        asked: of other images, to judge on.
+        seed, shares, judges: see :func:`probe`.
+
+    Yields:
+        ``map``, ``judge``, ``share``, ``mIoU``, ``IoU`` and ``confusion``, as :func:`probe` does.
+    """
+    names = [*known.maps, "all"] if len(known.maps) > 1 else list(known.maps)
+    for name, share in product(names, shares):
+        cells, labels = draw_cells(known, name, share, seed)
+        for judge in judges:
+            found = predictions(JUDGES[judge](cells, labels), asked, name)
+            counts = [
+                count_pixels(truth, one, len(known.classes))
+                for truth, one in zip(asked.labels, found)
+            ]
+            iou = class_iou(sum(counts))
+            yield dict(
+                map=name,
+                judge=judge,
+                share=share,
+                mIoU=float(np.nanmean(iou)),
+                IoU=dict(zip(known.classes, iou.tolist())),
+                confusion=np.stack(counts),
+            )
 
 
 def draw_cells(features: Features, name: str, share: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -95,6 +95,22 @@ def save_pr_curves(curves: Mapping[str, SaliencyCurves], path: str | Path) -> No
     _save(figure, path)
 
 
+def save_probe_curve(history: Mapping[str, list[tuple[int, float]]], path: str | Path) -> None:
+    """Draw what a probe found during a training, a line a map.
+
+    Args:
+        history: by the name of the map, (epoch, mean IoU in percent).
+        path: the picture file.
+    """
+    figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    for name, points in history.items():
+        axis.plot(*zip(*points), "o-", markersize=3.5, linewidth=1.5, label=name)
+    axis.set(xlabel="epoch", ylabel="mIoU of the probe (%)")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    _save(figure, path)
+
+
 def _save(figure: plt.Figure, path: str | Path) -> None:
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -1,0 +1,61 @@
+"""Features as colours, and what their nearest neighbours make of an image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmspec.visualization.features import principal_colours
+from mmspec.visualization.panels import as_shown, legend, resized, titled_grid
+from mmspec.visualization.segmentation import (
+    background_of,
+    class_entries,
+    infrared_palette,
+    label_overlay,
+)
+
+from .features import Features
+from .images import LabelledImages
+from .neighbours import NearestNeighbours
+from .segmentation import draw_cells, predictions
+
+_WIDTH = 224
+
+
+def probe_picture(
+    known: Features, asked: Features, images: LabelledImages, count: int = 4
+) -> np.ndarray:
+    """Images beside the principal components of every map, prediction and truth.
+
+    The components are of all shown images together, so that one colour means one thing in a column.
+    The prediction is that of the nearest neighbours by the last map.
+
+    Args:
+        known: to learn from.
+        asked: of ``images``, the first ``count`` of which are shown.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    last = list(known.maps)[-1]
+    judge = NearestNeighbours(*draw_cells(known, last, 1.0, 0))
+    count = min(count, len(images))
+    background = background_of(known.classes)
+    palette = infrared_palette(len(known.classes), background)
+    colours = {}
+    for name, maps in asked.maps.items():
+        side = np.concatenate(list(maps[:count].astype(np.float32)), axis=2)
+        colours[name] = np.split(principal_colours(side), count, axis=1)
+    rows = []
+    found = predictions(judge, asked, last)
+    for index, (_, image, label), predicted in zip(range(count), images, found):
+        shown = as_shown(image)
+        columns = [shown, *(parts[index] for parts in colours.values())]
+        columns += [
+            label_overlay(shown, what.astype(np.int64), palette, background)
+            for what in (predicted, label)
+        ]
+        rows.append([resized(np.ascontiguousarray(one), (_WIDTH, _WIDTH)) for one in columns])
+    titles = ("image", *colours, f"neighbours, {last}", "truth")
+    sheet = titled_grid(rows, titles)
+    names = legend(class_entries(range(len(known.classes)), known.classes, palette), sheet.shape[1])
+    return np.concatenate([sheet, names])

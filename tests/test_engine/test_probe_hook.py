@@ -1,0 +1,86 @@
+"""The probe of a training: what it says, where, and that the training does not notice."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from layouts import write_any
+from mmengine.logging import MMLogger
+from torch import nn
+
+from mmspec.engine import ProbeHook
+from mmspec.models.backbones import ConvViT
+from mmspec.probing import FrozenEncoder
+
+ARGS = dict(dataset="EyeDataset", size=32, num_images=3)
+
+
+@pytest.fixture
+def eyes(tmp_path):
+    write_any(tmp_path / "eyes", "EyeDataset", ("train", "test"), count=5)
+    return str(tmp_path / "eyes")
+
+
+def runner(tmp_path, scalars: list, lines: list) -> SimpleNamespace:
+    backbone = ConvViT("tiny", pretraining=True, drop_path_rate=0.5)
+    return SimpleNamespace(
+        model=nn.ModuleDict({"backbone": backbone}),
+        epoch=0,
+        max_epochs=3,
+        work_dir=str(tmp_path),
+        visualizer=SimpleNamespace(add_scalars=lambda found, step: scalars.append((step, found))),
+        logger=SimpleNamespace(info=lines.append),
+        _resume=True,
+    )
+
+
+@pytest.mark.parametrize("judge", ["neighbours", "linear"])
+def test_every_second_epoch_and_the_last(eyes, tmp_path, judge):
+    scalars, lines = [], []
+    run = runner(tmp_path, scalars, lines)
+    run.model.backbone = run.model["backbone"]
+    hook = ProbeHook(data_root=eyes, interval=2, judge=judge, **ARGS)
+    hook.is_last_train_epoch = lambda runner: runner.epoch + 1 == 3
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    hook.before_train(run)
+    for run.epoch in range(3):
+        hook.after_train_epoch(run)
+    assert torch.equal(torch.rand(3), expected), "the probe drew from the training's numbers"
+    assert [step for step, _ in scalars] == [0, 2, 3]
+    names = ["probe/F1", "probe/F2", "probe/F3", "probe/all"]
+    assert all(list(found) == names for _, found in scalars)
+    assert scalars[0][1] == scalars[1][1]  # the same weights
+    assert "probe after 3 epochs" in lines[-1] and "% of the training's time" in lines[-1]
+    assert (tmp_path / "probe.png").stat().st_size > 5000
+    assert run.model.backbone.training and all(
+        weight.requires_grad for weight in run.model.backbone.parameters()
+    )
+    saved = {}
+    hook.before_save_checkpoint(run, saved)
+    again = ProbeHook(data_root=eyes, **ARGS)
+    again.after_load_checkpoint(run, saved)
+    assert again.history == hook.history and len(hook.history["F3"]) == 3
+
+
+def test_what_is_wrong_is_said_at_the_start_and_later_costs_no_training(eyes, tmp_path, caplog):
+    run = runner(tmp_path, [], [])
+    run.model.backbone = run.model["backbone"]
+    hook = ProbeHook(data_root=eyes, **ARGS)
+    run.model.backbone.forward = lambda x: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        hook.before_train(run)
+    assert run.model.backbone.training
+    logger = MMLogger.get_instance("probe", logger_name="probe")
+    logger.addHandler(caplog.handler)
+    hook.after_train_epoch(run)
+    assert "the probe: ZeroDivisionError" in caplog.text
+
+
+def test_the_encoder_of_a_training_is_left_as_it_is():
+    backbone = ConvViT("tiny", pretraining=True)
+    encoder = FrozenEncoder(backbone)
+    assert encoder.names == ("F1", "F2", "F3") and not list(encoder.parameters())
+    maps = encoder(torch.zeros(1, 1, 32, 32))
+    assert not maps["F3"].requires_grad and next(backbone.parameters()).requires_grad
