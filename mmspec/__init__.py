@@ -14,9 +14,10 @@ from mmspec.version import __version__
 if TYPE_CHECKING:
     from mmspec.apis import Predictor
     from mmspec.checkpoints import load_encoder, read_checkpoint
+    from mmspec.probing import probe
     from mmspec.thermal import read_thermal
 
-__all__ = ["Predictor", "__version__", "load_encoder", "read_checkpoint", "read_thermal"]
+__all__ = ["Predictor", "__version__", "load_encoder", "probe", "read_checkpoint", "read_thermal"]
 
 stack.check()
 ops.install()
@@ -24,6 +25,7 @@ ops.install()
 _HOME = {
     "Predictor": "mmspec.apis",
     "load_encoder": "mmspec.checkpoints",
+    "probe": "mmspec.probing",
     "read_checkpoint": "mmspec.checkpoints",
     "read_thermal": "mmspec.thermal",
 }

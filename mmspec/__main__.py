@@ -11,6 +11,7 @@ COMMANDS = {
     "test": "test.py",
     "predict": "predict.py",
     "export": "export.py",
+    "probe": "probe.py",
     "check": "dataset_converters/check_dataset.py",
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from mmspec.checkpoints import load_encoder
@@ -63,10 +64,14 @@ class FrozenEncoder(nn.Module):
         if source == "random":
             if arch is not None and arch not in ARCHS:
                 raise ProbeError(f"random weights of arch={arch!r}: {', '.join(ARCHS)}")
+            logger = MMLogger.get_current_instance()
+            level = logger.level
+            logger.setLevel("WARNING")  # mmengine logs every weight that it draws
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 self.backbone = ConvViT(arch or "tiny", out_indices=(0, 1, 2))
                 self.backbone.init_weights()
+            logger.setLevel(level)
         elif source not in WITHOUT_WEIGHTS:
             if not Path(source).is_file():
                 raise FileNotFoundError(
