@@ -85,21 +85,21 @@ class LabelledImages:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Name, image (size, size) uint8 or float32, and label (size, size) uint8 of each."""
-        for index in self.indices:
-            sample = self.dataset[index]
-            image, label = sample["img"], sample.get("gt_seg_map")
-            if self.by_boxes:
-                label = self._boxes(sample["instances"], image.shape[:2])
-            size = (self.size, self.size)
-            shrinks = min(image.shape[:2]) >= self.size
-            yield (
-                sample["img_path"],
-                cv2.resize(
-                    image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-                ),
-                cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT),
-            )
+        return map(self.sample, range(len(self)))
+
+    def sample(self, number: int) -> tuple[str, np.ndarray, np.ndarray]:
+        """Name, image (size, size) uint8 or float32, and label (size, size) uint8."""
+        sample = self.dataset[self.indices[number]]
+        image, label = sample["img"], sample.get("gt_seg_map")
+        if self.by_boxes:
+            label = self._boxes(sample["instances"], image.shape[:2])
+        size = (self.size, self.size)
+        way = cv2.INTER_AREA if min(image.shape[:2]) >= self.size else cv2.INTER_LINEAR
+        return (
+            sample["img_path"],
+            cv2.resize(image, size, interpolation=way),
+            cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT),
+        )
 
     @staticmethod
     def _boxes(instances: list[dict], shape: tuple[int, int]) -> np.ndarray:

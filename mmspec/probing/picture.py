@@ -31,23 +31,25 @@ def probe_picture(
 
     Args:
         known: to learn from.
-        asked: of ``images``, the first ``count`` of which are shown.
+        asked: of ``images``, ``count`` of which are shown, evenly spaced.
 
     Returns:
         (H, W, 3) uint8.
     """
     last = list(known.maps)[-1]
     judge = NearestNeighbours(*draw_cells(known, last, 1.0, 0))
-    count = min(count, len(images))
+    chosen = np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    shown_maps = {name: maps[chosen] for name, maps in asked.maps.items()}
+    shown_ones = Features(shown_maps, asked.labels[chosen], asked.classes, asked.image_names)
     background = background_of(known.classes)
     palette = infrared_palette(len(known.classes), background)
     colours = {}
-    for name, maps in asked.maps.items():
-        side = np.concatenate(list(maps[:count].astype(np.float32)), axis=2)
-        colours[name] = np.split(principal_colours(side), count, axis=1)
+    for name, maps in shown_maps.items():
+        side = np.concatenate(list(maps.astype(np.float32)), axis=2)
+        colours[name] = np.split(principal_colours(side), len(chosen), axis=1)
     rows = []
-    found = predictions(judge, asked, last)
-    for index, (_, image, label), predicted in zip(range(count), images, found):
+    for index, predicted in enumerate(predictions(judge, shown_ones, last)):
+        _, image, label = images.sample(chosen[index])
         shown = as_shown(image)
         columns = [shown, *(parts[index] for parts in colours.values())]
         columns += [

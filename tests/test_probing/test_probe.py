@@ -8,6 +8,7 @@ import torch
 from layouts import write_any
 
 from mmspec.probing import FrozenEncoder, LabelledImages, ProbeError, features, probe
+from mmspec.probing.picture import probe_picture
 from mmspec.probing.report import save_report
 from mmspec.probing.segmentation import draw_cells, label_shares, paired_difference
 
@@ -72,6 +73,18 @@ def test_seeds_draw_other_weights_and_cells(eyes, tmp_path):
     assert torch.equal(half, draw_cells(found, "pixels", 0.5, 0)[0])
     others = [draw_cells(found, "pixels", 0.5, seed)[0] for seed in range(1, 5)]
     assert any(not torch.equal(half, other) for other in others)
+
+
+def test_picture_and_evenly_spaced_images(eyes, tmp_path):
+    known, asked = (LabelledImages("EyeDataset", eyes, split, 64) for split in ("train", "test"))
+    encoder = FrozenEncoder("random", "tiny")
+    found = [features.compute_features(encoder, one, tmp_path) for one in (known, asked)]
+    sheet = probe_picture(*found, asked, count=3)
+    # Three rows; six columns: the image, three maps, prediction and truth; a legend below.
+    assert sheet.shape[1] == 6 * (224 + 4) + 4 and sheet.shape[0] > 3 * (224 + 4)
+    few = LabelledImages("EyeDataset", eyes, "test", 64, num_images=2)
+    assert [name for name, _, _ in few] == [asked.sample(i)[0] for i in (0, 3)]
+    assert few.key != asked.key
 
 
 def test_shares_of_a_cell():
