@@ -1,9 +1,6 @@
 """``tools/export.py``, and ``tools/predict.py`` on what it wrote."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
+from processes import Program
+from processes import run as start
 
 import mmspec  # noqa: F401  (mmcv's operators, before mmdet and mmseg are imported)
 
@@ -23,13 +22,8 @@ REPO = Path(__file__).resolve().parents[2]
 SEG = REPO / "configs/seg/scratch_convvit-tiny_upernet_1xb4-1k_eye-200x200.py"
 
 
-def run(name: str, *args: str | Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, REPO / "tools" / f"{name}.py", *map(str, args)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": ""},
-    )
+def run(name: str, *args: str | Path) -> Program:
+    return start(REPO / "tools" / f"{name}.py", *args)
 
 
 @pytest.fixture(scope="module")

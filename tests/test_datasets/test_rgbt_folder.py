@@ -1,6 +1,4 @@
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from mmengine.dataset import default_collate
 from mmpretrain.datasets.transforms import PackInputs, RandomResizedCrop
 from mmpretrain.structures import DataSample
 from PIL import Image
+from processes import Program, run
 
 from mmspec.datasets import RGBTFolder, UnreadableImageError
 from mmspec.datasets.transforms import (
@@ -189,9 +188,8 @@ def test_channels_are_never_guessed():
         RGBTDataPreprocessor(mean_infrared=(1,))
 
 
-def report(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOL), *map(str, arguments), "--workers", "1"]
-    return subprocess.run(command, capture_output=True, text=True)
+def report(*arguments) -> Program:
+    return run(TOOL, *arguments, "--workers", "1")
 
 
 def test_tool_reports_the_pairing_and_lists_what_is_left(corpus):

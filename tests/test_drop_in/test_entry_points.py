@@ -4,7 +4,6 @@ Nothing of ours starts them but the ``custom_imports`` in it. They train, valida
 """
 
 import json
-import os
 import subprocess
 import sys
 from importlib import metadata
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
+from processes import run
 
 from mmspec import ops
 
@@ -119,16 +119,9 @@ def write_data(root: Path) -> None:
 
 def start(folder: Path, *command: str) -> str:
     """What a command printed that ended well."""
-    done = subprocess.run(
-        [sys.executable, *command],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": "-1"},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    done = run(*command, cwd=folder, PYTHONPATH=str(REPO))
+    assert done.returncode == 0, done.output
+    return done.output
 
 
 @pytest.mark.parametrize("framework", CONFIGS)
@@ -138,13 +131,13 @@ def test_trains_validates_and_scores(framework, tmp_path):
     (tmp_path / "user.py").write_text(base + COMMON + USER[framework])
     write_data(tmp_path / "data")
     metric, name = METRICS[framework], MIM_NAMES[framework]
-    run = ["user.py", "--gpus", "0", "--work-dir", "out"]
-    assert metric in start(tmp_path, "-m", "mim", "train", name, *run)
+    given = ["user.py", "--gpus", "0", "--work-dir", "out"]
+    assert metric in start(tmp_path, "-m", "mim", "train", name, *given)
     if framework == "mmdet":  # see below
         command = [str(REPO / "tools" / "test.py"), "user.py", "out/epoch_1.pth"]
         assert metric in start(tmp_path, *command, "--work-dir", "out")
     else:
-        command = ["-m", "mim", "test", name, *run, "--checkpoint", "out/epoch_1.pth"]
+        command = ["-m", "mim", "test", name, *given, "--checkpoint", "out/epoch_1.pth"]
         assert metric in start(tmp_path, *command)
 
 

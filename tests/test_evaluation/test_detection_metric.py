@@ -3,13 +3,13 @@
 import contextlib
 import io
 import math
-import os
-import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from processes import run
 
 from mmspec.evaluation import DetectionMetric
 from mmspec.evaluation.average_precision import BoxTable, precision_and_recall
@@ -261,6 +261,7 @@ def test_a_data_set_without_classes():
 MANY = """
 import numpy as np
 import torch
+from processes import run
 
 from mmspec.evaluation import DetectionMetric
 
@@ -288,17 +289,19 @@ print(int(peak[0].split()[1]) / 1024)
 """
 
 
-def peak_memory(images: int) -> float:
+def peak_memory(script: Path, images: int) -> float:
     """Of a process that evaluates so many images, in MB."""
-    script = [sys.executable, "-c", MANY.format(images=images)]
-    done = subprocess.run(script, env=os.environ, capture_output=True, text=True, check=True)
+    script.write_text(MANY.format(images=images))
+    done = run(script)
+    assert done.returncode == 0, done.output
     return float(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_memory_of_many_images():
+def test_memory_of_many_images(tmp_path):
     """Lists of dicts took 150 KB an image of 10 objects and 100 predictions."""
-    assert peak_memory(2000) - peak_memory(10) < 0.045 * 2000
+    many, few = (peak_memory(tmp_path / "script.py", images) for images in (2000, 10))
+    assert many - few < 0.045 * 2000
 
 
 def test_samples_without_truth_say_what_to_do():

@@ -9,14 +9,13 @@ no published file has: what the evaluation would give for it follows from the sa
 import json
 import math
 import random
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import torch
 from kaist_files import read_detections, read_truth
+from processes import run
 
 from mmspec.datasets.detection import KAISTDataset
 from mmspec.evaluation import MissRateMetric
@@ -207,8 +206,8 @@ def test_few_images(kaist, objects, tmp_path):
 
 def test_the_metric_scores_the_annotation_that_the_converter_wrote(kaist, tmp_path):
     """Boxes and occlusion go from KAIST's JSON by the data set into the samples of a test."""
-    command = [sys.executable, str(CONVERTER), "kaist-json", str(kaist)]
-    subprocess.run([*command, "--out", str(tmp_path / "annotations")], check=True)
+    written = run(CONVERTER, "kaist-json", kaist, "--out", tmp_path / "annotations")
+    assert written.returncode == 0, written.output
     dataset = KAISTDataset(str(tmp_path), split="test", test_mode=True, lazy_init=True)
     images, findings = dataset.read_annotations()
     assert not findings.faults

@@ -1,12 +1,10 @@
 """Values that a child config sets and its base has used already."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from processes import run
 
 from mmspec.engine.inheritance import InheritedValueError, check_inherited_values
 from mmspec.engine.launch import LaunchError, read_config
@@ -201,11 +199,7 @@ def test_mim_refuses_too(data_root, tmp_path):
     base = REPO / "configs/irstd/scratch_convvit-tiny_unet_1xb8-4k_synthetic-64x64.py"
     file = tmp_path / "child.py"
     file.write_text(f"_base_ = {str(base)!r}\nbatch_size = 3\n")
-    done = subprocess.run(
-        [*[sys.executable, "-m", "mim", "train", "mmseg", str(file)],
-         *["--gpus", "0", "--work-dir", str(tmp_path / "out")]],
-        capture_output=True, text=True, cwd=tmp_path, timeout=300,
-        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": "-1"},
-    )  # fmt: skip
+    command = ["-m", "mim", "train", "mmseg", file, "--gpus", "0", "--work-dir", tmp_path / "out"]
+    done = run(*command, cwd=tmp_path, PYTHONPATH=str(REPO))
     assert done.returncode != 0
-    assert f"{file}: batch_size = 3 has no effect" in done.stdout + done.stderr
+    assert f"{file}: batch_size = 3 has no effect" in done.output

@@ -1,25 +1,13 @@
 """``python -m mmspec COMMAND``."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 from mmspec.__main__ import COMMANDS, tools_folder
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "mmspec", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        timeout=120,
-    )
 
 
 def test_commands_are_the_tools_of_the_clone():
@@ -38,12 +26,12 @@ def test_commands_are_the_tools_of_the_clone():
     ],
 )
 def test_what_is_missing_is_said(arguments, message):
-    done = run(*arguments)
+    done = run("-m", "mmspec", *arguments)
     assert done.returncode != 0 and message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_help_of_a_command_is_its_tools():
-    done = run("predict", "--help")
+    done = run("-m", "mmspec", "predict", "--help")
     assert done.returncode == 0 and "--score-thr" in done.stdout
-    assert "python -m mmspec COMMAND --help" in run("--help").stdout
+    assert "python -m mmspec COMMAND --help" in run("-m", "mmspec", "--help").stdout

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
@@ -106,6 +107,18 @@ def run(folder):
 
 
 @pytest.fixture(scope="module")
+def tool(folder):
+    """As ``run`` with a tool, in a process that need not import the stack."""
+
+    def call(name: str, *arguments, fails=False) -> str:
+        program = processes.run(TOOLS / name, *arguments, cwd=folder, PYTHONPATH=str(folder))
+        assert (program.returncode != 0) == fails, program.output
+        return program.output
+
+    return call
+
+
+@pytest.fixture(scope="module")
 def trained(run, folder) -> tuple[Path, str]:
     """Work directory and output of a training of two epochs, as ``mim`` starts it on a CPU."""
     output = run(sys.executable, TOOLS / "train.py", "line.py", "--device", "cpu")
@@ -118,10 +131,10 @@ def test_train(trained):
     assert (work_dir / "epoch_2.pth").is_file()
 
 
-def test_resume(run, trained):
+def test_resume(tool, trained):
     work_dir, _ = trained
     options = ["--resume", "--cfg-options", "train_cfg.max_epochs=3"]
-    output = run(sys.executable, TOOLS / "train.py", "line.py", *options)
+    output = tool("train.py", "line.py", *options)
     assert "resumed epoch: 2, iter: 8" in output
     assert set(re.findall(r"Epoch\(train\) +\[(\d)\]", output)) == {"3"}
     assert (work_dir / "epoch_3.pth").is_file()
@@ -143,7 +156,7 @@ def test_two_processes_without_a_gpu(run, folder):
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "message"),
+    ("name", "arguments", "message"),
     [
         ("train.py", ["no.py"], "train.py: error: no config file no.py"),
         ("train.py", ["line.py", "--resume", "no.pth"], "--resume: no checkpoint no.pth"),
@@ -166,16 +179,16 @@ def test_two_processes_without_a_gpu(run, folder):
         ("test.py", ["line.py", "no.pth", "--out", "x.txt"], ".json holds the metrics"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_line(run, tool, arguments, message):
-    output = run(sys.executable, TOOLS / tool, *arguments, fails=True)
+def test_what_cannot_work_is_said_in_one_line(tool, name, arguments, message):
+    output = tool(name, *arguments, fails=True)
     assert message in output.splitlines()[-1]
     assert "Traceback" not in output
 
 
-def test_a_damaged_checkpoint_is_tested_in_one_line_too(run, folder, trained):
+def test_a_damaged_checkpoint_is_tested_in_one_line_too(tool, folder, trained):
     file = folder / "cut.pth"
     file.write_bytes((trained[0] / "epoch_1.pth").read_bytes()[:-50])
-    output = run(sys.executable, TOOLS / "test.py", "line.py", "cut.pth", fails=True)
+    output = tool("test.py", "line.py", "cut.pth", fails=True)
     assert output.splitlines()[-1].endswith("checkpoint cut.pth is cut short or damaged")
     assert "Traceback" not in output
 
@@ -186,42 +199,33 @@ def test_ctrl_c_says_how_to_resume(folder, launched):
     launcher = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"] if launched else []
     )
-    process = subprocess.Popen(
-        [sys.executable, *launcher, TOOLS / "train.py", *given]
-        + (["--launcher", "pytorch"] if launched else []),
+    program = processes.Program(
+        *[*launcher, TOOLS / "train.py", *given, *(["--launcher", "pytorch"] if launched else [])],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(REPO)])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        # a shell's background jobs ignore Ctrl-C, and so do their children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        PYTHONPATH=os.pathsep.join([str(folder), str(REPO)]),
     )
-    for line in process.stdout:
-        if re.search(r"Epoch\(train\) +\[ *3\]", line):
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            break
-    output, _ = process.communicate(timeout=60)
+    program.until(r"Epoch\(train\) +\[ *3\]")
+    os.killpg(program.pid, signal.SIGINT)  # as a terminal does
+    output = program.wait().output
     if launched:
         assert "Interrupted. To go on: the same command with --resume" in output
         assert output.count("Interrupted.") == 1
         return
-    assert process.returncode == 130
+    assert program.returncode == 130
     assert "Traceback" not in output
     *_, line = output.strip().splitlines()
     assert shlex.split(line) == ["python", str(TOOLS / "train.py"), *given, "--resume"]
 
 
-def test_loaders_without_workers(run, folder):
+def test_loaders_without_workers(tool, folder):
     loader = (
         "num_workers=0, persistent_workers=True, prefetch_factor=2, timeout=9, pin_memory=True,"
     )
     text = (folder / "line.py").read_text().replace("num_workers=0,", loader)
     (folder / "no_workers.py").write_text(text)
-    run(sys.executable, TOOLS / "train.py", "no_workers.py", "--epochs", "1")
+    tool("train.py", "no_workers.py", "--epochs", "1")
     checkpoint = "work_dirs/no_workers/epoch_1.pth"
-    run(sys.executable, TOOLS / "test.py", "no_workers.py", checkpoint)
+    tool("test.py", "no_workers.py", checkpoint)
 
 
 @pytest.mark.parametrize("tool", ["train.py", "test.py"])

@@ -1,19 +1,16 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import Program, run
 
 from mmspec import load_encoder, read_checkpoint
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "model_converters" / "convert.py"
 
 
-def convert(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)], capture_output=True, text=True
-    )
+def convert(*arguments) -> Program:
+    return run(TOOL, *arguments)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

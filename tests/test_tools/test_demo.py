@@ -1,9 +1,8 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from processes import run
 
 from mmspec import load_encoder
 
@@ -17,9 +16,8 @@ def test_demo_on_a_users_images_leaves_its_pictures(tmp_path):
         image = rng.integers(0, 4000, (64, 80), dtype=np.uint16)
         Image.fromarray(image).save(tmp_path / "mine" / f"{i:02d}.png")
     out = tmp_path / "out"
-    command = [sys.executable, str(TOOLS / "demo.py"), "--out", str(out), "--epochs", "1",
-               "--data", str(tmp_path / "mine")]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True)
+    data = ["--data", tmp_path / "mine"]
+    result = run(TOOLS / "demo.py", "--out", out, "--epochs", "1", *data)
     assert result.returncode == 0, result.stderr
     for name in ("loss_curve.png", "masks.png", "reconstructions.png"):
         assert np.asarray(Image.open(out / name).convert("L")).std() > 10
@@ -28,8 +26,6 @@ def test_demo_on_a_users_images_leaves_its_pictures(tmp_path):
 
 
 def test_demo_on_an_empty_folder_is_one_line(tmp_path):
-    command = [sys.executable, str(TOOLS / "demo.py"), "--data", str(tmp_path), "--out",
-               str(tmp_path / "out")]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = run(TOOLS / "demo.py", "--data", tmp_path, "--out", tmp_path / "out")
     assert result.returncode == 1
     assert f"no images in '{tmp_path}'" in result.stderr and "Traceback" not in result.stderr

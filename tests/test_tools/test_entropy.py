@@ -1,10 +1,10 @@
 import json
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from entropy import gray_level_entropy
 from PIL import Image
@@ -95,11 +95,8 @@ def test_folder_of_broken_images(tmp_path, monkeypatch):
 
 
 def test_runs_as_a_script(folders):
-    subprocess.run(
-        [sys.executable, str(TOOL), str(folders / "high"), "--out", str(folders / "x.png")],
-        check=True,
-        env={"PYTHONPATH": str(TOOL.parents[2]), "PATH": "", "HOME": str(folders)},
-    )
+    program = processes.run(TOOL, folders / "high", "--out", folders / "x.png", cwd=folders)
+    assert program.returncode == 0, program.output
     assert (folders / "x.png").is_file()
 
 

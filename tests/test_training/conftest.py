@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import Program, ranks
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -49,18 +48,28 @@ def tiny_config(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def train():
-    """Starts ``tools/train.py`` in a process of its own."""
+    """Starts ``tools/train.py`` in processes of its own: as many as there shall be ranks."""
 
-    def start(config: Path, work_dir: Path, *arguments: str, prefix=()) -> subprocess.Popen:
-        script = str(REPO / "tools" / "train.py")
-        return subprocess.Popen(
-            [sys.executable, *prefix, script, str(config), "--work-dir", str(work_dir), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(config: Path, work_dir: Path, *arguments: str, count: int = 1) -> list[Program]:
+        command = [REPO / "tools" / "train.py", config, "--work-dir", work_dir, *arguments]
+        if count == 1:
+            return [Program(*command)]
+        return ranks(count, *command, "--launcher", "pytorch")
 
     return start
+
+
+@pytest.fixture(scope="session")
+def trained(train):
+    """Trains to a good end; gives what the first rank printed."""
+
+    def run(*arguments, **options) -> str:
+        programs = [program.wait() for program in train(*arguments, **options)]
+        for program in programs:
+            assert program.returncode == 0, program.output
+        return programs[0].output
+
+    return run
 
 
 ITERATIONS = """

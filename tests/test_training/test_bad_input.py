@@ -7,9 +7,9 @@ import torch
 @pytest.fixture
 def failing(tiny_config, train, tmp_path):
     def run(*options: str) -> str:
-        process = train(tiny_config, tmp_path / "run", "--cfg-options", *options)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 2, output
+        (process,) = train(tiny_config, tmp_path / "run", "--cfg-options", *options)
+        assert process.wait().returncode == 2, process.output
+        output = process.stderr
         assert "Traceback (most recent call last):\n  File" not in output.split("usage:")[-1]
         return output.split("error: ")[-1]
 

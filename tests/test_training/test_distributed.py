@@ -3,21 +3,13 @@ import json
 import torch
 
 
-def test_two_processes_train_and_agree(tiny_config, train, tmp_path):
+def test_two_processes_train_and_agree(tiny_config, trained, tmp_path):
     """Two ranks of 2 images see the samples of one process of 4 and end at the same weights."""
     # Drop path draws by rank; everything else of a sample depends on its index alone.
     options = ("--cfg-options", "model.backbone.drop_path_rate=0", "train_cfg.max_epochs=2")
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    run = train(
-        tiny_config, tmp_path / "two", "--launcher", "pytorch", *options,
-        "train_dataloader.batch_size=2", prefix=torchrun,
-    )  # fmt: skip
-    output, _ = run.communicate(timeout=180)
-    assert run.returncode == 0, output
-    assert "gloo" in output
-    single = train(tiny_config, tmp_path / "one", *options)
-    output, _ = single.communicate(timeout=120)
-    assert single.returncode == 0, output
+    half = "train_dataloader.batch_size=2"
+    assert "gloo" in trained(tiny_config, tmp_path / "two", *options, half, count=2)
+    trained(tiny_config, tmp_path / "one", *options)
 
     two, one = (
         torch.load(tmp_path / name / "epoch_2.pth", weights_only=False)["state_dict"]
@@ -38,24 +30,17 @@ def test_two_processes_train_and_agree(tiny_config, train, tmp_path):
     assert len(entries) == 12 and all(torch.tensor(e["loss"]).isfinite() for e in entries)
 
 
-def test_ranks_draw_apart_and_resume_alike(iteration_config, train, recorded, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-
-    def run(work_dir, *arguments, prefix=torchrun, options=()):
+def test_ranks_draw_apart_and_resume_alike(iteration_config, trained, recorded, tmp_path):
+    def run(work_dir, *arguments, count=2, options=()):
         options = ("model_wrapper_cfg.find_unused_parameters=True", *options)
-        process = train(
-            iteration_config, work_dir, *arguments, "--cfg-options", *options, prefix=prefix
-        )
-        output, _ = process.communicate(timeout=180)
-        assert process.returncode == 0, output
-        return [recorded(work_dir, rank) for rank in range(2 if prefix else 1)]
+        trained(iteration_config, work_dir, *arguments, "--cfg-options", *options, count=count)
+        return [recorded(work_dir, rank) for rank in range(count)]
 
-    both = ("--launcher", "pytorch")
-    two = run(tmp_path / "two", *both)
+    two = run(tmp_path / "two")
     draws = {entry["draw"] for entries in two for entry in entries.values()}
     assert len(draws) == 18
     # Together the ranks see what one process sees.
-    (one,) = run(tmp_path / "one", prefix=(), options=["train_dataloader.batch_size=4"])
+    (one,) = run(tmp_path / "one", count=1, options=["train_dataloader.batch_size=4"])
     for step, entry in one.items():
         samples = [sample for entries in two for sample in entries[step]["samples"]]
         assert sorted(samples) == sorted(entry["samples"])
@@ -64,6 +49,6 @@ def test_ranks_draw_apart_and_resume_alike(iteration_config, train, recorded, tm
     (tmp_path / "two" / "last_checkpoint").write_text(str(tmp_path / "two" / "iter_6.pth"))
     for rank in range(2):
         (tmp_path / "two" / f"rank{rank}.jsonl").unlink()
-    resumed = run(tmp_path / "two", *both, "--resume")
+    resumed = run(tmp_path / "two", "--resume")
     for entries, expected in zip(resumed, two):
         assert entries == {step: expected[step] for step in range(6, 9)}

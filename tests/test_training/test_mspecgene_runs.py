@@ -71,14 +71,8 @@ def test_a_resumed_run_goes_on_with_mixture_and_schedule(config, tmp_path):
     assert pictures == {"epoch_0004.png", "mixture.png", "visible_patches.png"}
 
 
-def test_two_processes_train(config, train, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    process = train(
-        config, tmp_path, "--launcher", "pytorch", "--cfg-options", "train_cfg.max_epochs=2",
-        prefix=torchrun,
-    )  # fmt: skip
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 0, output
+def test_two_processes_train(config, trained, tmp_path):
+    trained(config, tmp_path, "--cfg-options", "train_cfg.max_epochs=2", count=2)
     state = content(tmp_path / "epoch_2.pth")["state_dict"]
     assert all(value.isfinite().all() for name, value in state.items() if "masker" in name)
     assert state["masker.centres"].any() and state["masker.loss_count"] == 0

@@ -1,12 +1,10 @@
 """A detector that learns: eight real images by heart."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import Program
 
 REPO = Path(__file__).resolve().parents[2]
 # Half the images' size, for the time of a test.
@@ -45,10 +43,5 @@ def test_eight_images_are_learnt_by_heart(data_root, tmp_path):
 
 
 def _tool(name: str, *args) -> None:
-    done = subprocess.run(
-        [sys.executable, str(REPO / "tools" / f"{name}.py"), *map(str, args)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = Program(REPO / "tools" / f"{name}.py", *args).wait(timeout=1200)
+    assert done.returncode == 0, done.output

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -13,27 +14,22 @@ def losses(work_dir: Path) -> dict[int, float]:
     return result
 
 
-def test_a_run_killed_in_an_epoch_resumes_as_if_it_had_not_stopped(tiny_config, train, tmp_path):
+def test_a_run_killed_in_an_epoch_resumes_as_if_it_had_not_stopped(
+    tiny_config, train, trained, tmp_path
+):
     # Losses as they are, not averaged over a window.
     options = ("--cfg-options", "log_processor.window_size=1")
-    whole = train(tiny_config, tmp_path / "whole", *options)
-    output, _ = whole.communicate(timeout=120)
-    assert whole.returncode == 0, output
+    trained(tiny_config, tmp_path / "whole", *options)
     expected = losses(tmp_path / "whole")
     assert len(expected) == 24
 
-    killed = train(tiny_config, tmp_path / "killed", *options)
-    for line in killed.stdout:
-        if "Epoch(train) [3][2/6]" in line:
-            killed.send_signal(signal.SIGKILL)
-            break
-    killed.wait(timeout=60)
-    assert killed.returncode == -signal.SIGKILL
+    (killed,) = train(tiny_config, tmp_path / "killed", *options)
+    killed.until(r"Epoch\(train\) \[3\]\[2/6\]")
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait().returncode == -signal.SIGKILL
     assert (tmp_path / "killed" / "last_checkpoint").read_text().endswith("epoch_2.pth")
 
-    resumed = train(tiny_config, tmp_path / "killed", "--resume", *options)
-    output, _ = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0, output
+    trained(tiny_config, tmp_path / "killed", "--resume", *options)
     found = losses(tmp_path / "killed")
     assert {step: found[step] for step in range(13, 25)} == {
         step: expected[step] for step in range(13, 25)
@@ -41,11 +37,9 @@ def test_a_run_killed_in_an_epoch_resumes_as_if_it_had_not_stopped(tiny_config, 
 
 
 def test_a_run_by_iterations_resumes_as_if_it_had_not_stopped(
-    iteration_config, train, recorded, tmp_path
+    iteration_config, train, trained, recorded, tmp_path
 ):
-    whole = train(iteration_config, tmp_path / "whole")
-    output, _ = whole.communicate(timeout=120)
-    assert whole.returncode == 0, output
+    trained(iteration_config, tmp_path / "whole")
     expected = recorded(tmp_path / "whole")
     assert [*expected] == [*range(9)]
     # No iteration sees what another saw, though each of the seven scenes returns.
@@ -53,20 +47,16 @@ def test_a_run_by_iterations_resumes_as_if_it_had_not_stopped(
     samples = [tuple(sample) for entry in expected.values() for sample in entry["samples"]]
     assert len({*samples}) == 18 and len({path for path, _ in samples}) == 7
 
-    killed = train(iteration_config, tmp_path / "killed", "--cfg-options",
-                   "default_hooks.logger.interval=1")  # fmt: skip
-    for line in killed.stdout:
-        if "Iter(train) [5/9]" in line:
-            killed.send_signal(signal.SIGKILL)
-            break
-    killed.wait(timeout=60)
+    (killed,) = train(iteration_config, tmp_path / "killed", "--cfg-options",
+                      "default_hooks.logger.interval=1")  # fmt: skip
+    killed.until(r"Iter\(train\) \[5/9\]")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
     assert (tmp_path / "killed" / "last_checkpoint").read_text().endswith("iter_3.pth")
     (tmp_path / "killed" / "rank0.jsonl").unlink()
 
     # Another number of workers, too.
-    resumed = train(iteration_config, tmp_path / "killed", "--resume", "--cfg-options",
-                    "train_dataloader.num_workers=1")  # fmt: skip
-    output, _ = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0, output
+    trained(iteration_config, tmp_path / "killed", "--resume", "--cfg-options",
+            "train_dataloader.num_workers=1")  # fmt: skip
     found = recorded(tmp_path / "killed")
     assert found == {step: expected[step] for step in range(3, 9)}
