@@ -32,9 +32,12 @@ drop_path_rate = 0.1
 # Not in the release's facts, from ViTDet: warm-up and steps of the learning rate, LN in the mask
 # head. Ours: gradients clipped at 1; seed 0.
 
+size = _base_.scale[0]
 model = dict(
+    data_preprocessor=dict(pad_size_divisor=size),  # every image becomes a square of it
     backbone=dict(
         backbone=dict(
+            img_size=size,  # of the tables of positions; images may be of any size
             drop_path_rate=drop_path_rate,
             init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
         )

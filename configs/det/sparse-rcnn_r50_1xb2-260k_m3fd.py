@@ -1,7 +1,11 @@
 # Sparse R-CNN on a ResNet-50 on M3FD, infrared alone: table 2 of InfMAE (arXiv 2402.00407).
 # mmdet's model, weights, augmentation and optimiser, with its learning rate for 16 images scaled to
 # 2; the paper's data, batch and schedule.
-_base_ = "mmdet::sparse_rcnn/sparse-rcnn_r50_fpn_ms-480-800-3x_coco.py"
+_base_ = [
+    "../_base_/datasets/m3fd.py",
+    "../_base_/schedules/det_260k.py",
+    "../_base_/runtimes/det.py",
+]
 
 # ============ Often changed ============
 data_root = "data/M3FD"
@@ -15,80 +19,31 @@ val_interval = 26000
 lr = 2.5e-5 * batch_size / 16
 
 # ============ Rarely changed ============
-custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
-model = dict(
-    roi_head=dict(
-        bbox_head=[{**head, "num_classes": num_classes} for head in _base_.model.roi_head.bbox_head]
-    )
+# Not among the bases: it has a data set and a schedule of its own.
+theirs = __import__("mmengine.hub", fromlist=["hub"]).get_config(
+    "mmdet::sparse_rcnn/sparse-rcnn_r50_fpn_ms-480-800-3x_coco.py"
 )
-
-train_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
-    *_base_.train_pipeline[1:],
+model = theirs.model
+model["roi_head"]["bbox_head"] = [
+    {**head, "num_classes": num_classes} for head in theirs.model.roi_head.bbox_head
 ]
-test_pipeline = [
-    dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
-    dict(type="Resize", scale=(1333, 800), keep_ratio=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances"),
-    ),
-]
+train_pipeline = [_base_.train_pipeline[0], *theirs.train_pipeline[1:]]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].update(scale=(1333, 800))
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
-    sampler=dict(_delete_=True, type="InfiniteSampler", shuffle=True),
-    batch_sampler=None,  # mmdet's groups by aspect ratio; all images here have one
-    dataset=dict(
-        _delete_=True,
-        type="mmspec.M3FDDataset",
-        data_root=data_root,
-        split="train",
-        filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(data_root=data_root, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    num_workers=num_workers,
-    dataset=dict(
-        _delete_=True,
-        type="mmspec.M3FDDataset",
-        data_root=data_root,
-        split="test",
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    num_workers=num_workers, dataset=dict(data_root=data_root, pipeline=test_pipeline)
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type="mmspec.DetectionMetric")
-test_evaluator = val_evaluator
-
-train_cfg = dict(
-    _delete_=True, type="IterBasedTrainLoop", max_iters=max_iters, val_interval=val_interval
-)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, begin=0, end=1000, by_epoch=False),
-    dict(type="CosineAnnealingLR", eta_min=0.0, begin=1000, end=max_iters, by_epoch=False),
-]
-optim_wrapper = dict(optimizer=dict(lr=lr))
+optim_wrapper = dict(_delete_=True, **theirs.optim_wrapper)
+optim_wrapper["optimizer"].update(lr=lr)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_iters)
 auto_scale_lr = dict(base_batch_size=batch_size)
-default_hooks = dict(
-    logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(
-        type="mmspec.DurableCheckpointHook",
-        by_epoch=False,
-        interval=val_interval,
-        max_keep_ckpts=2,
-    ),
-    resume=dict(type="mmspec.ResumeHook"),
-    schedule=dict(type="mmspec.ScheduleHook"),
-    draws=dict(type="mmspec.RepeatableDrawsHook"),
-    inherited=dict(type="mmspec.InheritedValuesHook"),
-    visualization=dict(_delete_=True, type="mmspec.DetectionPictureHook", num_images=8),
-)
-log_processor = dict(by_epoch=False)
-custom_hooks = [
-    dict(type="mmspec.ThroughputHook"),
-    dict(type="mmspec.StopOnInvalidLossHook"),
-]
-randomness = dict(seed=0)
+default_hooks = dict(checkpoint=dict(interval=val_interval))
+del theirs

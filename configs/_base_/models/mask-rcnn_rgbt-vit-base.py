@@ -1,6 +1,6 @@
 # Mask R-CNN over infrared and visible images, in the ViTDet way (arXiv 2203.16527): M-SpecGene's
 # detection (arXiv 2507.16318). One encoder for both modalities, whose maps at 1/16 are concatenated
-# before a simple pyramid.
+# before a simple pyramid. The size of the images is the config's.
 _base_ = "mmdet::_base_/models/mask-rcnn_r50_fpn.py"
 
 norm_cfg = dict(type="mmpretrain.LN2d", eps=1e-6)
@@ -15,7 +15,6 @@ model = dict(
         std_infrared=[58.395, 57.12, 57.375],
         mean_visible=[123.675, 116.28, 103.53],
         std_visible=[58.395, 57.12, 57.375],
-        pad_size_divisor=960,  # every image becomes 960 x 960
         pad_mask=True,
     ),
     backbone=dict(
@@ -25,7 +24,6 @@ model = dict(
         backbone=dict(
             type="mmpretrain.ViTSAM",
             arch="base",  # global blocks 2, 5, 8, 11
-            img_size=960,  # of the tables of positions; images may be of any size
             window_size=14,
             use_rel_pos=True,
             out_channels=0,

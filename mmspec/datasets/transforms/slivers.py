@@ -1,4 +1,9 @@
-"""What a crop leaves of an object: enough to learn it, or a sliver that is not one any more."""
+"""What a crop leaves of an object: enough to learn it, or a sliver that is not one any more.
+
+The rule is one: an object of which less than ``MIN_VISIBLE`` is in the crop is to be ignored. The
+size of a box is known. That of a thing in a map of classes is looked up no further than a sliver of
+``MAX_SLIVER`` pixels asks for, which keeps what reaches deeper.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from mmspec.registry import TRANSFORMS
 
 #: An object of which less than this share is in the crop is to be ignored, not learnt.
 MIN_VISIBLE = 0.3
-#: Of a pixel's class that holds within so many pixels of the cut; what reaches deeper is kept.
+#: So many pixels of the cut a map of classes is judged in; what reaches deeper is kept.
 MAX_SLIVER = 3
 
 
