@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mmspec.datasets.image_io import COLOURED, UnreadableImageError, decode_infrared
+from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
+from mmspec.thermal.read import COLOURED
 
 try:
     import imagehash
