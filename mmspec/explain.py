@@ -18,8 +18,7 @@ INTERRUPTED = 130
 def explained(parser: argparse.ArgumentParser) -> Iterator[None]:
     """End the program with a message: status 2 for what a user can mend, 130 after Ctrl-C.
 
-    What a user can mend are the errors of mmspec's own classes, a missing file, and a loss that is
-    no number: their messages name what is at fault and the way out.
+    Errors of mmspec's own classes, a missing file and a loss that is no number can be mended.
     """
     if "RANK" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt_once)
@@ -28,10 +27,8 @@ def explained(parser: argparse.ArgumentParser) -> Iterator[None]:
     except (KeyboardInterrupt, Exception) as error:
         if is_interrupt(error):
             parser.exit(INTERRUPTED, _by_one_process("Interrupted"))
-        kind = type(error)
-        if kind.__module__.partition(".")[0] != "mmspec" and not isinstance(
-            error, FileNotFoundError | FloatingPointError
-        ):
+        kind, others = type(error), FileNotFoundError | FloatingPointError
+        if not (kind.__module__.startswith("mmspec.") or isinstance(error, others)):
             raise
         # That of a loader's worker holds the worker's traceback, which ends with the message.
         parser.error(str(error).rpartition(f"{kind.__name__}: ")[2].strip())
@@ -58,12 +55,9 @@ def command_to_resume(work_dir: str) -> str:
         return _by_one_process("Interrupted before the first checkpoint: nothing to resume")
     if "--launcher" in sys.argv:
         return _by_one_process("Interrupted. To go on: the same command with --resume")
-    given = [part for part in sys.argv if not part.startswith("--resume=")]
-    if "--resume" in given:
-        place = given.index("--resume")
-        file = [part for part in given[place + 1 : place + 2] if not part.startswith("-")]
-        del given[place : place + 1 + len(file)]
-    command = shlex.join(["python", *given, "--resume"])
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", nargs="?")
+    command = shlex.join(["python", *parser.parse_known_args(sys.argv)[1], "--resume"])
     return _by_one_process(f"Interrupted. To go on:\n  {command}")
 
 

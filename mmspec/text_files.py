@@ -2,6 +2,9 @@
 
 UTF-8 with or without a byte-order mark, UTF-16 and UTF-32 are read. Older encodings cannot be told
 apart, and a wrong guess alters names in silence: they are refused by the file's name.
+
+Readers take ``backend_args`` of mmengine's file backend, and raise OSError where a file cannot be
+opened, TextFileError where it cannot be used.
 """
 
 from __future__ import annotations
@@ -25,24 +28,15 @@ class TextFileError(ValueError):
 
 
 def read_text(path: str | os.PathLike, backend_args: dict | None = None) -> str:
-    """The text of a file, without a byte-order mark.
-
-    Args:
-        path: the file.
-        backend_args: of mmengine's file backend.
-
-    Raises:
-        OSError: It cannot be opened.
-        TextFileError: Not text in an encoding of Unicode.
-    """
+    """The text of a file, without a byte-order mark."""
     try:
-        return _decode(bytes(fileio.get(path, backend_args=backend_args)))
+        return _decode(fileio.get(path, backend_args=backend_args))
     except ValueError as error:
         raise TextFileError(f"{path}: {error}") from None
 
 
 def read_lines(path: str | os.PathLike, backend_args: dict | None = None) -> list[str]:
-    """The lines of a text file, whatever ends them; arguments and errors as above.
+    """The lines of a text file, whatever ends them.
 
     Unlike ``str.splitlines`` it leaves names with a form feed or a Unicode line separator whole.
     """
@@ -53,7 +47,7 @@ def read_lines(path: str | os.PathLike, backend_args: dict | None = None) -> lis
 def read_names(path: str | os.PathLike, backend_args: dict | None = None) -> list[str]:
     """What the lines of a list hold, without blank ones and without spaces around it.
 
-    A name may stand there twice, see :func:`each_once`; arguments and errors as above.
+    A name may stand there twice, see :func:`each_once`.
     """
     return [name for line in read_lines(path, backend_args) if (name := line.strip())]
 
@@ -83,20 +77,15 @@ def each_once(names: Iterable[str], listed_in: str | os.PathLike) -> list[str]:
 
 
 def read_json(path: str | os.PathLike, backend_args: dict | None = None) -> Any:
-    """The content of a JSON file; arguments as above.
-
-    Raises:
-        OSError: It cannot be opened.
-        TextFileError: Not JSON.
-    """
+    """The content of a JSON file."""
     try:
-        return json.loads(_decode(bytes(fileio.get(path, backend_args=backend_args))))
+        return json.loads(_decode(fileio.get(path, backend_args=backend_args)))
     except (ValueError, RecursionError) as error:
         raise TextFileError(f"{path}: not a JSON file ({error})") from None
 
 
 def read_json_lines(path: str | os.PathLike, backend_args: dict | None = None) -> list:
-    """The content of a file with JSON in each line, as logs are; arguments and errors as above."""
+    """The content of a file with JSON in each line, as logs are."""
     entries = []
     for number, line in enumerate(read_lines(path, backend_args), start=1):
         try:
@@ -112,13 +101,14 @@ def as_flag(value: Any) -> bool:
     Raises:
         ValueError: It is neither yes nor no.
     """
-    try:
-        return _FLAGS[str(value).strip().lower()]
-    except KeyError:
-        raise ValueError(f"{value!r} is neither 0 nor 1") from None
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError(f"{value!r} is neither 0 nor 1")
+    return flag
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes | memoryview) -> str:
+    data = bytes(data)
     try:
         text = data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:
