@@ -60,18 +60,14 @@ class LoadReport:
             f"{len(self.resized)} resized, {len(self.missing)} missing, {len(self.new)} new, "
             f"{len(self.ignored)} ignored; {_percent(self.coverage)} of the encoder loaded"
         ]
-        for title, entries in (("resized", self.resized), ("missing", self.missing)):
-            shown = [f"  {title}: {name} ({why})" for name, why in entries.items()]
-            more = [f"  {title}: ... {len(shown)} in all"] if len(shown) > 6 else []
-            lines += shown[:6] + more
-        if self.new:
-            lines.append(f"  new: {', '.join(self.new)}")
-        reasons: dict[str, list[str]] = {}
-        for name, why in self.ignored.items():
-            reasons.setdefault(why, []).append(name)
-        for why, names in reasons.items():
-            more = f", ... {len(names)} in all" if len(names) > 3 else ""
-            lines.append(f"  ignored: {', '.join(names[:3])}{more} ({why})")
+        new = dict.fromkeys(self.new, "pre-training does not have them")
+        for title, entries in (
+            *(("resized", self.resized), ("missing", self.missing)),
+            *(("new", new), ("ignored", self.ignored)),
+        ):
+            for why in dict.fromkeys(entries.values()):
+                names = [name for name, reason in entries.items() if reason == why]
+                lines.append(f"  {title}: {_listed(names)} ({why})")
         return "\n".join(lines)
 
 
@@ -112,34 +108,38 @@ def _percent(share: float) -> str:
     return f"{math.floor(1000 * share) / 10:.1f} %"
 
 
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
+
+
 def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Tensor, str] | None:
     """A tensor of another shape made to fit, and how; None where that would be a guess."""
     if value.shape == own.shape:
         return value, ""
     how = f"{tuple(value.shape)} to {tuple(own.shape)}"
     if name.endswith("pos_embed") and value.shape[-1] == own.shape[-1]:
-        return _fit_positions(value, own, backbone)
-    first_conv = (
-        value.dim() == 4 and value.shape[:1] + value.shape[2:] == own.shape[:1] + own.shape[2:]
-    )
-    if first_conv and own.shape[1] == 1 and value.shape[1] == 3:
-        # Exact for three equal channels: w1 x + w2 x + w3 x = (w1 + w2 + w3) x.
-        return value.sum(1, keepdim=True), f"{how}, three equal channels as one"
-    if first_conv and own.shape[1] == 3 and value.shape[1] == 1:
-        return value.expand_as(own) / 3, f"{how}, one channel as three equal ones"
+        return _fit_positions(value, own, backbone, how)
+    if value.dim() == 4 and value.shape[:1] + value.shape[2:] == own.shape[:1] + own.shape[2:]:
+        channels = value.shape[1], own.shape[1]
+        if channels == (3, 1):
+            # Exact for three equal channels: w1 x + w2 x + w3 x = (w1 + w2 + w3) x.
+            return value.sum(1, keepdim=True), f"{how}, three equal channels as one"
+        if channels == (1, 3):
+            return value.expand_as(own) / 3, f"{how}, one channel as three equal ones"
     return None
 
 
-def _fit_positions(value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Tensor, str] | None:
+def _fit_positions(
+    value: Tensor, own: Tensor, backbone: nn.Module, how: str
+) -> tuple[Tensor, str] | None:
     """Learned positions for another grid.
 
     They come as (1, extra tokens + patches, C) of a square grid, or as (1, rows, columns, C) of
     ViTSAM, which like ViTDet's backbone has no class token and does without that one's position.
     """
-    target = getattr(backbone, "patch_resolution", None)
-    if target is None:
+    if (target := getattr(backbone, "patch_resolution", None)) is None:
         return None
-    how = f"{tuple(value.shape)} to {tuple(own.shape)}"
     if value.dim() == 4:
         grid, file_extra = tuple(value.shape[1:3]), 0
         value = value.flatten(1, 2)
@@ -194,95 +194,90 @@ def load_into(
             f"checkpoint {info.path} was trained with positions of {info.pretrain_grid} patches a "
             f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
         )
-    folded = {}
-    if gray is not None:
-        state, folded = _gray_input(state, backbone, GrayInput(**gray))
     report = LoadReport(info, ignored=dict(info.ignored))
     fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
-    own_state = backbone.state_dict()
+    dispensable = (*DISPENSABLE, *getattr(backbone, "pretraining_only", ()))
+    encoder, own_state = _encoder(state), backbone.state_dict()
+    folded = {} if gray is None else _gray_input(encoder, backbone, GrayInput(**gray))
+    blocks, own_blocks = ({"", *map(_block, names)} for names in (encoder, own_state))
     loaded = total = 0
     misfits, absent, lost = [], [], [name for name, why in info.ignored.items() if why == UNKNOWN]
-    blocks = {"", *(_block(k.removeprefix(PREFIX)) for k in state if k.startswith(PREFIX))}
-    own_blocks = {"", *map(_block, own_state)}
     for name, own in own_state.items():
-        value = state.get(PREFIX + name)
+        value = encoder.get(name)
         if value is None and _is_part(name, fresh):
             report.new.append(name)
             continue
         total += own.numel()
-        fitted = None if value is None else _fit(name, value, own, backbone)
-        if fitted is None:
-            if value is not None:
-                misfits.append(name)
-            elif _block(name) in blocks:
+        if value is None:
+            report.missing[name] = "not in the checkpoint"
+            if _block(name) in blocks:
                 absent.append(name)
+        elif (fitted := _fit(name, value, own, backbone)) is None:
             report.missing[name] = (
-                "not in the checkpoint"
-                if value is None
-                else f"{tuple(value.shape)} in the checkpoint, {tuple(own.shape)} here"
+                f"{tuple(value.shape)} in the checkpoint, {tuple(own.shape)} here"
             )
-            continue
-        value, how = fitted
-        own.copy_(value)
-        loaded += own.numel()
-        if how := how or folded.get(name, ""):
-            report.resized[name] = how
+            misfits.append(name)
         else:
-            report.matched.append(name)
-    for name, value in state.items():
-        if not name.startswith(PREFIX):
-            report.ignored[name] = BESIDE
-        elif (own_name := name.removeprefix(PREFIX)) not in own_state:
-            report.ignored[name] = "this backbone does not have it"
-            # What an encoder computed with and this one does not is lost, as missing weights are.
-            parts = (*DISPENSABLE, *getattr(backbone, "pretraining_only", ()))
-            if not _is_part(own_name, parts):
-                total += value.numel()
-                if _block(own_name) in own_blocks:
-                    lost.append(own_name)
+            value, how = fitted
+            own.copy_(value)
+            loaded += own.numel()
+            if how := how or folded.get(name):
+                report.resized[name] = how
+            else:
+                report.matched.append(name)
+    report.ignored |= {name: BESIDE for name in state if not name.startswith(PREFIX)}
+    for name in [name for name in encoder if name not in own_state]:
+        report.ignored[PREFIX + name] = "this backbone does not have it"
+        # What an encoder computed with and this one does not is lost, as missing weights are.
+        if not _is_part(name, dispensable):
+            total += encoder[name].numel()
+            if _block(name) in own_blocks:
+                lost.append(name)
     report.coverage = loaded / total
     reasons = []
     if misfits:
-        reasons.append(
-            f"{len(misfits)} tensors have another shape, the first {misfits[0]}: "
-            f"{report.missing[misfits[0]]}"
-        )
+        first = f"{misfits[0]}: {report.missing[misfits[0]]}"
+        reasons.append(f"{len(misfits)} tensors have another shape, the first {first}")
     if report.coverage < min_coverage:
+        share = _percent(report.coverage)
         reasons.append(
-            f"only {_percent(report.coverage)} of the encoder was found, less than "
-            f"min_coverage={min_coverage}"
+            f"only {share} of the encoder was found, less than min_coverage={min_coverage}"
         )
     if absent:
-        reasons.append(f"the checkpoint lacks {_named(absent)}")
+        reasons.append(f"the checkpoint lacks {_listed(absent)}")
     if lost:
-        reasons.append(f"this backbone has no place for the checkpoint's {_named(lost)}")
+        reasons.append(f"this backbone has no place for the checkpoint's {_listed(lost)}")
     if reasons and min_coverage > 0:
+        hints = [s for end, s in WITHOUT.items() if any(name.endswith(end) for name in absent)]
+        hint = f" ({', '.join(hints)})" if hints else ""
         raise CheckpointError(
             f"{type(backbone).__name__} and checkpoint do not go together: {'; '.join(reasons)}. "
-            f"Give the settings it was trained with{_hint(absent)}, or min_coverage=0 to go on all "
+            f"Give the settings it was trained with{hint}, or min_coverage=0 to go on all "
             f"the same\n{report}"
         )
     return report
 
 
-def _gray_input(
-    state: dict[str, Tensor], backbone: nn.Module, gray: GrayInput
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The state with its first convolution made for one channel, and how, by name."""
+def _gray_input(encoder: dict[str, Tensor], backbone: nn.Module, gray: GrayInput) -> dict[str, str]:
+    """Make an encoder's first convolution one for one channel, and say how, by name."""
     for name, own in backbone.state_dict().items():
         bias = f"{name.removesuffix('weight')}bias"
-        kernel = state.get(PREFIX + name)
+        kernel = encoder.get(name)
         if own.dim() == 4 and own.shape[1] == 1 and kernel is not None and kernel.shape[1] == 3:
-            if PREFIX + bias not in state:
+            if bias not in encoder:
                 continue
-            changed, shift = gray.fold(kernel)
-            state = state | {PREFIX + name: changed, PREFIX + bias: state[PREFIX + bias] + shift}
+            encoder[name], shift = gray.fold(kernel)
+            encoder[bias] = encoder[bias] + shift
             how = f"three channels as one, normalised by mean={gray.mean}, std={gray.std}"
-            return state, {name: how, bias: how}
+            return {name: how, bias: how}
     raise CheckpointError(
         f"gray={gray}: {type(backbone).__name__} and checkpoint have no first convolution of one"
         " channel here and of three, with a bias, there: set in_channels=1, or leave gray out"
     )
+
+
+def _encoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
 
 
 def _block(name: str) -> str:
@@ -291,65 +286,46 @@ def _block(name: str) -> str:
     return match[0] if match else ""
 
 
-def _hint(absent: list[str]) -> str:
-    settings = [s for end, s in WITHOUT.items() if any(name.endswith(end) for name in absent)]
-    return f" ({', '.join(settings)})" if settings else ""
-
-
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(names[:4]) + more
-
-
 def _is_part(name: str, parts: tuple[str, ...]) -> bool:
     """Whether a dotted name has one of some parts, regular expressions of whole words."""
     return any(re.search(rf"(^|\.){part}(\.|$)", name) for part in parts)
 
 
-def infer_conv_vit_settings(state: dict[str, Tensor]) -> dict:
+def _depth(encoder: dict[str, Tensor], layers: str) -> int:
+    numbers = [re.match(rf"{layers}\.(\d+)\.", name) for name in encoder]
+    return 1 + max(int(number[1]) for number in numbers if number)
+
+
+def _conv_vit_settings(encoder: dict[str, Tensor]) -> dict:
     """Arguments of a ConvViT read off its tensors; ``num_heads`` for named archs only."""
-
-    def depth(stage: int) -> int:
-        prefix = f"{PREFIX}stages.{stage}."
-        return 1 + max(int(k[len(prefix) :].split(".")[0]) for k in state if k.startswith(prefix))
-
-    widths = tuple(state[f"{PREFIX}embeds.{i}.proj.weight"].shape[0] for i in range(3))
-    hidden = [state[f"{PREFIX}stages.{i}.0.mlp.fc1.weight"].shape[0] for i in range(3)]
+    widths, in_channels = zip(*(encoder[f"embeds.{i}.proj.weight"].shape[:2] for i in range(3)))
+    hidden = [encoder[f"stages.{i}.0.mlp.fc1.weight"].shape[0] for i in range(3)]
     arch = dict(
         embed_dims=widths,
-        depths=tuple(depth(i) for i in range(3)),
+        depths=tuple(_depth(encoder, f"stages.{i}") for i in range(3)),
         mlp_ratios=tuple(h / w for h, w in zip(hidden, widths)),
     )
     for known in ARCHS.values():
         if all(known[key] == value for key, value in arch.items()):
             arch["num_heads"] = known["num_heads"]
-    settings = dict(
-        arch=arch,
-        in_channels=state[f"{PREFIX}embeds.0.proj.weight"].shape[1],
-        use_rel_pos=f"{PREFIX}stages.2.0.attn.rel_pos_h" in state,
-    )
-    if settings["use_rel_pos"]:
-        # Of block 1, which by default is global beside windows too.
-        table = state[f"{PREFIX}stages.2.{min(1, arch['depths'][2] - 1)}.attn.rel_pos_h"]
+    # Of block 1, which by default is global beside windows too.
+    table = encoder.get(f"stages.2.{min(1, arch['depths'][2] - 1)}.attn.rel_pos_h")
+    settings = dict(arch=arch, in_channels=in_channels[0], use_rel_pos=table is not None)
+    if table is not None:
         settings["pretrain_grid"] = (table.shape[0] + 1) // 2
     return settings
 
 
-def infer_vit_settings(state: dict[str, Tensor]) -> dict:
+def _vit_settings(encoder: dict[str, Tensor]) -> dict:
     """Arguments of a ViT read off its tensors; ``num_heads`` for published widths only."""
-    projection = state.get(f"{PREFIX}patch_embed.projection.weight")
+    projection = encoder.get("patch_embed.projection.weight")
     if projection is None or projection.dim() != 4:
         raise CheckpointError(
             "the checkpoint's patch embedding is not one convolution, as that of mmspec's ViT is"
         )
     dims, in_channels, patch_size, _ = projection.shape
-    prefix = f"{PREFIX}layers."
-    arch = dict(
-        embed_dims=dims,
-        num_layers=1
-        + max(int(k[len(prefix) :].split(".")[0]) for k in state if k.startswith(prefix)),
-    )
-    if (hidden := state.get(f"{prefix}0.ffn.layers.0.0.weight")) is not None:
+    arch = dict(embed_dims=dims, num_layers=_depth(encoder, "layers"))
+    if (hidden := encoder.get("layers.0.ffn.layers.0.0.weight")) is not None:
         arch["feedforward_channels"] = hidden.shape[0]
     if dims in VIT_HEADS:
         arch["num_heads"] = VIT_HEADS[dims]
@@ -357,9 +333,9 @@ def infer_vit_settings(state: dict[str, Tensor]) -> dict:
         arch=arch,
         patch_size=patch_size,
         in_channels=in_channels,
-        with_cls_token=f"{PREFIX}cls_token" in state,
+        with_cls_token="cls_token" in encoder,
         # Fine-tuned on the mean of patches, MAE norms that mean instead.
-        final_norm=f"{PREFIX}ln1.weight" in state,
+        final_norm="ln1.weight" in encoder,
     )
 
 
@@ -389,12 +365,13 @@ def load_encoder(
             :func:`load_into`.
     """
     state, info = read_checkpoint(checkpoint)
-    if f"{PREFIX}embeds.0.proj.weight" in state:
-        backbone_type, settings = ConvViT, infer_conv_vit_settings(state)
+    encoder = _encoder(state)
+    if "embeds.0.proj.weight" in encoder:
+        backbone_type, settings = ConvViT, _conv_vit_settings(encoder)
         if info.pretrain_grid is not None:
             settings["pretrain_grid"] = info.pretrain_grid
     else:
-        backbone_type, settings = MaskedViT, infer_vit_settings(state)
+        backbone_type, settings = MaskedViT, _vit_settings(encoder)
     if isinstance(arch, str):
         settings["arch"] = arch
     else:

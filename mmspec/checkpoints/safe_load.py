@@ -19,67 +19,49 @@ def _nothing(*args: Any) -> None:
     """In place of ``getattr``, by which mmengine's log buffers refer to their own methods."""
 
 
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-_SCALAR = np.float64(0).__reduce__()[0]
-
-#: What checkpoints hold beside tensors and plain containers, by its pickled name, and what is
-#: rebuilt for it: the arguments of a run (MAE's family), log values (mmengine), numbers (NumPy 1
-#: and 2). None of them runs code. Log buffers become bare namespaces, as nothing here reads them.
+_KINDS = {
+    *(collections.OrderedDict, torch.Size, argparse.Namespace, codecs.encode, np.ndarray, np.dtype),
+    *(torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter),
+    *(type(np.dtype(code)) for code in ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")),
+}
+#: What checkpoints may hold beside storages and dtypes, by its pickled name, and what is rebuilt
+#: for it: tensors, containers, arguments of a run (MAE's family), log values (mmengine), numbers
+#: (NumPy 1 and 2). None runs code. Log buffers become bare namespaces, as nothing here reads them.
 ALLOWED: dict[str, Any] = {
-    "argparse.Namespace": argparse.Namespace,
+    **{f"{kind.__module__}.{kind.__qualname__}": kind for kind in _KINDS},
     "mmengine.logging.history_buffer.HistoryBuffer": argparse.Namespace,
     "builtins.getattr": _nothing,
     "__builtin__.getattr": _nothing,
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
-    "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
-    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
-    "numpy.core.multiarray.scalar": _SCALAR,
-    "numpy._core.multiarray.scalar": _SCALAR,
-    "_codecs.encode": codecs.encode,
-    **{
-        f"{kind.__module__}.{kind.__qualname__}": kind
-        for kind in {
-            type(np.dtype(code)) for code in ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")
-        }
-    },
 }
-# torch 2.6 is the first that takes names with its safe globals; older ones get the same list here,
-# with the functions that rebuild tensors.
-_TENSORS: dict[str, Any] = {
-    "collections.OrderedDict": collections.OrderedDict,
-    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
-    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
-    "torch.Size": torch.Size,
-}
+for _core in ("core", "_core"):
+    ALLOWED[f"numpy.{_core}.multiarray._reconstruct"] = np.empty(0).__reduce__()[0]
+    ALLOWED[f"numpy.{_core}.multiarray.scalar"] = np.float64(0).__reduce__()[0]
 
 
 class CheckpointError(ValueError):
     """A file that is no checkpoint, or not one that fits; the message names it and the way out."""
 
 
-class _AllowListUnpickler(pickle.Unpickler):
+class _Unpickler(pickle.Unpickler):
+    """The same list before torch 2.6, the first that takes names with its safe globals."""
+
     def find_class(self, module: str, name: str) -> Any:
-        full_name = f"{module}.{name}"
-        if full_name in ALLOWED:
+        if (full_name := f"{module}.{name}") in ALLOWED:
             return ALLOWED[full_name]
-        if full_name in _TENSORS:
-            return _TENSORS[full_name]
-        if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
-            return getattr(torch, name)
-        if module == "torch" and name.endswith("Storage"):
-            return getattr(torch, name)
+        found = getattr(torch, name, None) if module == "torch" else None
+        if isinstance(found, torch.dtype) or (found and name.endswith("Storage")):
+            return found
         raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {full_name}")
 
 
-class _AllowListPickle:
+class _Pickle:
     """What ``torch.load`` expects of a ``pickle_module``."""
 
-    Unpickler = _AllowListUnpickler
+    Unpickler = _Unpickler
 
     @staticmethod
     def load(file: BinaryIO, **kwargs: Any) -> Any:
-        return _AllowListUnpickler(file, **kwargs).load()
+        return _Unpickler(file, **kwargs).load()
 
 
 def _load_pickled(path: Path) -> Any:
@@ -88,7 +70,7 @@ def _load_pickled(path: Path) -> Any:
     with path.open("rb") as file:
         mmap = file.read(2) == b"PK"
     if digit_version(torch.__version__) < digit_version("2.6"):
-        return torch.load(str(path), map_location="cpu", pickle_module=_AllowListPickle, mmap=mmap)
+        return torch.load(str(path), map_location="cpu", pickle_module=_Pickle, mmap=mmap)
     with torch.serialization.safe_globals([(kind, name) for name, kind in ALLOWED.items()]):
         return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
 
@@ -106,26 +88,23 @@ def load_file(path: str | Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path}: no such file")
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file as load_safetensors
-
-        try:
-            return load_safetensors(path)
-        except SafetensorError as error:
-            raise CheckpointError(f"checkpoint {path}: not a safetensors file ({error})") from error
     try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file as load_safetensors
+
+            return load_safetensors(path)
         return _load_pickled(path)
-    except Exception as error:  # a damaged pickle can fail in any way
-        refused = re.search(r"GLOBAL (\S+)", str(error))
-        if refused:
-            raise CheckpointError(
-                f"checkpoint {path} holds a pickled {refused[1]}, which is not on the allow-list, "
-                "and was not loaded. If you trust the file, save its tensors alone: content = "
+    except Exception as error:  # a damaged file can fail in any way
+        if path.suffix == ".safetensors":
+            reason = f": not a safetensors file ({error})"
+        elif refused := re.search(r"GLOBAL (\S+)", str(error)):
+            reason = (
+                f" holds a pickled {refused[1]}, which is not on the allow-list, and was not "
+                "loaded. If you trust the file, save its tensors alone: content = "
                 f"torch.load('{path}', weights_only=False), then "
                 "torch.save({'model': content['model']}, 'clean.pth')"
-            ) from error
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f"checkpoint {path}: not a torch checkpoint, or damaged ({reason})"
-        ) from error
+            )
+        else:
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            reason = f": not a torch checkpoint, or damaged ({first})"
+        raise CheckpointError(f"checkpoint {path}{reason}") from error
