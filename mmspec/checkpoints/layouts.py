@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,32 +30,28 @@ def _reason(key: str) -> str:
     return UNKNOWN if of_encoder else BESIDE
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How one family of checkpoints names its tensors.
+class Layout(NamedTuple):
+    """How one family of checkpoints names its tensors."""
 
-    Attributes:
-        name: what reports call it.
-        marker: a tensor that every file of the family has.
-        convert: state dict to (ours, {ignored name: reason}).
-    """
+    name: str  # what reports call it
+    marker: str  # a tensor that every file of the family has
+    convert: Callable[[dict[str, Tensor]], Renamed]  # state dict to (ours, {ignored name: reason})
 
-    name: str
-    marker: str
-    convert: Callable[[dict[str, Tensor]], Renamed]
+
+def _stage(part: str) -> Callable[[re.Match], str]:
+    """Theirs count stages from 1."""
+    return lambda match: part.format(int(match[1]) - 1, *match.groups()[1:])
 
 
 _CONVMAE_NAMES = [
-    (r"patch_embed([123])\.(proj|norm)\.", lambda m: f"backbone.embeds.{int(m[1]) - 1}.{m[2]}."),
+    (r"patch_embed\.proj\.weight$", "masker.kernel"),
+    (r"patch_embed([123])\.(proj|norm)\.", _stage("backbone.embeds.{}.{}.")),
     (r"patch_embed4\.", "backbone.token_proj."),
-    (r"blocks([12])\.(\d+)\.conv1\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.proj_in."),
-    (
-        r"blocks([12])\.(\d+)\.conv2\.",
-        lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.proj_out.",
-    ),
-    (r"blocks([12])\.(\d+)\.attn\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}.dwconv."),
-    (r"blocks([123])\.(\d+)\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.{m[2]}."),
-    (r"stage([12])_output_decode\.", lambda m: f"backbone.fuse.{int(m[1]) - 1}."),
+    (r"blocks([12])\.(\d+)\.conv1\.", _stage("backbone.stages.{}.{}.proj_in.")),
+    (r"blocks([12])\.(\d+)\.conv2\.", _stage("backbone.stages.{}.{}.proj_out.")),
+    (r"blocks([12])\.(\d+)\.attn\.", _stage("backbone.stages.{}.{}.dwconv.")),
+    (r"blocks([123])\.(\d+)\.", _stage("backbone.stages.{}.{}.")),
+    (r"stage([12])_output_decode\.", _stage("backbone.fuse.{}.")),
     (r"norm\.", "backbone.norm."),
     (r"mask_token$", "neck.mask_token"),
     (r"decoder_(embed|blocks|norm|pred)\.", r"neck.\1."),
@@ -80,77 +76,71 @@ _MSPECGENE_NAMES = [
 ]
 
 
-def _rename(key: str, rules: list) -> str | None:
-    for pattern, replacement in rules:
-        renamed, count = re.subn(f"^{pattern}", replacement, key)
-        if count:
-            return renamed
-    return None
+def _rename(
+    state: dict[str, Tensor], rules: list, ignored: dict[str, str], other: str | None = None
+) -> Renamed:
+    """Tensors by the first rule for their names; of the rest, beside known reasons, others."""
+    ours, ignored = {}, dict(ignored)
+    for key, value in state.items():
+        found = [(p, name) for p, name in rules if key not in ignored and re.match(p, key)]
+        if found:
+            pattern, name = found[0]
+            ours[re.sub(f"^{pattern}", name, key)] = value
+        else:
+            ignored.setdefault(key, other or _reason(key))
+    return ours, ignored
 
 
-def _is_sincos(table: Tensor) -> bool:
+def _fixed(key: str, table: Tensor, learned: str) -> dict[str, str]:
+    """Ignore a table of positions, (1, patches, C), which must be the sine-cosine one."""
     side = round(table.shape[1] ** 0.5)
-    if side * side != table.shape[1] or table.shape[2] % 4:
-        return False
-    return torch.allclose(
+    fixed = side * side == table.shape[1] and table.shape[2] % 4 == 0
+    if not fixed or not torch.allclose(
         table[0].float(), sincos_positions((side, side), table.shape[2], side), atol=1e-4
-    )
+    ):
+        raise CheckpointError(
+            f"{key} is not the fixed sine-cosine table of a square grid; {learned} not supported"
+        )
+    return {key: "fixed positions, computed for the grid at hand"}
 
 
 def _from_convmae(state: dict[str, Tensor]) -> Renamed:
     """ConvMAE / MCMAE and InfMAE, pre-training or encoder alone."""
-    ours, ignored = {}, {}
-    for key, value in state.items():
-        if key in ("pos_embed", "decoder_pos_embed"):
-            if not _is_sincos(value):
-                raise CheckpointError(
-                    f"{key} is not the fixed sine-cosine table of a square grid; a ConvViT with "
-                    "learned positions is not supported"
-                )
-            ignored[key] = "fixed positions, computed for the grid at hand"
-        elif key == "patch_embed.proj.weight":
-            ours["masker.kernel"] = value.mean(0)
-        elif key == "patch_embed.proj.bias":
-            ignored[key] = "moves every masking score alike"
-        elif (renamed := _rename(key, _CONVMAE_NAMES)) is None:
-            ignored[key] = _reason(key)
-        else:
-            ours[renamed] = value.flatten(1) if _POINTWISE.match(renamed) else value
+    ignored = {}
+    if "patch_embed.proj.bias" in state:
+        ignored["patch_embed.proj.bias"] = "moves every masking score alike"
+    for key in {"pos_embed", "decoder_pos_embed"} & state.keys():
+        ignored |= _fixed(key, state[key], "a ConvViT with learned positions is")
+    ours, ignored = _rename(state, _CONVMAE_NAMES, ignored)
+    for name, value in ours.items():
+        if name == "masker.kernel":
+            ours[name] = value.mean(0)
+        elif _POINTWISE.match(name):
+            ours[name] = value.flatten(1)
     return ours, ignored
 
 
 def _from_mae(state: dict[str, Tensor]) -> Renamed:
     """facebookresearch/mae, pre-training or fine-tuned, and timm's ViT; mmpretrain's ViT names."""
-    ours, ignored = {}, {}
-    for key, value in state.items():
-        if (renamed := _rename(key, _MAE_NAMES)) is None:
-            ignored[key] = _reason(key)
-        else:
-            ours[renamed] = value
-    return ours, ignored
+    return _rename(state, _MAE_NAMES, {})
 
 
 def _from_mspecgene(state: dict[str, Tensor]) -> Renamed:
     """M-SpecGene as released: an mmpretrain ViT and two decoders, the unnumbered one infrared."""
-    ours, ignored = {}, {}
+    ignored, norms = {}, {}
     for key, value in state.items():
         if re.fullmatch(r"neck\.decoder_pos_embed2?", key):
-            if value[:, :1].any() or not _is_sincos(value[:, 1:].roll(value.shape[2] // 2, -1)):
-                raise CheckpointError(
-                    f"{key} is not the fixed sine-cosine table of a square grid; decoders with "
-                    "learned positions are not supported"
-                )
-            ignored[key] = "fixed positions, computed for the grid at hand"
+            # The halves of each entry in the other order, behind a row that must be of zeros.
+            table = value[:, 1:].roll(value.shape[2] // 2, -1) + value[:, :1].abs()
+            ignored |= _fixed(key, table, "decoders with learned positions are")
         elif key.startswith("neck.ln1."):
             # Both decoders named their final norm ln1, so that the file holds one for the two.
             for name in _DUAL.values():
                 # A copy each, as safetensors refuses tensors that share memory.
-                ours[f"neck.{name}.norm.{key.removeprefix('neck.ln1.')}"] = value.clone()
-        elif (renamed := _rename(key, _MSPECGENE_NAMES)) is None:
-            ignored[key] = "not part of the network"
-        else:
-            ours[current_name(renamed)] = value
-    return ours, ignored
+                norms[f"neck.{name}.norm.{key.removeprefix('neck.ln1.')}"] = value.clone()
+    rest = {key: value for key, value in state.items() if not key.startswith("neck.ln1.")}
+    ours, ignored = _rename(rest, _MSPECGENE_NAMES, ignored, "not part of the network")
+    return {current_name(key): value for key, value in ours.items()} | norms, ignored
 
 
 def _from_mmspec(state: dict[str, Tensor]) -> Renamed:

@@ -34,22 +34,14 @@ class CheckpointInfo:
 
 def _tensors(content: Any) -> dict[str, Tensor]:
     """The state dict inside a file's content, without the prefix of a distributed wrapper."""
-    for key in ("state_dict", "model", "module"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
     if not isinstance(content, Mapping):
         return {}
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
-    if tensors and all(k.startswith("module.") for k in tensors):
-        tensors = {k.removeprefix("module."): v for k, v in tensors.items()}
+    inside = (content.get(key) for key in ("state_dict", "model", "module"))
+    state = next((part for part in inside if isinstance(part, Mapping)), content)
+    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    if all(k.startswith("module.") for k in tensors):
+        return {k.removeprefix("module."): v for k, v in tensors.items()}
     return tensors
-
-
-def _epoch(content: Any) -> int | None:
-    meta = content.get("meta", content) if isinstance(content, Mapping) else {}
-    epoch = meta.get("epoch") if isinstance(meta, Mapping) else None
-    return epoch if isinstance(epoch, int) else None
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
@@ -83,7 +75,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
             f"{markers}"
         )
     state, ignored = layout.convert(tensors)
-    grid = None
-    if "pos_embed" in ignored:
-        grid = round(tensors["pos_embed"].shape[1] ** 0.5)
-    return state, CheckpointInfo(str(path), layout.name, ignored, _epoch(content), grid)
+    grid = round(tensors["pos_embed"].shape[1] ** 0.5) if "pos_embed" in ignored else None
+    meta = content.get("meta", content)
+    epoch = meta.get("epoch") if isinstance(meta, Mapping) else None
+    epoch = epoch if isinstance(epoch, int) else None
+    return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid)

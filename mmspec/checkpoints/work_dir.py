@@ -24,10 +24,7 @@ def saved_checkpoints(work_dir: str | Path, template: str = "*_{}.pth") -> list[
 
     The one that ``last_checkpoint`` names comes first, wherever it says that the folder is. The
     others follow by the time they were written: a run started anew over an old one has smaller
-    numbers.
-
-    Args:
-        template: name of the files, ``{}`` for the number, with ``*`` for anything but ``best_``.
+    numbers. In ``template``, ``{}`` is the number, and ``*`` anything but ``best_``.
     """
     work_dir = Path(work_dir)
     name = re.escape(template).replace(r"\{\}", r"(\d+)").replace(r"\*", r"(?!best_).*")
