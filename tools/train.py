@@ -62,7 +62,7 @@ def main() -> None:
     with explained(parser):
         # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
         from mmspec.engine.launch import LaunchError, build_runner, leave_process_group, read_config
-        from mmspec.engine.length import drop_short_phases, set_length
+        from mmspec.engine.schedule import drop_short_phases, set_length
 
         cfg = read_config(args.config, args.cfg_options)
         cfg.launcher = args.launcher

@@ -1,8 +1,7 @@
 """Hooks, launching and resuming. Importing this module fills ``HOOKS``."""
 
-from .checkpoints import DurableCheckpointHook
-from .cmss import CMSSScheduleHook
-from .cmss_pictures import CMSSVisualizationHook
+from .checkpoints import DurableCheckpointHook, ResumeHook
+from .cmss import CMSSScheduleHook, CMSSVisualizationHook
 from .head_classes import HeadClassesHook
 from .inheritance import InheritedValuesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -16,8 +15,7 @@ from .pictures import (
 )
 from .probing import ProbeHook
 from .reconstructions import ReconstructionVisualizationHook
-from .repeatable import RepeatableDrawsHook, RepeatableEpochsHook
-from .resume import ResumeHook
+from .repeatable import RepeatableDrawsHook
 from .schedule import ScheduleHook
 
 __all__ = [
@@ -33,7 +31,6 @@ __all__ = [
     "ProgressBarHook",
     "ReconstructionVisualizationHook",
     "RepeatableDrawsHook",
-    "RepeatableEpochsHook",
     "ResumeHook",
     "SaliencyPictureHook",
     "ScheduleHook",

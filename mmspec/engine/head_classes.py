@@ -19,27 +19,21 @@ from .other_model import refuse_other_model
 OTHER_PARTS = {"backbone", "rpn_head", "semantic_head", "language_model"}
 #: Heads of mmdet and mmseg that predict something else: proposals, words, edges, depth.
 OTHER_HEADS = {
-    "RPNHead",
-    "GARPNHead",
-    "FusedSemanticHead",
-    "GroundingDINOHead",
-    "ATSSVLFusionHead",
-    "STDCHead",
-    "VPDDepthHead",
+    *("RPNHead", "GARPNHead", "FusedSemanticHead", "GroundingDINOHead", "ATSSVLFusionHead"),
+    *("STDCHead", "VPDDepthHead"),
 }
 
 
 @HOOKS.register_module()
 class HeadClassesHook(Hook):
-    """Ends a run before its first iteration where heads and data differ in their classes.
+    """End a run before its first iteration where heads and data differ in their classes.
 
     A head with fewer classes than the data takes the last ones for background or fails with an
-    index out of bounds; one with more is scored on classes that do not exist. The number of classes
-    of every head is compared with that of each training, validation and test set. Where names are
-    known on both sides, the order is compared too: of training and validation set, and of what a
-    checkpoint learned and the set on which it is tested or goes on. Names that differ without
-    being in another order are warned of. A checkpoint of another model is refused when it is
-    loaded, see :func:`~mmspec.engine.other_model.refuse_other_model`.
+    index out of bounds; one with more is scored on classes that do not exist. The number of every
+    head is compared with that of each training, validation and test set, and the order of names
+    where both sides tell it: training and validation set, a checkpoint and the set on which it is
+    tested or goes on. Names that differ in no order are warned of. A checkpoint of another model
+    is refused by :func:`~mmspec.engine.other_model.refuse_other_model`.
 
     Raises:
         LaunchError: they differ; it names heads, data set and classes.
@@ -92,11 +86,7 @@ def class_heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _check(
-    runner: Runner,
-    dataset,
-    role: str,
-    known: tuple[str, ...] | None,
-    source: str = "the checkpoint",
+    runner: Runner, dataset, role: str, known: tuple | None, source: str = "the checkpoint"
 ) -> None:
     """Compare a data set with the model's heads, and the order of its classes with known ones."""
     heads = list(class_heads(bare_model(runner)))
@@ -111,44 +101,30 @@ def _check(
                 f"{heads[0][0]} has as many is not checked"
             )
             continue
+        # Of a panoptic set, boxes are of things alone.
+        counts = {len(classes), len(inner.metainfo.get("thing_classes") or classes)}
         wrong = [
             f"model.{name}.num_classes={head.num_classes} ({type(head).__name__})"
             for name, head in heads
-            if not _agree(head, inner, classes)
+            # A sigmoid tells background from the other class.
+            if not (getattr(head, "out_channels", None) == 1 and len(classes) == 2)
+            and head.num_classes not in counts
         ]
         if wrong:
             raise LaunchError(
                 f"{', '.join(wrong)}: {title} has {len(classes)} classes, {_listed(classes)}. Set "
                 f"num_classes={len(classes)} in each, or the data set's metainfo=dict(classes=...)"
             )
-        if known is not None:
-            _compare_names(runner, known, source, classes, title)
-
-
-def _agree(head: nn.Module, dataset, classes: tuple[str, ...]) -> bool:
-    if getattr(head, "out_channels", None) == 1 and len(classes) == 2:
-        return True  # a sigmoid tells background from the other class
-    # Of a panoptic set, boxes are of things alone.
-    things = dataset.metainfo.get("thing_classes")
-    return head.num_classes in {len(classes), len(things or classes)}
-
-
-def _compare_names(
-    runner: Runner, known: tuple[str, ...], source: str, classes: tuple[str, ...], title: str
-) -> None:
-    if known == classes:
-        return
-    moved = [
-        name for i, name in enumerate(classes) if name in known and known[i : i + 1] != (name,)
-    ]
-    text = f"{source} has the classes {_listed(known)}, {title} {_listed(classes)}"
-    if moved:
-        raise LaunchError(
-            f"{text}: {moved[0]!r} is class {known.index(moved[0])} of the one and "
-            f"{classes.index(moved[0])} of the other. Give the data set metainfo=dict(classes=...) "
-            "in the order of the first"
-        )
-    runner.logger.warning(f"{text}: other names; class i is taken for class i.")
+        if known in (None, classes):
+            continue
+        text = f"{source} has the classes {_listed(known)}, {title} {_listed(classes)}"
+        for i, name in enumerate(classes):
+            if name in known and known[i : i + 1] != (name,):
+                raise LaunchError(
+                    f"{text}: {name!r} is class {known.index(name)} of the one and {i} of the "
+                    "other. Give the data set metainfo=dict(classes=...) in the order of the first"
+                )
+        runner.logger.warning(f"{text}: other names; class i is taken for class i.")
 
 
 def _sets(dataset) -> Iterator[tuple[object, tuple[str, ...] | None]]:

@@ -19,12 +19,8 @@ from mmspec.registry import HOOKS
 
 # Keys of a config that act after the file was read: the runner's arguments and what it looks up.
 RUNNER_KEYS = (set(inspect.signature(Runner).parameters) - {"cfg"}) | {
-    "activation_checkpointing",
-    "compile",
-    "efficient_conv_bn_eval",
-    "find_unused_parameters",
-    "model_wrapper_cfg",
-    "sync_bn",
+    *("activation_checkpointing", "compile", "efficient_conv_bn_eval"),
+    *("find_unused_parameters", "model_wrapper_cfg", "sync_bn"),
 }
 
 
@@ -33,13 +29,10 @@ class InheritedValueError(ValueError):
 
 
 def check_inherited_values(path: str | Path) -> None:
-    """Refuse a config file, or one that it inherits from, whose variables would have no effect.
-
-    See :func:`check_file`. Files of other packages (``mmdet::...``) are left out.
-    """
+    """:func:`check_file` for a file and those it inherits from, but not of other packages."""
     path = Path(path).resolve()
     for base in _parse(path)[1]:
-        if "::" not in base:
+        if "::" not in base:  # mmdet::...
             check_inherited_values(path.parent / base)
     _check_once(path, path.stat().st_mtime_ns)
 
@@ -54,10 +47,9 @@ def check_file(path: str | Path) -> None:
     """Refuse a config file whose own variables would have no effect.
 
     A file is run before those that inherit from it, so that ``batch_size = 8`` in a child does not
-    change ``train_dataloader = dict(batch_size=batch_size)`` of its base. Where the value is used
-    is found by running the base with it: what would become of the base, and has not become of the
-    child, is missed. A variable that the base does not have, and the child does not read, is missed
-    where keys of that name have other values.
+    change ``train_dataloader = dict(batch_size=batch_size)`` of its base. The base is run with the
+    value: what would become of it, and has not become of the child, is missed. A variable that the
+    base does not have, and the child does not read, is missed where keys of that name differ.
 
     Raises:
         InheritedValueError: names the file, the variable, and the lines to write.
@@ -86,9 +78,9 @@ def check_file(path: str | Path) -> None:
             raise InheritedValueError(_message(path, name, value, used, places))
     for name in sorted(set(values) - set(base) - read):
         value = values[name]
-        if places := [(p, value) for p, old in _keys(child, name) if old != value]:
-            used = "nothing reads it"
-            raise InheritedValueError(_message(path, name, value, used, places))
+        named = [(place, old) for place, old in acting(child) if place[-1] == name]
+        if places := [(place, value) for place, old in named if _is_plain(old) and old != value]:
+            raise InheritedValueError(_message(path, name, value, "nothing reads it", places))
 
 
 def _parse(path: Path) -> tuple[ast.Module, list[str]]:
@@ -115,18 +107,15 @@ def _assigned(node: ast.stmt) -> set[str]:
 
 def _read(tree: ast.Module) -> set[str]:
     """Variables that a file uses for anything but to change them in place."""
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     changed = set()
     for node in tree.body:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            targets = [node.value.func]
-        else:
-            targets = getattr(node, "targets", [])
-        for target in targets:
+        call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        for target in [node.value.func] if call else getattr(node, "targets", []):
             while isinstance(target, ast.Attribute | ast.Subscript):
                 target = target.value
-            changed.add(id(target))
-    return {n.id for n in names if isinstance(n.ctx, ast.Load) and id(n) not in changed}
+            changed.add(target)
+    names = {node for node in ast.walk(tree) if isinstance(node, ast.Name)} - changed
+    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
 
 def _run(path: Path) -> dict:
@@ -136,8 +125,8 @@ def _run(path: Path) -> dict:
 def _run_bases(path: Path, values: dict[str, Any]) -> dict:
     """What a file inherits, if the variables of its bases had these values."""
     with tempfile.TemporaryDirectory() as folder:
-        copies = [_copy(path.parent, base, values, Path(folder)) for base in _parse(path)[1]]
         top = Path(folder, "top.py")
+        copies = [_copy(path.parent, base, values, top.parent) for base in _parse(path)[1]]
         top.write_text(f"_base_ = {copies!r}\n", encoding="utf-8")
         return _run(top)
 
@@ -203,20 +192,19 @@ def _differences(wanted, base, child, place: tuple) -> Iterator[tuple[tuple, Any
             yield from _differences(*parts, (*place, index))
 
 
-def _keys(cfg: dict, name: str) -> list[tuple[tuple, Any]]:
-    """Places of a key in the part of a config that acts."""
+def acting(cfg: dict) -> Iterator[tuple[tuple, Any]]:
+    """Every place in the part of a config that acts, and what stands there."""
 
-    def walk(node, place):
-        if isinstance(node, dict):
-            if name in node and _is_plain(node[name]):
-                yield (*place, name), node[name]
-            for key, inner in node.items():
-                yield from walk(inner, (*place, key))
-        elif isinstance(node, list | tuple):
-            for index, inner in enumerate(node):
-                yield from walk(inner, (*place, index))
+    def walk(node: Any, place: tuple) -> Iterator[tuple[tuple, Any]]:
+        yield place, node
+        if isinstance(node, list | tuple):
+            node = dict(enumerate(node))
+        for key, inner in node.items() if isinstance(node, dict) else ():
+            yield from walk(inner, (*place, key))
 
-    return list(walk({key: cfg[key] for key in cfg if key in RUNNER_KEYS}, ()))
+    for key in cfg:
+        if key in RUNNER_KEYS:
+            yield from walk(cfg[key], (key,))
 
 
 def _message(path: Path, name: str, value: Any, used: str, places: list[tuple[tuple, Any]]) -> str:
@@ -241,20 +229,20 @@ class _Name(str):
 
 def _lines(places: list[tuple[tuple, Any]]) -> Iterator[str]:
     """Lines of a config file that put values to places."""
+    nested: dict = {}
     for top in dict.fromkeys(place[0] for place, _ in places):
-        inside = [(place[1:], value) for place, value in places if place[0] == top]
+        inside = [(place, value) for place, value in places if place[0] == top]
         if any(isinstance(key, int) for place, _ in inside for key in place):
             yield f"{top} = _base_.{top}"
             for place, value in inside:
-                yield f"{top}{''.join(f'[{key!r}]' for key in place)} = {value!r}"
+                yield f"{top}{''.join(f'[{key!r}]' for key in place[1:])} = {value!r}"
             continue
-        nested: dict = {}
         for place, value in inside:
             node = nested
             for key in place[:-1]:
                 node = node.setdefault(key, {})
-            node[place[-1] if place else top] = value
-        yield f"{top} = {_call(nested) if inside[0][0] else repr(nested[top])}"
+            node[place[-1]] = value
+        yield f"{top} = {_call(nested[top])}"
 
 
 def _call(node: Any) -> str:
@@ -265,13 +253,10 @@ def _call(node: Any) -> str:
 
 @HOOKS.register_module()
 class InheritedValuesHook(Hook):
-    """Refuse a run whose config file sets variables that its ``_base_`` has already used.
+    """Refuse with InheritedValueError a run whose config file sets what its ``_base_`` has used.
 
     ``tools/train.py`` and ``tools/test.py`` refuse such a file when they read it; this is for the
     frameworks' own tools (``mim train``), which is after the data sets were built.
-
-    Raises:
-        InheritedValueError: see :func:`~mmspec.engine.inheritance.check_inherited_values`.
     """
 
     priority = "VERY_HIGH"

@@ -3,9 +3,8 @@
 import argparse
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
@@ -13,24 +12,18 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from .inheritance import RUNNER_KEYS, InheritedValueError, check_inherited_values
+from mmspec.registry import HOOKS
+
+from .inheritance import RUNNER_KEYS, InheritedValueError, acting, check_inherited_values
+from .pictures import PictureHook
 
 # Hooks of mmspec's own configs (configs/_base_/runtime.py) that any config can have.
 RUN_HOOKS = {
-    "resume": {"type": "mmspec.ResumeHook"},
-    "schedule": {"type": "mmspec.ScheduleHook"},
-    "head_classes": {"type": "mmspec.HeadClassesHook"},
-    "draws": {"type": "mmspec.RepeatableDrawsHook"},
+    "resume": dict(type="mmspec.ResumeHook"),
+    "schedule": dict(type="mmspec.ScheduleHook"),
+    "head_classes": dict(type="mmspec.HeadClassesHook"),
+    "draws": dict(type="mmspec.RepeatableDrawsHook"),
 }
-
-# Hooks of mmspec that draw tested images.
-PICTURE_HOOKS = (
-    "DetectionPictureHook",
-    "MatchingPictureHook",
-    "SaliencyPictureHook",
-    "SegmentationOverlayHook",
-    "SmallTargetPictureHook",
-)
 
 
 class LaunchError(ValueError):
@@ -38,7 +31,7 @@ class LaunchError(ValueError):
 
 
 def read_config(path: str, options: Sequence[str] = ()) -> Config:
-    """Read a config file and apply ``KEY=VALUE`` options, strictly.
+    """Read a config file and apply ``KEY=VALUE`` options.
 
     Raises:
         LaunchError: no such file, a value in it or an option that would change nothing, or an
@@ -109,15 +102,11 @@ def build_runner(cfg: Config) -> Runner:
 
 def allow_no_workers(cfg: Config) -> None:
     """Drop from loaders with ``num_workers=0`` the arguments that PyTorch then refuses."""
+    refused = ("multiprocessing_context", "persistent_workers", "prefetch_factor", "timeout")
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = cfg.get(name)
         if isinstance(loader, dict) and not loader.get("num_workers"):
-            for key in (
-                "multiprocessing_context",
-                "persistent_workers",
-                "prefetch_factor",
-                "timeout",
-            ):
+            for key in refused:
                 loader.pop(key, None)
 
 
@@ -134,11 +123,8 @@ def adapt_to_cpu(cfg: Config) -> list[str]:
         # mmengine selects a CUDA device before it starts the process group, unless one is there.
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("gloo")
-        ddp = {
-            "type": "MMDistributedDataParallel",
-            "broadcast_buffers": False,
-            "find_unused_parameters": cfg.get("find_unused_parameters", False),
-        }
+        ddp = dict(type="MMDistributedDataParallel", broadcast_buffers=False)
+        ddp["find_unused_parameters"] = cfg.get("find_unused_parameters", False)
         cfg.model_wrapper_cfg = {**ddp, **cfg.get("model_wrapper_cfg", {}), "device_ids": None}
         notes.append("No GPU: the processes talk through gloo, on the CPU.")
     elif cfg.launcher != "none":
@@ -162,7 +148,7 @@ def draw_to(cfg: Config, folder: str) -> None:
     elif kind == "SegVisualizationHook":
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = folder
-    elif kind in PICTURE_HOOKS:
+    elif kind in HOOKS and issubclass(HOOKS.get(kind), PictureHook):
         hook.update(num_images=None, out_dir=folder)
     else:
         raise LaunchError(
@@ -176,22 +162,10 @@ def _places(cfg: Config, variable: str) -> list[str]:
 
     Those named like the variable alone, if there are any: equal numbers may be a coincidence.
     """
-    found = [
-        place for key in cfg if key in RUNNER_KEYS for place in _find(cfg[key], cfg[variable], key)
-    ]
-    named_alike = [place for place in found if place.rpartition(".")[2] == variable]
-    return named_alike or found
-
-
-def _find(node: Any, value: Any, path: str) -> Iterator[str]:
-    if type(node) is type(value) and node == value:
-        yield path
-    elif isinstance(node, dict):
-        for key, child in node.items():
-            yield from _find(child, value, f"{path}.{key}")
-    elif isinstance(node, list | tuple):
-        for index, child in enumerate(node):
-            yield from _find(child, value, f"{path}.{index}")
+    value = cfg[variable]
+    found = [place for place, node in acting(cfg) if type(node) is type(value) and node == value]
+    named_alike = [place for place in found if place[-1] == variable]
+    return [".".join(map(str, place)) for place in named_alike or found]
 
 
 def _similar_configs(path: str) -> str:

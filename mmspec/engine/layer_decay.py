@@ -11,21 +11,13 @@ from torch import nn
 from mmspec.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 KEYS = {
-    "layer_decay_rate",
-    "custom_keys",
-    "norm_decay_mult",
-    "bias_decay_mult",
-    "flat_decay_mult",
+    *("layer_decay_rate", "custom_keys"),
+    *("norm_decay_mult", "bias_decay_mult", "flat_decay_mult"),
 }
 #: Positions and tokens, in the names of ViTs and Swin: not matrices that weight decay is meant for.
 WITHOUT_DECAY = {
-    "pos_embed",
-    "absolute_pos_embed",
-    "rel_pos_h",
-    "rel_pos_w",
-    "relative_position_bias_table",
-    "cls_token",
-    "mask_token",
+    *("pos_embed", "absolute_pos_embed", "rel_pos_h", "rel_pos_w", "relative_position_bias_table"),
+    *("cls_token", "mask_token"),
 }
 
 
@@ -74,10 +66,8 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
                 f"{name}: paramwise_cfg.layer_decay_rate={rate}: a number in (0, 1], 0.75 say"
             )
         if self.base_lr is None or self.base_wd is None:
-            raise ValueError(
-                f"{name}: the optimizer needs a learning rate and a weight decay, "
-                "lr=..., weight_decay=..."
-            )
+            wanted = "a learning rate and a weight decay, lr=..., weight_decay=..."
+            raise ValueError(f"{name}: the optimizer needs {wanted}")
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = "", **kwargs) -> None:
         """Append one parameter group a layer and weight decay.
@@ -91,39 +81,36 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
         super().add_params(single, module, get_layer_depth=_layer_function(module))
         # A shared parameter once, by its first name.
         single = {id(one["params"][0]): one for one in reversed(single)}.values()
+        custom = self.paramwise_cfg.get("custom_keys", {})
+        decayed = [key for key in custom if "decay_mult" in custom[key]]
         groups: dict[tuple, dict] = {}
-        scales: dict[tuple, float] = {}
         for one in reversed(single):
             name, layer, decay = one["param_name"], one["layer_id"], one["weight_decay"]
-            if name.rpartition(".")[2] in WITHOUT_DECAY and not self._has_own_decay(name):
+            if name.rpartition(".")[2] in WITHOUT_DECAY and not any(key in name for key in decayed):
                 decay = 0.0
             group = dict(params=[], lr=one["lr"], weight_decay=decay, layer=layer)
             groups.setdefault((layer, decay), group)["params"] += one["params"]
-            scales[layer, decay] = one["lr_scale"]
-        params += [groups[key] for key in sorted(groups)]
-        self._log(module, [(scales[key], groups[key]) for key in sorted(groups)])
+        groups = [groups[key] for key in sorted(groups)]
+        params += groups
+        self._log(module, groups)
 
-    def _has_own_decay(self, name: str) -> bool:
-        custom = self.paramwise_cfg.get("custom_keys", {})
-        return any(key in name and "decay_mult" in custom[key] for key in custom)
-
-    def _log(self, model: nn.Module, groups: list[tuple[float, dict]]) -> None:
+    def _log(self, model: nn.Module, groups: list[dict]) -> None:
         rate = self.paramwise_cfg["layer_decay_rate"]
         lines = [
             f"Layer-wise learning-rate decay {rate}, learning rate {self.base_lr:g}:",
             "layer   x decay         lr   weight decay   tensors      values",
         ]
-        for scale, group in groups:
+        for group in groups:
+            scale = group["lr"] / (self.base_lr or 1)
             values = sum(parameter.numel() for parameter in group["params"])
             lines.append(
                 f"{group['layer']:5d}  {scale:8.4f}  {group['lr']:9.3g}  "
                 f"{group['weight_decay']:13g}  {len(group['params']):8d}  {values:10,d}"
             )
-        names = {name for name, _ in model.named_parameters()}
         if frozen := [p.numel() for p in model.parameters() if not p.requires_grad]:
             lines.append(f"frozen: {len(frozen)} tensors, {sum(frozen):,d} values")
-        custom = self.paramwise_cfg.get("custom_keys", {})
-        if unused := [key for key in custom if not any(key in name for name in names)]:
+        names = "\n".join(name for name, _ in model.named_parameters())
+        if unused := [k for k in self.paramwise_cfg.get("custom_keys", {}) if k not in names]:
             lines.append(f"custom_keys in no parameter's name: {', '.join(unused)}")
         print_log("\n".join(lines), logger="current")
 
@@ -132,11 +119,9 @@ def _layer_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
     """Full name of a parameter to (layer, number of layers), as the model's backbone tells."""
     backbone = getattr(model, "backbone", None)
     if not hasattr(backbone, "get_layer_depth"):
-        what = (
-            f"{type(model).__name__} has no backbone"
-            if backbone is None
-            else f"the backbone {type(backbone).__name__} has no get_layer_depth(name, prefix)"
-        )
+        what = f"the backbone {type(backbone).__name__} has no get_layer_depth(name, prefix)"
+        if backbone is None:
+            what = f"{type(model).__name__} has no backbone"
         raise TypeError(
             f"layer-wise learning-rate decay: {what}. Use one that has (mmspec.ConvViT, or a "
             "backbone of mmpretrain), or leave out constructor and layer_decay_rate"

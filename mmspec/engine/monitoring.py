@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
@@ -28,16 +27,11 @@ class ThroughputHook(Hook):
 
 @HOOKS.register_module()
 class StopOnInvalidLossHook(Hook):
-    """Ends a run whose loss is NaN or infinite, with what is needed to find the cause.
+    """End a run whose loss is NaN or infinite, with what is needed to find the cause.
 
     Where a gradient scaler leaves out such a step (mixed precision), the run goes on, unless the
-    loss is invalid several times in a row; elsewhere the step has spoilt the weights.
-
-    The value is the one that mmengine has already brought to the host for its log, so that looking
-    at every iteration costs nothing.
-
-    Args:
-        in_a_row: number of invalid losses that end a run with a gradient scaler.
+    loss is invalid ``in_a_row`` times; elsewhere the step has spoilt the weights. The value is the
+    one that mmengine has already brought to the host for its log, so that looking costs nothing.
     """
 
     def __init__(self, in_a_row: int = 10) -> None:
@@ -58,19 +52,17 @@ class StopOnInvalidLossHook(Hook):
             runner.logger.warning(f"{place}: its step is left out and the loss scale lowered")
             return
         times = f" ({self.count} times in a row)" if self.count > 1 else ""
-        rates = runner.optim_wrapper.get_lr()
+        rate = next(iter(runner.optim_wrapper.get_lr().values()))[0]
+        samples = data_batch.get("data_samples") or []
+        names = [str(sample.get("img_path")) for sample in samples if hasattr(sample, "get")]
+        if len(names) > 4:
+            names[4:] = [f"and {len(names) - 4} more"]
         raise FloatingPointError(
-            f"{place}{times}, at learning rate {next(iter(rates.values()))[0]:.3g}. Images: "
-            f"{', '.join(_names(data_batch.get('data_samples')))}. Usual causes: too high a "
-            "learning rate or too short a warm-up, fp16 (try bfloat16: optim_wrapper.dtype), or "
-            f"broken images. Checkpoints are in {runner.work_dir}"
+            f"{place}{times}, at learning rate {rate:.3g}. Images: "
+            f"{', '.join(names) or '(no data samples)'}. Usual causes: too high a learning rate or "
+            "too short a warm-up, fp16 (try bfloat16: optim_wrapper.dtype), or broken images. "
+            f"Checkpoints are in {runner.work_dir}"
         )
-
-
-def _names(samples: Sequence | None, limit: int = 4) -> list[str]:
-    names = [str(sample.get("img_path")) for sample in samples or [] if hasattr(sample, "get")]
-    more = [f"and {len(names) - limit} more"] if len(names) > limit else []
-    return names[:limit] + more or ["(no data samples)"]
 
 
 @HOOKS.register_module()
@@ -81,13 +73,8 @@ class ProgressBarHook(Hook):
     priority = "LOW"
 
     def before_train(self, runner: Runner) -> None:
-        self.bar = tqdm(
-            total=runner.max_iters,
-            initial=runner.iter,
-            unit="it",
-            dynamic_ncols=True,
-            disable=not is_main_process(),
-        )
+        shown = dict(unit="it", dynamic_ncols=True, disable=not is_main_process())
+        self.bar = tqdm(total=runner.max_iters, initial=runner.iter, **shown)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None

@@ -51,15 +51,13 @@ def refuse_other_model(
             f"{first}: {tuple(model[first].shape)} in the model, {there} in the checkpoint. Give "
             "the config it was trained with"
         )
-    surplus = [name for name in loaded if name not in model] if whole else []
-    parts = sorted({_absent_part(name, model) for name in surplus})
+    parts = sorted({_absent_part(name, model) for name in loaded if whole and name not in model})
     # Of more layers than the model's, what they computed would be lost.
-    for part in parts:
-        if part.rpartition(".")[2].isdigit():
-            raise LaunchError(
-                f"{source} is of a deeper model than the config's, which has no place for {part}. "
-                "Give the config it was trained with"
-            )
+    if deeper := [part for part in parts if part.rpartition(".")[2].isdigit()]:
+        raise LaunchError(
+            f"{source} is of a deeper model than the config's, which has no place for {deeper[0]}. "
+            "Give the config it was trained with"
+        )
     if parts:
         print_log(
             f"{source} holds what the config's model does not have, and what is now left out: "

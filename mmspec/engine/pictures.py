@@ -40,11 +40,8 @@ def without_ending_the_run(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        print_log(
-            f"no picture of {what}: {type(error).__name__}: {error}",
-            logger="current",
-            level=logging.WARNING,
-        )
+        message = f"no picture of {what}: {type(error).__name__}: {error}"
+        print_log(message, logger="current", level=logging.WARNING)
 
 
 class PictureHook(Hook):
@@ -61,6 +58,7 @@ class PictureHook(Hook):
     """
 
     folder: str
+    modes = ("val", "test")
 
     def __init__(self, num_images: int | None = 8, out_dir: str | None = None) -> None:
         self.num_images = num_images
@@ -77,28 +75,6 @@ class PictureHook(Hook):
             classes: names of the data set's classes; none where it has no labels.
         """
 
-    def before_val_epoch(self, runner: Runner) -> None:
-        self.seen = 0
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        self.seen = 0
-
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence
-    ) -> None:
-        folder = Path(runner.work_dir) / self.folder / f"iter_{runner.iter:06d}"
-        self._write(folder, data_batch["inputs"], outputs, runner.val_dataloader.dataset)
-
-    def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence
-    ) -> None:
-        inputs, dataset = data_batch["inputs"], runner.test_dataloader.dataset
-        self._write(self.test_folder(runner), inputs, outputs, dataset)
-
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        with without_ending_the_run("the curves of the test"):
-            self.draw_curves(runner)
-
     def draw_curves(self, runner: Runner) -> None:
         """Draw what the metrics of a test left; nothing here."""
 
@@ -112,13 +88,28 @@ class PictureHook(Hook):
             self.test_folder(runner).mkdir(parents=True, exist_ok=True)
         return found
 
-    def _write(self, folder: Path, inputs: Sequence[Tensor], outputs: Sequence, dataset) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        with without_ending_the_run("the curves of the test"):
+            self.draw_curves(runner)
+
+    def _before_epoch(self, runner: Runner, mode: str = "train") -> None:
+        self.seen = 0
+
+    def _after_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None, mode: str = "train"
+    ) -> None:
+        if mode not in self.modes:
+            return
+        folder = self.test_folder(runner)
+        if mode == "val":
+            folder = Path(runner.work_dir) / self.folder / f"iter_{runner.iter:06d}"
+        dataset = getattr(runner, f"{mode}_dataloader").dataset
+        wanted = len(dataset) if self.num_images is None else self.num_images
         rank, processes = get_dist_info()
-        for image, sample in zip(inputs, outputs):
+        for image, sample in zip(data_batch["inputs"], outputs):
             # The sampler deals the images out in turn; the first ones again fill the last round.
             number = processes * self.seen + rank
             self.seen += 1
-            wanted = len(dataset) if self.num_images is None else self.num_images
             if number >= min(wanted, len(dataset)):
                 return
             with without_ending_the_run(sample.get("img_path", f"image {number}")):
@@ -147,23 +138,13 @@ class DetectionPictureHook(PictureHook):
 
     Of a pair they are drawn over the infrared image and, below, over the visible one. Of a test
     there is also ``miss_rate.png``, the curves of the first setting that has any, if a
-    ``MissRateMetric`` ran.
-
-    Args:
-        num_images: how many; None: all.
-        out_dir: another folder for the pictures of a test.
-        score_threshold: predictions below are not drawn.
+    ``MissRateMetric`` ran. Predictions below ``score_threshold`` are not drawn.
     """
 
     folder = "detections"
 
-    def __init__(
-        self,
-        num_images: int | None = 8,
-        out_dir: str | None = None,
-        score_threshold: float = 0.3,
-    ) -> None:
-        super().__init__(num_images, out_dir)
+    def __init__(self, *args, score_threshold: float = 0.3, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
         self.score_threshold = score_threshold
 
     def draw_curves(self, runner: Runner) -> None:
@@ -187,19 +168,13 @@ class SmallTargetPictureHook(PictureHook):
 
     They go to ``WORK_DIR/small_targets/test``; the curve is ``roc.png`` there, if a
     ``SmallTargetMetric`` ran and found pixels of both kinds. Validations are not drawn.
-
-    Args:
-        num_images: how many images of a test; None: all.
-        out_dir: another folder.
     """
 
     folder = "small_targets"
+    modes = ("test",)
 
     def __init__(self, num_images: int | None = None, out_dir: str | None = None) -> None:
         super().__init__(num_images, out_dir)
-
-    def after_val_iter(self, *args, **kwargs) -> None:
-        """Draw nothing."""
 
     def draw_curves(self, runner: Runner) -> None:
         for metric in self.test_metrics(runner, SmallTargetMetric):

@@ -21,13 +21,9 @@ from .pictures import without_ending_the_run
 class ReconstructionVisualizationHook(Hook):
     """Write ``WORK_DIR/reconstructions/epoch_N.png`` every few epochs and after the last one.
 
-    The rows are the same images in every sheet: evenly spaced ones of the training set, prepared
-    once by its pipeline when training starts. A pair has two rows and a further column, each image
-    from the other alone.
-
-    Args:
-        interval: epochs between sheets.
-        num_images: images, or pairs, of a sheet.
+    The rows are the same ``num_images`` images or pairs in every sheet: evenly spaced ones of the
+    training set, prepared once by its pipeline when training starts. A pair has two rows and a
+    further column, each image from the other alone.
     """
 
     def __init__(self, interval: int = 20, num_images: int = 8) -> None:

@@ -12,24 +12,19 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader
 
-from mmspec.datasets.repeatable import (
-    RepeatableSampler,
-    RepeatableSamplesMixin,
-    seed_generators,
-)
+from mmspec.datasets.repeatable import RepeatableSampler, RepeatableSamplesMixin, seed_generators
 from mmspec.registry import HOOKS
 
 
+# The second name is of the time when it served epochs alone.
 @HOOKS.register_module(name=["RepeatableDrawsHook", "RepeatableEpochsHook"])
 class RepeatableDrawsHook(Hook):
     """Make every draw of a training a function of the run's seed, the iteration and the rank.
 
     What is random in a step (drop path, dropout, sampled proposals, masks made in the model) is
-    seeded by (seed, iteration, rank) before the step: ranks differ, although one seed orders their
-    samples, and a resumed run does not repeat its first draws. What is random in a sample (crops,
-    flips, noise) is seeded by (seed, epoch, index) or, where the sampler knows no epochs, by
-    (seed, position among all draws); see ``RepeatableSampler``. Samples follow where the data set
-    derives from ``RepeatableSamplesMixin``; a warning names those that do not.
+    seeded by (seed, iteration, rank) before the step; ranks differ, although one seed orders their
+    samples. What is random in a sample (crops, flips, noise) is seeded as ``RepeatableSampler``
+    says, where the data set derives from ``RepeatableSamplesMixin``; a warning names others.
 
     A resumed run by iterations also starts at the right sample: mmengine 0.10.7 and earlier would
     load all that was seen before; here its sampler skips there.
@@ -47,10 +42,9 @@ class RepeatableDrawsHook(Hook):
         loader.batch_sampler.sampler = RepeatableSampler(
             sampler, runner.seed, drawn, get_rank(), get_world_size()
         )
+        way_out = "derive it from mmspec.datasets.repeatable.RepeatableSamplesMixin first"
         for name in sorted(_not_repeatable(loader.dataset)):
-            self._warn(
-                f"{name}: derive it from mmspec.datasets.repeatable.RepeatableSamplesMixin first"
-            )
+            self._warn(f"{name}: {way_out}")
         iterator = getattr(loop, "dataloader_iterator", None)
         if iterator is not None and not hasattr(iterator, "skip_iter"):
             loop.dataloader_iterator = _from_iteration(runner.iter, sampler, type(iterator), loader)
@@ -68,10 +62,6 @@ class RepeatableDrawsHook(Hook):
             logger="current",
             level=logging.WARNING,
         )
-
-
-#: The name while it served epochs alone.
-RepeatableEpochsHook = RepeatableDrawsHook
 
 
 def _from_iteration(iteration: int, sampler, kind: type, loader: DataLoader):

@@ -9,7 +9,7 @@ from mmengine.dataset import default_collate
 from mmpretrain.structures import DataSample
 from PIL import Image
 
-from mmspec.engine import CMSSScheduleHook, CMSSVisualizationHook, cmss_pictures
+from mmspec.engine import CMSSScheduleHook, CMSSVisualizationHook, cmss
 from mmspec.models.backbones import MaskedViT
 from mmspec.models.data_preprocessors.rgbt import CHANNELS
 from mmspec.models.heads import ReconstructionHead
@@ -94,10 +94,8 @@ def test_pictures_of_a_run_and_of_its_resumption(tmp_path):
 
 def test_the_pairs_and_the_random_numbers_are_the_same_in_each_epoch(tmp_path, monkeypatch):
     run = Run(tmp_path, CMSSVisualizationHook(interval=1, num_pairs=1))
-    shown, original = [], cmss_pictures.cmss_pictures
-    monkeypatch.setattr(
-        cmss_pictures, "cmss_pictures", lambda *x: shown.append(original(*x)) or shown[-1]
-    )
+    shown, original = [], cmss.cmss_pictures
+    monkeypatch.setattr(cmss, "cmss_pictures", lambda *x: shown.append(original(*x)) or shown[-1])
     run.train(stop_after=1)
     state = torch.get_rng_state()
     run.hook.after_train_epoch(run.runner)

@@ -10,8 +10,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from toy_run import toy_run
 
 from mmspec.engine.launch import LaunchError, read_config
-from mmspec.engine.length import drop_short_phases, set_length
-from mmspec.engine.schedule import misfits
+from mmspec.engine.schedule import drop_short_phases, misfits, set_length
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((REPO / "configs").glob("[!_]*/*.py"))

@@ -19,7 +19,7 @@ from mmspec.engine import (
     SegmentationOverlayHook,
     SmallTargetPictureHook,
 )
-from mmspec.engine import cmss_pictures as cmss_hook
+from mmspec.engine import cmss as cmss_hook
 
 HOOKS = [
     DetectionPictureHook,
