@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +17,9 @@ from torch import Tensor, nn
 from mmspec.conventions import MODALITIES
 from mmspec.evaluation.matching import match_errors
 from mmspec.evaluation.samples import foreground_probability
-from mmspec.evaluation.small_target import THRESHOLD
-from mmspec.evaluation.target_matching import find_components
-from mmspec.models.matchers import PairMatcher
-from mmspec.models.selfsup import InfMAE, MSpecGene
-from mmspec.visualization import samples as pictures
-from mmspec.visualization.features import feature_picture
+from mmspec.evaluation.small_target import THRESHOLD, find_components
+from mmspec.visualization import samples as drawing
+from mmspec.visualization.matching import WITHIN
 from mmspec.visualization.panels import to_levels
 from mmspec.visualization.segmentation import background_of, infrared_palette
 
@@ -30,6 +27,7 @@ from .tiles import Window, blended, merged_instances
 
 #: What is written a file an image: a picture, or arrays by name.
 Content = Image.Image | Mapping[str, np.ndarray]
+Files = dict[str, Content]
 
 
 class TaskError(ValueError):
@@ -37,30 +35,30 @@ class TaskError(ValueError):
 
 
 class Task:
-    """What becomes of a model's data samples.
+    """What becomes of a model's data samples; ``classes``: names of its classes, () without."""
 
-    Attributes:
-        threshold: score below which a prediction is neither drawn nor written; None: no such thing.
-        table: name of the list in a record that is also written as a CSV file, '' without one.
-        coco: records are also written as a COCO file.
-        each_frame: files are written of a recording's frames too, as records cannot hold them.
-
-    Args:
-        classes: names of the model's classes, () without.
-    """
-
+    #: A function of :mod:`mmspec.visualization.samples`.
+    draw: ClassVar[Callable[..., np.ndarray]]
+    #: Names of the classes of models, or bases of them; their frameworks need not be installed.
+    models: ClassVar[tuple[str, ...]] = ()
+    #: Of a test, where the class alone does not tell the task.
+    metric: ClassVar[str] = ""
+    #: Score below which a prediction is neither drawn nor written; None: no such thing.
     threshold: ClassVar[float | None] = None
+    #: Name of the list in a record that is also written as a CSV file, '' without one.
     table: ClassVar[str] = ""
+    #: Whether records are also written as a COCO file.
     coco: ClassVar[bool] = False
+    #: Whether files are written of a recording's frames too, as records cannot hold them.
     each_frame: ClassVar[bool] = False
 
     def __init__(self, classes: Sequence[str] = ()) -> None:
         self.classes = tuple(classes)
 
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
+    @classmethod
+    def fits(cls, model: nn.Module, metrics: Sequence[str]) -> bool:
         """Whether a model, tested by metrics of these names, is one for this task."""
-        raise NotImplementedError
+        return is_a(model, *cls.models) and (not cls.metric or cls.metric in metrics)
 
     def run(self, model: nn.Module, batch: dict) -> list[BaseDataElement]:
         """The data samples of a batch, as the metrics of a test get them."""
@@ -79,9 +77,11 @@ class Task:
             " leave --tile out"
         )
 
-    def picture(self, image: Tensor, sample: BaseDataElement, score: float, steady: bool):
+    def picture(
+        self, image: Tensor, sample: BaseDataElement, score: float, steady: bool
+    ) -> np.ndarray:
         """(H', W', 3) uint8; ``steady``: of one size whatever is found, for video."""
-        raise NotImplementedError
+        return self.draw(image, sample, self.classes, score, steady)
 
     def record(self, sample: BaseDataElement, score: float) -> dict[str, Any]:
         """What was found, ready for JSON."""
@@ -91,9 +91,7 @@ class Task:
         """A record in a few numbers, the same ones for every image."""
         return dict(record)
 
-    def files(
-        self, sample: BaseDataElement, score: float, probabilities: bool
-    ) -> dict[str, Content]:
+    def files(self, sample: BaseDataElement, score: float, probabilities: bool) -> Files:
         """Files of an image by their folder."""
         return {}
 
@@ -101,12 +99,10 @@ class Task:
 class Detection(Task):
     """Boxes, and masks where the model predicts them."""
 
+    draw = staticmethod(drawing.draw_detection)
+    models = ("BaseDetector",)
     threshold = 0.3
     coco = True
-
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return _is_a(model, "BaseDetector")
 
     def merge(self, samples, windows, shape, model) -> BaseDataElement:
         whole = samples[0].new(metainfo={**samples[0].metainfo, "ori_shape": shape}, data={})
@@ -114,19 +110,16 @@ class Detection(Task):
         whole.pred_instances = merged_instances(found, windows, shape)
         return whole
 
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        return pictures.draw_detection(image, sample, self.classes, score, steady)
-
     def record(self, sample, score) -> dict[str, Any]:
         found = sample.pred_instances
         found = found[found.scores >= score]
         boxes = found.bboxes.double().numpy()
         boxes[:, 2:] -= boxes[:, :2]
-        instances = []
-        for i, (box, value, label) in enumerate(zip(boxes, found.scores, found.labels)):
+        known, instances = len(self.classes), []
+        for i, (box, value, label) in enumerate(zip(boxes, found.scores, found.labels.tolist())):
             instance = dict(
-                category_id=int(label) + 1,
-                category=self._name(int(label)),
+                category_id=label + 1,
+                category=self.classes[label] if label < known else f"class {label}",
                 score=round(float(value), 6),
                 bbox=box.round(3).tolist(),
                 area=round(float(box[2] * box[3]), 3),
@@ -142,16 +135,12 @@ class Detection(Task):
         best = max((instance["score"] for instance in record["instances"]), default="")
         return dict(objects=len(names), best_score=best) | {c: names.count(c) for c in self.classes}
 
-    def _name(self, label: int) -> str:
-        return self.classes[label] if label < len(self.classes) else f"class {label}"
-
 
 class Segmentation(Task):
     """A class for every pixel."""
 
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return _is_a(model, "BaseSegmentor")
+    draw = staticmethod(drawing.draw_segmentation)
+    models = ("BaseSegmentor",)
 
     def merge(self, samples, windows, shape, model) -> BaseDataElement:
         whole = samples[0].new(metainfo={**samples[0].metainfo, "ori_shape": shape}, data={})
@@ -163,24 +152,17 @@ class Segmentation(Task):
         whole.seg_logits, whole.pred_sem_seg = PixelData(data=logits), PixelData(data=classes)
         return whole
 
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        return pictures.draw_segmentation(image, sample, self.classes, steady)
-
     def record(self, sample, score) -> dict[str, Any]:
-        labels = _labels(sample)
-        return dict(
-            share={name: float((labels == i).mean()) for i, name in enumerate(self.classes)},
-            masks={
-                name: run_lengths(labels == i)
-                for i, name in enumerate(self.classes)
-                if i != background_of(self.classes) and (labels == i).any()
-            },
-        )
+        masks = {name: _labels(sample) == i for i, name in enumerate(self.classes)}
+        share = {name: float(mask.mean()) for name, mask in masks.items()}
+        if (background := background_of(self.classes)) is not None:
+            del masks[self.classes[background]]
+        return dict(share=share, masks={n: run_lengths(m) for n, m in masks.items() if m.any()})
 
     def summary(self, record) -> dict[str, float]:
         return {f"{name} (%)": round(100 * share, 3) for name, share in record["share"].items()}
 
-    def files(self, sample, score, probabilities) -> dict[str, Content]:
+    def files(self, sample, score, probabilities) -> Files:
         label = Image.fromarray(_labels(sample))
         palette = infrared_palette(len(self.classes), background_of(self.classes))
         label.putpalette(palette.tobytes())
@@ -195,26 +177,20 @@ class Segmentation(Task):
 class SmallTargets(Segmentation):
     """Targets of a few pixels: the connected parts of the mask."""
 
+    draw = staticmethod(drawing.draw_small_targets)
+    metric = "SmallTargetMetric"
     threshold = THRESHOLD
     table = "targets"
-
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return "SmallTargetMetric" in metrics
-
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        return pictures.draw_small_targets(image, sample, score, steady)
 
     def record(self, sample, score) -> dict[str, Any]:
         probability = _foreground(sample)
         found = find_components(probability > score)
         best, inside = np.zeros(len(found)), found.labels > 0
         np.maximum.at(best, found.labels[inside] - 1, probability[inside])
+        columns = (found.centroids.tolist(), found.areas.tolist(), best.tolist())
         targets = [
-            dict(x=round(column, 2), y=round(row, 2), area=int(area), score=round(value, 6))
-            for (row, column), area, value in zip(
-                found.centroids.tolist(), found.areas, best.tolist()
-            )
+            dict(x=round(x, 2), y=round(y, 2), area=area, score=round(value, 6))
+            for (y, x), area, value in zip(*columns)
         ]
         return dict(targets=targets)
 
@@ -222,53 +198,40 @@ class SmallTargets(Segmentation):
         scores = [target["score"] for target in record["targets"]]
         return dict(targets=len(scores), best_score=max(scores, default=""))
 
-    def files(self, sample, score, probabilities) -> dict[str, Content]:
+    def files(self, sample, score, probabilities) -> Files:
         return _foreground_files(sample, probabilities, masks=_foreground(sample) > score)
 
 
 class Saliency(Segmentation):
     """What catches the eye, as a map from black to white."""
 
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return "SaliencyMetric" in metrics
-
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        return pictures.draw_saliency(image, sample)
+    draw = staticmethod(drawing.draw_saliency)
+    metric = "SaliencyMetric"
 
     def record(self, sample, score) -> dict[str, Any]:
         probability = _foreground(sample)
-        salient = probability > 0.5
-        return dict(
-            share=float(salient.mean()), peak=float(probability.max()), mask=run_lengths(salient)
-        )
+        salient, peak = probability > 0.5, float(probability.max())
+        return dict(share=float(salient.mean()), peak=peak, mask=run_lengths(salient))
 
     def summary(self, record) -> dict[str, float]:
-        return {
-            "salient (%)": round(100 * record["share"], 3),
-            "peak": round(record["peak"], 6),
-        }
+        share = round(100 * record["share"], 3)
+        return {"salient (%)": share, "peak": round(record["peak"], 6)}
 
-    def files(self, sample, score, probabilities) -> dict[str, Content]:
+    def files(self, sample, score, probabilities) -> Files:
         return _foreground_files(sample, probabilities, saliency=_foreground(sample))
 
 
 class Reconstruction(Task):
     """Masked patches, made up by a pre-training model."""
 
+    draw = staticmethod(drawing.draw_reconstruction)
+    models = ("InfMAE", "MSpecGene")
     each_frame = True
-
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return isinstance(model, InfMAE | MSpecGene)
-
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        return pictures.draw_reconstruction(image, sample)
 
     def record(self, sample, score) -> dict[str, Any]:
         return dict(reconstruction_loss=float(sample.reconstruction_loss))
 
-    def files(self, sample, score, probabilities) -> dict[str, Content]:
+    def files(self, sample, score, probabilities) -> Files:
         kept = ("reconstruction", "patch_mask")
         arrays = {key: value.numpy() for key, value in sample.items() if key.startswith(kept)}
         arrays.pop("reconstruction_loss")
@@ -278,61 +241,45 @@ class Reconstruction(Task):
 class Matching(Task):
     """Points of an infrared image and theirs in the visible one."""
 
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return isinstance(model, PairMatcher)
-
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        return pictures.draw_matches(image, sample)
+    draw = staticmethod(drawing.draw_matches)
+    models = ("PairMatcher",)
 
     def record(self, sample, score) -> dict[str, Any]:
-        found = sample.homography is not None
-        return dict(
-            infrared_points=sample.infrared_points.round(3).tolist(),
-            visible_points=sample.visible_points.round(3).tolist(),
-            scores=sample.scores.round(6).tolist(),
-            homography=sample.homography.tolist() if found else None,
-            agreeing=int((match_errors(*_points(sample), sample.homography) <= 3).sum())
-            if found
-            else 0,
-        )
+        points, homography, agreeing = self._arrays(sample), sample.homography, 0
+        if homography is not None:
+            errors = match_errors(points["infrared_points"], points["visible_points"], homography)
+            homography, agreeing = homography.tolist(), int((errors <= WITHIN).sum())
+        digits = dict(infrared_points=3, visible_points=3, scores=6)
+        record = {key: points[key].round(count).tolist() for key, count in digits.items()}
+        return dict(**record, homography=homography, agreeing=agreeing)
 
     def summary(self, record) -> dict[str, float | int | str]:
-        return dict(
-            matches=len(record["scores"]),
-            agreeing=record["agreeing"],
-            homography=" ".join(f"{x:.9g}" for row in record["homography"] or () for x in row),
-        )
+        homography = " ".join(f"{x:.9g}" for row in record["homography"] or () for x in row)
+        matches, agreeing = len(record["scores"]), record["agreeing"]
+        return dict(matches=matches, agreeing=agreeing, homography=homography)
 
-    def files(self, sample, score, probabilities) -> dict[str, Content]:
-        arrays = {key: sample.get(key) for key in ("infrared_points", "visible_points", "scores")}
-        if sample.homography is not None:
-            arrays["homography"] = sample.homography
-        return dict(matches=arrays)
+    def files(self, sample, score, probabilities) -> Files:
+        return dict(matches=self._arrays(sample))
+
+    @staticmethod
+    def _arrays(sample: BaseDataElement) -> dict[str, np.ndarray]:
+        keys = ("infrared_points", "visible_points", "scores", "homography")
+        return {key: sample.get(key) for key in keys if sample.get(key) is not None}
 
 
 class Features(Task):
     """Maps of an encoder; of any model that has one, by ``task='features'`` alone."""
 
+    draw = staticmethod(drawing.draw_features)
     each_frame = True
-
-    @staticmethod
-    def fits(model: nn.Module, metrics: Sequence[str]) -> bool:
-        return False
 
     def run(self, model: nn.Module, batch: dict) -> list[BaseDataElement]:
         data = model.data_preprocessor(batch, False)
-        of_encoder = _is_a(model, "BaseSelfSupervisor")
-        maps = model.extract_feat(data["inputs"]) if of_encoder else model.backbone(data["inputs"])
-        named = _named_maps(maps)
+        maps = encoder_maps(model, data["inputs"])
         for i, sample in enumerate(data["data_samples"]):
-            features = {name: tensor[i].float().cpu().numpy() for name, tensor in named.items()}
+            features = {name: tensor[i].float().cpu().numpy() for name, tensor in maps.items()}
             sample.set_field(features, "features")
         return data["data_samples"]
-
-    def picture(self, image, sample, score, steady) -> np.ndarray:
-        shown = pictures.loaded_images(image, sample, tuple(image.shape[-2:]))
-        return feature_picture(shown, sample.features)
 
     def record(self, sample, score) -> dict[str, Any]:
         return {name: list(array.shape) for name, array in sample.features.items()}
@@ -340,7 +287,7 @@ class Features(Task):
     def summary(self, record) -> dict[str, str]:
         return {name: " x ".join(map(str, shape)) for name, shape in record.items()}
 
-    def files(self, sample, score, probabilities) -> dict[str, Content]:
+    def files(self, sample, score, probabilities) -> Files:
         return dict(features=sample.features)
 
 
@@ -356,9 +303,23 @@ def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
     return dict(size=list(mask.shape), counts=np.diff([*starts, *ends, pixels.size]).tolist())
 
 
-def _is_a(model: nn.Module, name: str) -> bool:
-    """Whether a class of a framework, which need not be installed, is among a model's bases."""
-    return any(kind.__name__ == name for kind in type(model).__mro__)
+def is_a(model: nn.Module, *names: str) -> bool:
+    """Whether a class of such a name is a model's own or among its bases."""
+    return any(kind.__name__ in names for kind in type(model).__mro__)
+
+
+def encoder_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """The maps (B, ...) of a model's encoder, finest first: ``f1``, ``f2``, ...
+
+    Those of two modalities are apart: ``infrared_f1``, ..., ``visible_f1``, ...
+    """
+    pretrains = is_a(model, "BaseSelfSupervisor")
+    maps = model.extract_feat(images) if pretrains else model.backbone(images)
+    maps = (maps,) if isinstance(maps, Tensor) else maps
+    sides = {"": maps}
+    if isinstance(maps[0], tuple | list):
+        sides = {f"{side}_": inner for side, inner in zip(MODALITIES, maps)}
+    return {f"{side}f{i}": x for side, inner in sides.items() for i, x in enumerate(inner, 1)}
 
 
 def _labels(sample: BaseDataElement) -> np.ndarray:
@@ -369,25 +330,9 @@ def _foreground(sample: BaseDataElement) -> np.ndarray:
     return foreground_probability(sample.seg_logits.data, sample.get("img_path", "an image"))
 
 
-def _foreground_files(
-    sample: BaseDataElement, probabilities: bool, **picture: np.ndarray
-) -> dict[str, Content]:
+def _foreground_files(sample: BaseDataElement, probabilities: bool, **picture: np.ndarray) -> Files:
     """A map of 0 to 1 as a gray picture, and the probability it is from."""
     files = {name: Image.fromarray(to_levels(shares)) for name, shares in picture.items()}
     if probabilities:
         files["probabilities"] = dict(probabilities=_foreground(sample).astype(np.float16))
     return files
-
-
-def _points(sample: BaseDataElement) -> tuple[np.ndarray, np.ndarray]:
-    return sample.infrared_points, sample.visible_points
-
-
-def _named_maps(maps: Any, prefix: str = "") -> dict[str, Tensor]:
-    """Maps (B, ...) of a backbone by name; those of two modalities apart."""
-    if isinstance(maps, Tensor):
-        maps = (maps,)
-    if isinstance(maps[0], tuple | list):
-        sides = zip(MODALITIES, maps)
-        return {k: v for side, inner in sides for k, v in _named_maps(inner, f"{side}_").items()}
-    return {f"{prefix}f{i}": tensor for i, tensor in enumerate(maps, 1)}

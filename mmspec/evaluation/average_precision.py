@@ -20,20 +20,13 @@ FALSE, HIT, NO_ACCOUNT = 0, 1, -1
 
 @dataclass(frozen=True)
 class BoxTable:
-    """Boxes of all images.
+    """Boxes of all images."""
 
-    Attributes:
-        image, label: (N,) integers.
-        corners: (N, 2) float64 x1, y1 in pixels.
-        sizes: (N, 2) float64 width, height in pixels.
-        scores: (N,) float64 of predictions; of truth 1 where it is to be ignored.
-    """
-
-    image: np.ndarray
-    label: np.ndarray
-    corners: np.ndarray
-    sizes: np.ndarray
-    scores: np.ndarray
+    image: np.ndarray  # (N,) integers
+    label: np.ndarray  # (N,) integers
+    corners: np.ndarray  # (N, 2) float64 x1, y1 in pixels
+    sizes: np.ndarray  # (N, 2) float64 width, height in pixels
+    scores: np.ndarray  # (N,) float64 of predictions; of truth 1 where it is to be ignored
 
     def __len__(self) -> int:
         return len(self.image)
@@ -65,8 +58,7 @@ def precision_and_recall(
     count. At most the 100 best of a class in an image are looked at.
 
     Args:
-        predicted: see :class:`BoxTable`.
-        true: likewise, ``scores`` 1 for boxes to be ignored.
+        predicted, true: see :class:`BoxTable`.
         num_classes: labels are 0 to ``num_classes - 1``.
 
     Returns:
@@ -156,8 +148,7 @@ def _overlaps(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of one image and class that overlap by ``least``, in the tables' order.
 
-    Returns:
-        Indices of prediction and object, (pairs,) int64, and their IoU, (pairs,) float64.
+    Indices of prediction and object, (pairs,) int64, and their IoU, (pairs,) float64.
     """
     by_group = np.argsort(true.groups, kind="stable")
     start, stop = (

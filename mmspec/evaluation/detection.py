@@ -33,10 +33,8 @@ class DetectionMetric(BaseMetric):
     10,000 images take gigabytes.
 
     Raises:
-        KeyError: a sample without ``instances`` or predictions.
-        ValueError: a box or score that is not finite, a box whose corners are reversed, or a label
-            outside the data set's classes, predicted or true; the data set names no classes.
-            The messages name the image and the way out.
+        KeyError, ValueError: a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
+            the message names its image.
     """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

@@ -15,43 +15,25 @@ _DAY = {"set00", "set01", "set02", "set06", "set07", "set08"}
 
 @dataclass(frozen=True)
 class Truth:
-    """The true boxes of images, all in one table.
+    """The true boxes of images, all in one table."""
 
-    Attributes:
-        frames: of each image the name that :func:`frame_of` gives.
-        sizes: (images, 2) width and height, pixels.
-        image: (N,) int64, index of each box's image.
-        boxes: (N, 4) float64 x, y, width, height in pixels.
-        occlusion: (N,) int64: 0 none, 1 partial, 2 heavy, ``NOT_TOLD``.
-        ignored: (N,) bool, to be ignored in any setting.
-        of_id_0: (N,) bool, the box whose annotation has the id 0, of which KAIST's evaluation makes
-            a habit; see :func:`~mmspec.evaluation.miss_rate.evaluate_miss_rate`.
-        ids: of each image the id by which files of detections name it.
-    """
-
-    frames: tuple[str | None, ...]
-    sizes: np.ndarray
-    image: np.ndarray
-    boxes: np.ndarray
-    occlusion: np.ndarray
-    ignored: np.ndarray
-    of_id_0: np.ndarray
-    ids: tuple[int, ...] = ()
+    frames: tuple[str | None, ...]  # of each image the name that frame_of gives
+    sizes: np.ndarray  # (images, 2) width and height, pixels
+    image: np.ndarray  # (N,) int64, index of each box's image
+    boxes: np.ndarray  # (N, 4) float64 x, y, width, height in pixels
+    occlusion: np.ndarray  # (N,) int64: 0 none, 1 partial, 2 heavy, NOT_TOLD
+    ignored: np.ndarray  # (N,) bool, to be ignored in any setting
+    of_id_0: np.ndarray  # (N,) bool, the box of the id 0, a habit of KAIST's evaluation
+    ids: tuple[int, ...] = ()  # of each image the id by which files of detections name it
 
 
 @dataclass(frozen=True)
 class Detections:
-    """The detections in images, all in one table.
+    """The detections in images, all in one table."""
 
-    Attributes:
-        image: (D,) int64, index of each one's image.
-        boxes: (D, 4) float64 x, y, width, height in pixels.
-        scores: (D,) float64.
-    """
-
-    image: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
+    image: np.ndarray  # (D,) int64, index of each one's image
+    boxes: np.ndarray  # (D, 4) float64 x, y, width, height in pixels
+    scores: np.ndarray  # (D,) float64
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from mmspec.conventions import MODALITIES
 from mmspec.registry import METRICS
 
 from .samples import field_of, name_of
@@ -51,10 +52,8 @@ class MatchingMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             name = name_of(sample)
-            points = [
-                _checked(_field(sample, f"{side}_points"), (-1, 2), f"{name}: {side}_points")
-                for side in ("infrared", "visible")
-            ]
+            sides = [f"{side}_points" for side in MODALITIES]
+            points = [_checked(_field(sample, x), (-1, 2), f"{name}: {x}") for x in sides]
             if len(points[0]) != len(points[1]):
                 raise ValueError(f"{name}: {len(points[0])} and {len(points[1])} points")
             estimate = _field(sample, "homography")
@@ -145,9 +144,6 @@ def error_auc(errors: Sequence[float], thresholds: Sequence[float]) -> np.ndarra
 
     As SuperGlue and LoFTR compute it: recall rises linearly from 0 at error 0 to 1 / N at the least
     of the N errors, 2 / N at the next and so on, and stays from the last error below the threshold.
-
-    Returns:
-        (number of thresholds,) float64 in [0, 1].
     """
     errors = np.sort(np.asarray(errors, np.float64))
     recall = np.arange(len(errors) + 1) / len(errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -25,56 +26,33 @@ MAX_DETECTIONS = 1000  # an image
 MIN_RATE = 1e-10  # whose logarithm stands for that of no miss
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Which of the true pedestrians a detector is to find; all others are to be ignored.
-
-    Attributes:
-        heights: least and greatest, in pixels, both inclusive.
-        occlusions: levels: 0 none, 1 partial, 2 heavy.
-    """
-
-    heights: tuple[float, float]
-    occlusions: tuple[int, ...]
-
-    @property
-    def needs_occlusion(self) -> bool:
-        return set(self.occlusions) != {0, 1, 2}
-
-
+#: Which of the true pedestrians a detector is to find, all others are to be ignored: least and
+#: greatest height in pixels, both inclusive, and occlusion, 0 none, 1 partial, 2 heavy (None: any).
 #: The first eight are the experiments of KAIST (Hwang et al., CVPR 2015) with the "All" of its
 #: leaderboard, the last two are of that leaderboard's Python evaluation.
 SETTINGS = {
-    "Reasonable": Setting((55, math.inf), (0, 1)),
-    "All": Setting((20, math.inf), (0, 1, 2)),
-    "near": Setting((115, math.inf), (0,)),
-    "medium": Setting((45, 115), (0,)),
-    "far": Setting((1, 45), (0,)),
-    "none": Setting((1, math.inf), (0,)),
-    "partial": Setting((1, math.inf), (1,)),
-    "heavy": Setting((1, math.inf), (2,)),
-    "Reasonable_small": Setting((50, 75), (0, 1)),
-    "Reasonable_occ=heavy": Setting((50, math.inf), (2,)),
+    "Reasonable": (55, math.inf, (0, 1)),
+    "All": (20, math.inf, None),
+    "near": (115, math.inf, (0,)),
+    "medium": (45, 115, (0,)),
+    "far": (1, 45, (0,)),
+    "none": (1, math.inf, (0,)),
+    "partial": (1, math.inf, (1,)),
+    "heavy": (1, math.inf, (2,)),
+    "Reasonable_small": (50, 75, (0, 1)),
+    "Reasonable_occ=heavy": (50, math.inf, (2,)),
 }
 DEFAULT_SETTINGS = tuple(SETTINGS)[:8]
 
 
 @dataclass(frozen=True)
 class MissRateCurve:
-    """Miss rate over false positives per image, from the strictest threshold to the laxest.
+    """Miss rate over false positives per image, from the strictest threshold to the laxest."""
 
-    Attributes:
-        fppi: (D,) float64, after each of the D detections that count.
-        miss_rate: (D,) float64 in [0, 1].
-        at_points: (9,) float64, at :data:`FPPI_POINTS`; no miss at all is ``MIN_RATE``.
-        objects: number of pedestrians to be found.
-        images: number of images.
-    """
-
-    fppi: np.ndarray
-    miss_rate: np.ndarray
-    at_points: np.ndarray
-    objects: int
+    fppi: np.ndarray  # (D,) float64, after each of the D detections that count
+    miss_rate: np.ndarray  # (D,) float64 in [0, 1]
+    at_points: np.ndarray  # (9,) float64, at FPPI_POINTS; no miss at all is MIN_RATE
+    objects: int  # number of pedestrians to be found
     images: int
 
     @property
@@ -109,26 +87,19 @@ class MissRateMetric(BaseMetric):
 
     Args:
         settings: names among :data:`SETTINGS`.
-        collect_device, prefix: see mmengine's ``BaseMetric``.
+        base: see mmengine's ``BaseMetric``.
 
     Raises:
-        KeyError: a data set or sample without the occlusion that a setting needs, or a sample
-            without truth; the message names the file or image and the way out.
-        ValueError: an unknown setting, a predicted or true label other than 0, a box or score that
-            is not finite, a box whose corners are reversed, an occlusion other than 0, 1 and 2. The
-            messages of samples name the image.
+        KeyError, ValueError: an unknown setting, a data set or sample without the occlusion that a
+            setting needs, or a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
+            the message names the file or image.
     """
 
     default_prefix = "MR"
     curves: dict[tuple[str, str], MissRateCurve]
 
-    def __init__(
-        self,
-        settings: Sequence[str] = DEFAULT_SETTINGS,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+    def __init__(self, settings: Sequence[str] = DEFAULT_SETTINGS, **base: Any) -> None:
+        super().__init__(**base)
         if unknown := [name for name in settings if name not in SETTINGS]:
             raise ValueError(f"settings: unknown {unknown}; known: {', '.join(SETTINGS)}")
         self.settings = tuple(settings)
@@ -136,7 +107,7 @@ class MissRateMetric(BaseMetric):
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict | None) -> None:
-        """What is known of the data set, before a training, not hours later at its validation."""
+        """Refuse what cannot be scored before a training, not hours later at its validation."""
         self._dataset_meta = dataset_meta
         if untold := (dataset_meta or {}).get("without_occlusion"):
             _check_occlusion(self.settings, np.array([NOT_TOLD]), np.array([False]), untold)
@@ -178,7 +149,7 @@ class MissRateMetric(BaseMetric):
 def _check_occlusion(
     settings: Sequence[str], occlusion: np.ndarray, ignored: np.ndarray, name: str
 ) -> None:
-    needing = [setting for setting in settings if SETTINGS[setting].needs_occlusion]
+    needing = [setting for setting in settings if SETTINGS[setting][2]]
     if needing and (~ignored & (occlusion == NOT_TOLD)).any():
         raise KeyError(
             f"{name}: a true box has no 'occlusion', by which {', '.join(needing)} choose. Take an"
@@ -200,8 +171,7 @@ def evaluate_miss_rate(
     """Curves by (setting, time), without those that have no pedestrian to be found.
 
     Args:
-        truth: of all images.
-        detections: of its images.
+        truth, detections: of all images.
         settings: names among :data:`SETTINGS`.
         as_reference: with the habits of KAIST's Python evaluation (``evaluation_script.py`` of
             sejong-rcv/MLPD-Multi-Label-Pedestrian-Detection):
@@ -215,31 +185,27 @@ def evaluate_miss_rate(
               takes the miss rate of the laxest one, not 1;
             * without a miss at one of the points the average is 0.
 
-            One habit more is left out: it changes the truth's flags in place, so that of several
-            settings run on one copy each inherits what those before it ignored. Here, as in its
-            own program, each setting starts from the truth as it was read.
+            One habit is left out: of several settings run on one copy of the truth each inherits
+            what those before it ignored. Here, as in its own program, each starts anew.
 
     Raises:
         KeyError: a setting chooses by occlusion, which a true box does not tell.
     """
     _check_occlusion(settings, truth.occlusion, truth.ignored, "the annotation")
     night = [is_night(frame) for frame in truth.frames]
-    chosen = {
-        "All": np.ones(len(night), bool),
-        "Day": np.array([is_it is False for is_it in night]),
-        "Night": np.array([is_it is True for is_it in night]),
-    }
+    sets = dict(zip(TIMES, ((True, False, None), (False,), (True,))))
+    chosen = {time: np.array([is_it in known for is_it in night]) for time, known in sets.items()}
     if as_reference:
         detections = _sorted_twice(detections)
-    found = best_of_each(_table(detections), MAX_DETECTIONS)
+    found, true = best_of_each(_table(detections), MAX_DETECTIONS), _table(truth)
     best_first = np.argsort(-found.scores, kind="stable")
     image = found.image[best_first]
     counted = np.isin(truth.image, image) if as_reference else True
     curves = {}
     for name in settings:
-        ignored = ignored_truth(truth, SETTINGS[name])
+        ignored = _ignored(truth, *SETTINGS[name])
         worth = np.where(ignored, NO_ACCOUNT, ~(truth.of_id_0 & as_reference))
-        outcome = match(found, _table(truth), ignored, worth[:, None], np.array([IOU]))
+        outcome = match(found, true, ignored, worth[:, None], np.array([IOU]))
         outcome = outcome[best_first, 0, 0]
         for time, images in chosen.items():
             if objects := int((~ignored & images[truth.image] & counted).sum()):
@@ -262,25 +228,24 @@ def _sorted_twice(detections: Detections) -> Detections:
     return Detections(detections.image, boxes, detections.scores)
 
 
-def ignored_truth(truth: Truth, setting: Setting) -> np.ndarray:
-    """Which true boxes are to be ignored, (N,) bool; ``truth`` stays as it is."""
-    x, y, width, height = truth.boxes.T
-    image_width, image_height = truth.sizes[truth.image].T
-    ignored = truth.ignored | (height < setting.heights[0]) | (height > setting.heights[1])
-    if setting.needs_occlusion:
-        ignored |= ~np.isin(truth.occlusion, setting.occlusions)
-    ignored |= (x < BORDER) | (y < BORDER)
-    return ignored | (x + width > image_width - BORDER) | (y + height > image_height - BORDER)
+def _ignored(
+    truth: Truth, least: float, most: float, occlusions: tuple[int, ...] | None
+) -> np.ndarray:
+    """Which true boxes are to be ignored under a setting, (N,) bool."""
+    height = truth.boxes[:, 3]
+    ends = truth.boxes[:, :2] + truth.boxes[:, 2:]
+    at_edge = (truth.boxes[:, :2] < BORDER) | (ends > truth.sizes[truth.image] - BORDER)
+    ignored = truth.ignored | (height < least) | (height > most) | at_edge.any(axis=1)
+    return ignored | ~np.isin(truth.occlusion, occlusions) if occlusions else ignored
 
 
 def miss_rate_curve(
     outcome: np.ndarray, objects: int, images: int, as_reference: bool = False
 ) -> MissRateCurve:
-    """The curve of detections.
+    """The curve of detections, (D,) ``HIT``, ``FALSE`` or ``NO_ACCOUNT``, best scores first.
 
     Args:
-        outcome: (D,) ``HIT``, ``FALSE`` or ``NO_ACCOUNT``, best scores first.
-        objects: pedestrians to be found, at least one.
+        objects: number of pedestrians to be found, at least one.
         images: number of images, at least one.
         as_reference: see :func:`evaluate_miss_rate`.
     """

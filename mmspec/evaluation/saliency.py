@@ -68,14 +68,10 @@ class SaliencyMetric(BaseMetric):
     probabilities (after its sigmoid), or of two (background and salient, before softmax), and
     ``gt_sem_seg`` of 0 and 1; every pixel counts.
 
-    Args:
-        collect_device, prefix: see mmengine's ``BaseMetric``.
-
     Raises:
         ImportError: pysodmetrics is not installed.
-        KeyError: a sample without scores.
-        ValueError: scores that are not finite, no probabilities or of another size than the truth;
-            no truth, or one with values other than 0 and 1. The messages name the image.
+        KeyError, ValueError: a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
+            the message names its image.
     """
 
     curves: dict[str, SaliencyCurves]
@@ -107,8 +103,10 @@ class SaliencyMetric(BaseMetric):
         for dataset, images in by_dataset.items():
             scores, salient = zip(*images)
             means = np.mean([np.frombuffer(values) for values in scores], axis=0)
-            self.curves[dataset] = SaliencyCurves(*means[len(SINGLE) :].reshape(4, -1))
-            row = dict(zip(SINGLE, means.tolist())) | _of_curves(self.curves[dataset])
+            curves = SaliencyCurves(*means[len(SINGLE) :].reshape(4, -1))
+            self.curves[dataset], row = curves, dict(zip(SINGLE, means.tolist()))
+            for name, curve in (("F", curves.f_measure), ("E", curves.e_measure)):
+                row |= {f"max{name}": float(curve.max()), f"mean{name}": float(curve.mean())}
             rows.append({"data": dataset or "-", "images": str(len(images))})
             rows[-1] |= {name: row[name] for name in COLUMNS}
             if without := salient.count(False):
@@ -126,50 +124,27 @@ class SaliencyMetric(BaseMetric):
         }
 
 
-def stretched(probability: np.ndarray) -> np.ndarray:
-    """A map from 0 to 1, whatever its own range was; a constant one as it is."""
-    lowest, highest = probability.min(), probability.max()
-    if lowest == highest:
-        return probability
-    return (probability - lowest) / (highest - lowest)
-
-
 def score_image(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Scores of a map (H, W) float64 in [0, 1] against its truth (H, W) bool.
 
     Returns:
         (5 + 4 * 256,) float64: ``SINGLE``, then precision, recall, F and E at ``THRESHOLDS``.
     """
-    # Late: it brings scikit-learn along, which no other task needs.
-    from py_sod_metrics import (
-        MAE,
-        Emeasure,
-        FmeasureHandler,
-        FmeasureV2,
-        PrecisionHandler,
-        RecallHandler,
-        Smeasure,
-        WeightedFmeasure,
-    )
+    import py_sod_metrics as sod  # late: it brings scikit-learn, which no other task needs
 
     handlers = dict(
-        f=FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=BETA_SQUARED),
-        p=PrecisionHandler(with_dynamic=True, with_adaptive=False),
-        r=RecallHandler(with_dynamic=True, with_adaptive=False),
+        f=sod.FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=BETA_SQUARED),
+        p=sod.PrecisionHandler(with_dynamic=True, with_adaptive=False),
+        r=sod.RecallHandler(with_dynamic=True, with_adaptive=False),
     )
     # They keep what they saw, so that each image gets its own.
-    measures = [Smeasure(ALPHA), Emeasure(), WeightedFmeasure(), MAE(), FmeasureV2(handlers)]
-    found = {}
-    probability = stretched(probability)
+    measures = [sod.Smeasure(ALPHA), sod.Emeasure(), sod.WeightedFmeasure(), sod.MAE()]
+    measures.append(sod.FmeasureV2(handlers))
+    found, lowest, highest = {}, probability.min(), probability.max()
+    if lowest < highest:
+        probability = (probability - lowest) / (highest - lowest)
     for measure in measures:
         measure.step(probability, truth, normalize=False)
         found |= measure.get_results()
     single = [found["sm"], found["f"]["adaptive"], found["em"]["adp"], found["wfm"], found["mae"]]
     return np.concatenate([single, *(found[x]["dynamic"] for x in "prf"), found["em"]["curve"]])
-
-
-def _of_curves(curves: SaliencyCurves) -> dict[str, float]:
-    named = dict(F=curves.f_measure, E=curves.e_measure)
-    return {f"max{x}": float(curve.max()) for x, curve in named.items()} | {
-        f"mean{x}": float(curve.mean()) for x, curve in named.items()
-    }

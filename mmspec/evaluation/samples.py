@@ -135,15 +135,14 @@ def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
 
     Raises:
         KeyError: there are none, or a column is not there.
-        ValueError: a box or score that is not finite, a box whose corners are reversed, a label
-            outside the classes, or columns of different length.
+        ValueError: columns that do not fit each other, or see :func:`_checked_boxes`.
     """
     found = field_of(sample, "pred_instances", "a detector's predict() gives it")
     name = f"{name_of(sample)}: predicted"
     if absent := {"bboxes", "scores", "labels"} - set(found.keys()):
         raise KeyError(f"{name} instances have no {', '.join(sorted(absent))}")
-    boxes, scores, labels = (
-        found[key].detach().double().cpu().numpy() for key in ("bboxes", "scores", "labels")
+    boxes, labels, scores = (
+        found[key].detach().double().cpu().numpy() for key in ("bboxes", "labels", "scores")
     )
     if not len(boxes) == len(scores) == len(labels):
         raise ValueError(
@@ -151,11 +150,8 @@ def predicted_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
         )
     if boxes.size != 4 * len(boxes):
         raise ValueError(f"{name} boxes are of shape {boxes.shape}, not {(len(boxes), 4)}")
-    boxes = boxes.reshape(-1, 4)
-    _check_boxes(boxes, name)
-    _refuse(~np.isfinite(scores), scores, name, "scores are not finite")
-    _check_labels(labels, num_classes, name)
-    return np.column_stack([boxes, labels, scores])
+    table = np.column_stack([boxes.reshape(-1, 4), labels, scores])
+    return _checked_boxes(table, num_classes, name)
 
 
 def true_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
@@ -166,27 +162,39 @@ def true_boxes(sample: Mapping, num_classes: int) -> np.ndarray:
 
     Raises:
         KeyError: there is none.
-        ValueError: an instance without ``bbox`` and ``bbox_label``, a box that is not finite or
-            whose corners are reversed, a label outside the classes.
+        ValueError: an instance without ``bbox`` and ``bbox_label``, or see :func:`_checked_boxes`.
     """
     if "instances" not in sample:
         raise KeyError(f"{name_of(sample)}: its truth is not there ('instances'). {TRUTH_OF_BOXES}")
     instances, name = sample["instances"], f"{name_of(sample)}: true"
     try:
-        table = np.array(
-            [
-                (*one["bbox"], one["bbox_label"], bool(one.get("ignore_flag", 0)))
-                for one in instances
-            ],
-            np.float64,
-        ).reshape(len(instances), 6)
+        rows = [(*x["bbox"], x["bbox_label"], bool(x.get("ignore_flag", 0))) for x in instances]
+        table = np.array(rows, np.float64).reshape(len(instances), 6)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{name} instances are dicts with bbox [x1, y1, x2, y2] and bbox_label, here not all"
             f" are ({type(error).__name__}: {error})"
         ) from None
-    _check_boxes(table[:, :4], name)
-    _check_labels(table[:, 4], num_classes, name)
+    return _checked_boxes(table, num_classes, name)
+
+
+def _checked_boxes(table: np.ndarray, num_classes: int, name: str) -> np.ndarray:
+    """Refuse boxes and scores that are not finite, reversed corners, labels outside the classes."""
+    boxes, labels, scores = table[:, :4], table[:, 4], table[:, 5]
+    other = f"labels are none of the data set's {num_classes} classes, 0 to {num_classes - 1}"
+    if num_classes == 1:
+        other = (
+            "label is not 0, that of the one class; give the data set metainfo=dict(classes=...)"
+        )
+    for wrong, values, what in (
+        (~np.isfinite(boxes).all(1), boxes, "boxes are not finite"),
+        ((boxes[:, 2:] < boxes[:, :2]).any(1), boxes, "boxes have x2 < x1 or y2 < y1"),
+        (~np.isfinite(scores), scores, "scores are not finite"),
+        (~np.isin(labels, np.arange(num_classes)), labels, other),
+    ):
+        if wrong.any():
+            count, first = f"{wrong.sum():,} of {len(wrong):,}", values[wrong][0].tolist()
+            raise ValueError(f"{name} {what}: {count}, the first {first}")
     return table
 
 
@@ -201,23 +209,3 @@ def rows_of_images(
     counts = [len(rows) // (6 * dtype().itemsize) for rows in images]
     rows = np.frombuffer(b"".join(images), dtype).reshape(-1, 6)
     return np.repeat(np.arange(len(images)), counts), rows
-
-
-def _check_boxes(boxes: np.ndarray, name: str) -> None:
-    _refuse(~np.isfinite(boxes).all(1), boxes, name, "boxes are not finite")
-    reversed_ = (boxes[:, 2:] < boxes[:, :2]).any(1)
-    _refuse(reversed_, boxes, name, "boxes have x2 < x1 or y2 < y1")
-
-
-def _check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:
-    outside = ~np.isin(labels, np.arange(num_classes))
-    what = f"labels are none of the data set's {num_classes} classes, 0 to {num_classes - 1}"
-    if num_classes == 1:
-        what = "label is not 0, that of the one class; give the data set metainfo=dict(classes=...)"
-    _refuse(outside, labels, name, what)
-
-
-def _refuse(wrong: np.ndarray, values: np.ndarray, name: str, what: str) -> None:
-    if wrong.any():
-        first = values[wrong][0].tolist()
-        raise ValueError(f"{name} {what}: {wrong.sum():,} of {len(wrong):,}, the first {first}")

@@ -30,10 +30,8 @@ class SegmentationMetric(BaseMetric):
     whose pixels are all to ignore adds nothing.
 
     Raises:
-        KeyError: a sample without a prediction.
-        ValueError: a predicted or true class that is not the data set's, a prediction that is no
-            class at all, truth that is absent or of another size; the data set names no classes.
-            The messages name the image.
+        KeyError, ValueError: a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
+            the message names its image.
     """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

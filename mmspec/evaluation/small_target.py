@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -12,14 +14,22 @@ from mmengine.logging import print_log
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import METRICS
 
-from .roc import BINS, RocCurve, roc_curve, score_histogram
 from .samples import scored_and_true
 from .table import log_table
-from .target_matching import find_components, match_targets
 
 #: A pixel is predicted as target above this probability.
 THRESHOLD = 0.5
 MEANINGS = {0: "background", 1: "target", IGNORE_INDEX: "to ignore"}
+#: Centroids this far apart, in pixels, no longer match; the field's convention since ACM (2021).
+MATCH_DISTANCE = 3.0
+# Centroids are means, rounded to floats: one exactly 3 pixels away must not slip under.
+_ROUNDING = 1e-9
+#: Bins of the logit of a probability, log(p / (1 - p)), from -32 to 32: those of a bin differ by
+#: at most 6 % in their odds. In bins of the probability itself nearly all background, and with it
+#: every missed target, would lie in the first one.
+BINS = 1024
+LOGIT_LIMIT = 32
+_BLOCK = 2**13  # pixels
 
 
 @METRICS.register_module()
@@ -42,11 +52,11 @@ class SmallTargetMetric(BaseMetric):
     code bases drop a false alarm whose area equals that of any matched component, so that Fa
     published with them is a lower bound; here every false alarm counts.
 
-    An image costs 8 KB, whatever its size: counts, and a histogram of its scores for the ROC (see
-    :mod:`mmspec.evaluation.roc` for the bins). The log says how far AUC can be from that of exact
-    scores. What is undefined (Pd without targets, AUC and IoU likewise) is NaN, and the log says
-    so; an image without a target counts in Fa, F1 and AUC, and in nIoU as 1 if nothing is predicted
-    (as 0 in the family of DNANet). After an evaluation ``roc`` is the curve, in the main process.
+    An image costs 8 KB, whatever its size: counts, and a histogram of its scores for the ROC, in
+    bins of their logits. The log says how far AUC can be from that of exact scores. What is
+    undefined (Pd without targets, AUC and IoU likewise) is NaN, and the log says so; an image
+    without a target counts in Fa, F1 and AUC, and in nIoU as 1 if nothing is predicted (as 0 in the
+    family of DNANet). After an evaluation ``roc`` is the curve, in the main process.
 
     Samples are those of mmseg: ``seg_logits`` of one channel, which mmseg hands over as
     probabilities (after its sigmoid), or of two (background and target, before softmax), and
@@ -54,9 +64,8 @@ class SmallTargetMetric(BaseMetric):
     ``pred_sem_seg`` of one channel, cut at the head's ``threshold``, is not used.
 
     Raises:
-        KeyError: a sample without scores.
-        ValueError: scores that are not finite, no probabilities or of another size than the labels;
-            no label, or one with values other than 0, 1 and 255. The messages name the image.
+        KeyError, ValueError: a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
+            the message names its image.
     """
 
     roc: RocCurve | None = None
@@ -115,3 +124,94 @@ def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.
 
 def _ratio(part: int, whole: int) -> float:
     return float(part / whole) if whole else math.nan
+
+
+@dataclass(frozen=True)
+class Components:
+    """The 8-connected components of a mask, in raster order of their first pixels."""
+
+    labels: np.ndarray  # (H, W) int32, 0 outside, i + 1 on component i
+    areas: np.ndarray  # (N,) int64, pixels
+    centroids: np.ndarray  # (N, 2) float64, mean row and column
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+
+def find_components(mask: np.ndarray) -> Components:
+    """The 8-connected components of a mask, (H, W) bool."""
+    count, labels, stats, centroids = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=8
+    )
+    # OpenCV numbers components by blocks of 2 x 2 pixels; the greedy matching goes by raster order.
+    inside = labels[mask]
+    order = np.argsort(np.unique(inside, return_index=True)[1])
+    number = np.zeros(count, np.int32)
+    number[order + 1] = np.arange(1, count)
+    areas = stats[1:, cv2.CC_STAT_AREA][order].astype(np.int64)
+    return Components(number[labels], areas, centroids[1:, ::-1][order])
+
+
+def match_targets(predicted: Components, true: Components) -> np.ndarray:
+    """Index of the predicted component that finds each true one, -1 for those that are missed.
+
+    Each true component in its order takes the first predicted one that is free and has its centroid
+    strictly less than ``MATCH_DISTANCE`` away. A predicted component serves once.
+    """
+    found = np.full(len(true), -1)
+    free = np.ones(len(predicted), bool)
+    for index, centroid in enumerate(true.centroids):
+        distances = np.hypot(*(predicted.centroids - centroid).T)
+        near = np.flatnonzero(free & (distances < MATCH_DISTANCE - _ROUNDING))
+        if len(near):
+            found[index] = near[0]
+            free[near[0]] = False
+    return found
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Rates over all thresholds, from the strictest to the laxest."""
+
+    false_positive_rate: np.ndarray  # (BINS + 1,) float64, from 0 to 1
+    true_positive_rate: np.ndarray  # likewise
+    area: float  # under the curve; scores in one bin count as equal
+    area_error: float  # the area of the exact scores is within this of ``area``
+
+
+def score_histogram(
+    probability: np.ndarray, target: np.ndarray, counted: np.ndarray | None = None
+) -> np.ndarray:
+    """Background pixels (row 0) and target pixels (row 1) in each bin, (2, BINS) int32.
+
+    Args:
+        probability: float64 in [0, 1], of any shape.
+        target: bool, of that shape.
+        counted: bool, of that shape: which pixels count; None: all.
+    """
+    counts = np.zeros(2 * BINS, np.int64)
+    flat = [values.ravel() for values in (probability, target, counted) if values is not None]
+    for start in range(0, probability.size, _BLOCK):  # a large image needs no large arrays
+        part, of_target, *kept = (values[start : start + _BLOCK] for values in flat)
+        with np.errstate(divide="ignore"):
+            logit = np.log(part) - np.log1p(-part)
+        place = np.floor(logit * (BINS / (2 * LOGIT_LIMIT))) + BINS // 2
+        place = place.clip(0, BINS - 1).astype(np.int64) + BINS * of_target
+        counts += np.bincount(place[kept[0]] if kept else place, minlength=2 * BINS)
+    return counts.reshape(2, BINS).astype(np.int32)
+
+
+def roc_curve(histogram: np.ndarray) -> RocCurve | None:
+    """The curve of a histogram (2, BINS) of counts; None without pixels of both kinds."""
+    totals = histogram.sum(axis=1, dtype=np.float64)
+    if not totals.all():
+        return None
+    shares = histogram[:, ::-1] / totals[:, None]
+    false_positive, true_positive = np.pad(shares.cumsum(axis=1), ((0, 0), (1, 0)))
+    ties = float((shares[0] * shares[1]).sum())
+    return RocCurve(
+        false_positive,
+        true_positive,
+        float((shares[0] * (true_positive[1:] + true_positive[:-1])).sum() / 2),
+        ties / 2,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmspec.visualization.features import principal_colours
 from mmspec.visualization.panels import as_shown, legend, resized, titled_grid
+from mmspec.visualization.samples import principal_colours
 from mmspec.visualization.segmentation import (
     background_of,
     class_entries,

@@ -1,4 +1,9 @@
-"""Pictures of masks, reconstructions, losses, segmentations and small targets."""
+"""Pictures of masks, reconstructions, predictions and curves.
+
+A picture is (H, W, 3) uint8 RGB. An image that is drawn is (H, W) gray levels, shown under a
+display gain (see :mod:`~mmspec.visualization.panels`), or (H, W, 3) uint8 RGB, shown as it is; of a
+pair ``infrared`` is the one and ``visible`` the other.
+"""
 
 from .cmss import (
     CMSSPicture,
@@ -9,11 +14,9 @@ from .cmss import (
     visible_history_sheet,
 )
 from .curves import save_miss_rate_curves, save_pr_curves, save_roc_curve
-from .masks import mask_sheet
 from .matching import match_picture
-from .reconstruction import pair_reconstruction_sheet, reconstruction_sheet
-from .saliency import saliency_picture
-from .segmentation import segmentation_picture
+from .reconstruction import mask_sheet, pair_reconstruction_sheet, reconstruction_sheet
+from .segmentation import saliency_picture, segmentation_picture
 from .small_target import small_target_picture
 
 __all__ = [

@@ -24,39 +24,25 @@ _OPACITY = 0.6
 
 @dataclass(frozen=True)
 class CMSSPicture:
-    """One pair and its patches, for a row of :func:`cmss_sheet`.
+    """A pair and its patches."""
 
-    Attributes:
-        infrared: (H, W) gray levels.
-        visible: (H, W, 3) uint8.
-        scores: (rows, columns) CMSS.
-        infrared_mask, visible_mask: (rows, columns) bool, true where masked.
-    """
-
-    infrared: np.ndarray
-    visible: np.ndarray
-    scores: np.ndarray
-    infrared_mask: np.ndarray
-    visible_mask: np.ndarray
+    infrared: np.ndarray  # (H, W) gray levels
+    visible: np.ndarray  # (H, W, 3) uint8
+    scores: np.ndarray  # (rows, columns) CMSS
+    infrared_mask: np.ndarray  # (rows, columns) bool, true where masked
+    visible_mask: np.ndarray  # likewise
 
 
 @dataclass(frozen=True)
 class MixtureRecord:
-    """The mixture at the end of an epoch, for :func:`save_mixture_history`.
+    """The mixture (K,) at the end of an epoch."""
 
-    Attributes:
-        epoch: number of epochs that ended.
-        scores: CMSS values of a batch, any shape.
-        means, variances, weights: (K,), the mixture.
-        centres: (m,), around which targets are drawn.
-    """
-
-    epoch: int
-    scores: np.ndarray
+    epoch: int  # number of epochs that ended
+    scores: np.ndarray  # CMSS values of a batch, any shape
     means: np.ndarray
     variances: np.ndarray
     weights: np.ndarray
-    centres: np.ndarray
+    centres: np.ndarray  # (m,), around which targets are drawn
 
 
 @torch.no_grad()
@@ -70,30 +56,21 @@ def cmss_pictures(model: MSpecGene, pairs: Tensor) -> list[CMSSPicture]:
     grid = grid_of(*pairs.shape[-2:], model.head.patch_size)
     sides = pairs.chunk(2, dim=1)
     tokens = model.backbone.patch_tokens(torch.cat(sides)).chunk(2)
+    infrared, visible = (model.to_gray_levels(x, name) for x, name in zip(sides, MODALITIES))
     parts = [
-        *(model.to_gray_levels(x, name) for x, name in zip(sides, MODALITIES)),
+        infrared.mean(1),
+        visible.permute(0, 2, 3, 1).round().to(torch.uint8),
         model.masker.scores(*tokens).unflatten(1, grid),
         *(mask.mask.unflatten(1, grid) for mask in model.masker(*tokens)),
     ]
-    return [
-        CMSSPicture(
-            infrared.mean(0), visible.transpose(1, 2, 0).round().astype(np.uint8), scores, *masks
-        )
-        for infrared, visible, scores, *masks in zip(*(part.cpu().numpy() for part in parts))
-    ]
+    return [CMSSPicture(*one) for one in zip(*(part.cpu().numpy() for part in parts))]
 
 
 def cmss_overlay(shown: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """A picture tinted by CMSS: violet where both modalities hold structure, yellow where flat.
 
-    Colours follow the ranks of the image's own scores: a few flat patches lie far above the rest.
-
-    Args:
-        shown: (H, W, 3) uint8.
-        scores: (rows, columns), rows and columns dividing H and W.
-
-    Returns:
-        (H, W, 3) uint8.
+    Colours follow the ranks of the image's own scores (rows, columns), which divide its sides: a
+    few flat patches lie far above the rest.
     """
     ranks = scores.ravel().argsort(kind="stable").argsort() / max(scores.size - 1, 1)
     colours = colormaps["plasma"](ranks.reshape(scores.shape))[..., :3] * 255
@@ -102,42 +79,23 @@ def cmss_overlay(shown: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def cmss_sheet(pictures: Sequence[CMSSPicture]) -> np.ndarray:
-    """Both images, CMSS over each, and the visible patches of each, a row a pair.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
+    """Both images, CMSS over each, and the visible patches of each, a row a pair."""
     rows = []
-    for picture in pictures:
-        infrared = as_shown(picture.infrared)
-        rows.append(
-            [
-                infrared,
-                cmss_overlay(infrared, picture.scores),
-                hidden(infrared, picture.infrared_mask),
-                picture.visible,
-                cmss_overlay(picture.visible, picture.scores),
-                hidden(picture.visible, picture.visible_mask),
-            ]
-        )
+    for one in pictures:
+        sides = (as_shown(one.infrared), one.infrared_mask), (one.visible, one.visible_mask)
+        row = [(shown, cmss_overlay(shown, one.scores), hidden(shown, m)) for shown, m in sides]
+        rows.append([*row[0], *row[1]])
     titles = ("infrared", "CMSS", "patches seen", "visible", "CMSS", "patches seen")
     return titled_grid(rows, titles)
 
 
 def visible_history_sheet(
-    infrared: np.ndarray,
-    visible: np.ndarray,
-    masks: Sequence[tuple[int, np.ndarray, np.ndarray]],
+    infrared: np.ndarray, visible: np.ndarray, masks: Sequence[tuple[int, np.ndarray, np.ndarray]]
 ) -> np.ndarray:
     """The visible patches of one pair over the epochs: infrared above visible, a column an epoch.
 
     Args:
-        infrared: (H, W) gray levels.
-        visible: (H, W, 3) uint8.
         masks: (epoch, infrared mask, visible mask), each (rows, columns) bool, true where masked.
-
-    Returns:
-        (H', W', 3) uint8.
     """
     shown = as_shown(infrared)
     titles = ("input", *(f"epoch {epoch}" for epoch, _, _ in masks))
@@ -210,12 +168,13 @@ def _draw_course(axis: plt.Axes, records: Sequence[MixtureRecord]) -> None:
         weights = [record.weights[o[rank]] for record, o in zip(records, order)]
         axis.plot(epochs, means, color=f"C{rank}", linewidth=1, label=f"mean {rank + 1}")
         axis.scatter(epochs, means, s=60 * np.array(weights), color=f"C{rank}")
+    style = dict(color="black", linestyle=":", linewidth=1.5, marker="+")
     for i in range(max(len(record.centres) for record in records)):
-        reached = [record for record in records if len(record.centres) > i]
-        centres = [record.centres[i] for record in reached]
-        style = dict(color="black", linestyle=":", linewidth=1.5, marker="+")
-        label = "centres of targets" if i == 0 else None
-        axis.plot([record.epoch for record in reached], centres, label=label, **style)
+        reached = [
+            (record.epoch, record.centres[i]) for record in records if len(record.centres) > i
+        ]
+        label = None if i else "centres of targets"
+        axis.plot(*zip(*reached), label=label, **style)
     axis.set(xlabel="epoch", ylabel="CMSS", ylim=(0, None))
     axis.grid(alpha=0.3)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))

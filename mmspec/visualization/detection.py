@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import ImageDraw, ImageFont
 
-from .panels import as_shown, enlarged_smoothly, legend, titled_grid, whole_scale
+from .panels import as_shown, enlarged_smoothly, titled_grid, whole_scale
 from .segmentation import UNKNOWN, class_entries, infrared_palette, label_overlay
 
 MIN_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
@@ -28,8 +28,7 @@ def detection_picture(
     """Prediction and truth side by side, above the names of the classes that occur.
 
     Args:
-        images: of one size, a row each: of a pair both. (H, W) gray levels, shown under a display
-            gain, or (H, W, 3) uint8 colours as they are.
+        images: of one size, a row each: of a pair both.
         boxes: (N, 4) predicted x1, y1, x2, y2 in pixels of the images.
         scores: (N,); the rounded score is written at each box.
         labels: (N,) class indices; those that the data set does not have are white.
@@ -41,9 +40,6 @@ def detection_picture(
         steady: of one size whatever is found, for video: all classes are named below.
 
     Boxes and scores that are not finite are not drawn; their number is written below.
-
-    Returns:
-        (H', W', 3) uint8.
     """
     palette = [tuple(c) for c in infrared_palette(len(classes), background=None).tolist()]
 
@@ -52,9 +48,8 @@ def detection_picture(
 
     drawable = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
     kept = np.flatnonzero(drawable & (scores >= score_threshold))
-    predicted = [
-        (boxes[i], colour(labels[i]), f"{scores[i]:.2f}") for i in kept[np.argsort(scores[kept])]
-    ]
+    kept = kept[np.argsort(scores[kept])]
+    predicted = [(boxes[i], colour(labels[i]), f"{scores[i]:.2f}") for i in kept]
     present = set(range(len(classes))) if steady else {int(labels[i]) for i in kept}
     undrawn = int((~drawable).sum())
     columns = {f"prediction, score {score_threshold:g} and more": predicted}
@@ -66,21 +61,22 @@ def detection_picture(
         ]
         present |= {int(label) for _, label, ignored in truth if not ignored}
     shown = [as_shown(image) for image in images]
-    rows = [[_draw(image, boxes) for boxes in columns.values()] for image in shown]
+    tinted = shown
     if masks is not None and len(kept):
         labelled = np.full(masks.shape[1:], -1)
-        for i in kept[np.argsort(scores[kept])]:
+        for i in kept:
             labelled[masks[i]] = labels[i]
         tinted = [label_overlay(x, labelled, np.array(palette, np.uint8), -1) for x in shown]
-        for row, image in zip(rows, tinted):
-            row[0] = _draw(image, predicted)
-    sheet = titled_grid(rows, tuple(columns))
+    rows = [
+        [_draw(image, found) for image, found in zip(of_one, columns.values())]
+        for of_one in zip(tinted, shown)
+    ]
     entries = class_entries(present, classes, palette)
     if truth is not None and any(ignored for *_, ignored in truth):
         entries.append(("to ignore", TO_IGNORE))
     if undrawn:
         entries.append((f"not finite, not drawn: {undrawn}", (0, 0, 0)))
-    return np.concatenate([sheet, legend(entries, sheet.shape[1])])
+    return titled_grid(rows, tuple(columns), entries)
 
 
 def _draw(shown: np.ndarray, boxes: Sequence[tuple]) -> np.ndarray:

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .panels import MAX_SIDE, as_shown, enlarged_smoothly, whole_scale
 
+WITHIN = 3.0  # pixels, of a right match
 RIGHT, WRONG = (40, 220, 70), (235, 50, 40)
 _MIN_WIDTH, _GAP, _HEAD = 480, 8, 20
 
@@ -17,7 +18,6 @@ def match_picture(
     infrared_points: np.ndarray,
     visible_points: np.ndarray,
     errors: np.ndarray,
-    threshold: float = 3.0,
     most_lines: int = 150,
     of: str = "",
 ) -> np.ndarray:
@@ -26,16 +26,10 @@ def match_picture(
     Matches whose points are not finite count as wrong and are not drawn.
 
     Args:
-        infrared: (H, W) uint8, shown under a display gain.
-        visible: (H', W', 3) uint8 RGB.
         infrared_points, visible_points: (N, 2) x, y in pixels, the best match first.
         errors: (N,) of the matches, in pixels.
-        threshold: most pixels of a right match.
         most_lines: of the first matches; the heading counts all.
         of: what errors are measured from, for the heading.
-
-    Returns:
-        (h, w, 3) uint8.
     """
     scale = whole_scale(infrared.shape, _MIN_WIDTH)
     scale = min(scale, whole_scale(visible.shape[:2], MAX_SIDE))
@@ -45,7 +39,7 @@ def match_picture(
     for x, image in zip((0, left), shown):
         sheet.paste(image, (x, _HEAD))
     draw = ImageDraw.Draw(sheet)
-    right = errors <= threshold
+    right = errors <= WITHIN
     lines = np.arange(min(len(errors), most_lines))
     for index in lines[np.argsort(right[lines], kind="stable")]:  # right ones on top
         if not np.isfinite([infrared_points[index], visible_points[index]]).all():
@@ -60,7 +54,7 @@ def match_picture(
         for x, y in ((x1, y1), (x2, y2)):
             draw.ellipse((x - 2, y - 2, x + 2, y + 2), outline=colour)
     share = f" ({100 * right.mean():.0f} %)" if len(right) else ""
-    text = f"{right.sum()} of {len(right)} matches within {threshold:g} px{of}{share}"
+    text = f"{right.sum()} of {len(right)} matches within {WITHIN:g} px{of}{share}"
     if len(lines) < len(right):
         text += f"; the first {len(lines)} are drawn"
     draw.text((4, 4), text, fill=(20, 20, 20), font=ImageFont.load_default())

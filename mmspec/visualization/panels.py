@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 MASKED = np.array([38, 50, 72], dtype=np.uint8)
 #: Pixels of an enlarged picture's longer side: one of 3 x 20,000 would fill the memory.
 MAX_SIDE = 4096
+Entry = tuple[str, tuple[int, ...]]  # of a legend: a name and its colour
 
 
 def display_gain(image: np.ndarray) -> tuple[float, float]:
@@ -63,21 +64,12 @@ def enlarged_smoothly(picture: np.ndarray, scale: int) -> Image.Image:
 
 
 def mask_overlay(image: np.ndarray, mask: np.ndarray, gain: tuple[float, float]) -> np.ndarray:
-    """An image with its masked patches in slate blue.
-
-    Args:
-        image: (H, W) or (H, W, 3) gray levels.
-        mask: (rows, columns) bool, true where masked.
-        gain: see :func:`display_gain`.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
+    """:func:`hidden`, of (H, W) or (H, W, 3) gray levels under a display gain."""
     return hidden(to_display(image, gain), mask)
 
 
 def hidden(shown: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) uint8 with the masked patches (rows, columns) in slate blue."""
+    """A picture with its masked patches, true in (rows, columns) bool, in slate blue."""
     return np.where(enlarged(mask, shown)[..., None], MASKED, shown)
 
 
@@ -89,27 +81,25 @@ def enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
     return patches[rows][:, columns]
 
 
-def titled_grid(rows: list[list[np.ndarray]], titles: tuple[str, ...]) -> np.ndarray:
-    """Pictures (H, W, 3) uint8 of equal size as a grid with a title over each column."""
-    height, width = rows[0][0].shape[:2]
+def titled_grid(
+    rows: list[list[np.ndarray]], titles: tuple[str, ...], entries: list[Entry] | None = None
+) -> np.ndarray:
+    """Pictures of equal size as a grid with a title over each column, above a :func:`legend`."""
     gap, head = 4, 22
-    sheet = Image.new(
-        "RGB",
-        (len(titles) * (width + gap) + gap, len(rows) * (height + gap) + gap + head),
-        (250, 250, 250),
-    )
+    height, width = (side + gap for side in rows[0][0].shape[:2])
+    size = (len(titles) * width + gap, len(rows) * height + gap + head)
+    sheet = Image.new("RGB", size, (250, 250, 250))
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default()
     for j, title in enumerate(titles):
-        draw.text((gap + j * (width + gap), 5), title, fill=(20, 20, 20), font=font)
+        draw.text((gap + j * width, 5), title, fill=(20, 20, 20), font=font)
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
-            corner = (gap + j * (width + gap), head + gap + i * (height + gap))
-            sheet.paste(Image.fromarray(picture), corner)
-    return np.asarray(sheet)
+            sheet.paste(Image.fromarray(picture), (gap + j * width, head + gap + i * height))
+    return np.concatenate([np.asarray(sheet), legend(entries or [], sheet.width)])
 
 
-def legend(entries: list[tuple[str, tuple[int, ...]]], width: int) -> np.ndarray:
+def legend(entries: list[Entry], width: int) -> np.ndarray:
     """Coloured squares with names, in as many lines as they need: (h, width, 3) uint8."""
     font = ImageFont.load_default()
     places, x, line = [], 6, 0

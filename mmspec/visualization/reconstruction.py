@@ -1,12 +1,14 @@
-"""Sheets of masked images and their reconstructions."""
+"""Sheets of masked images and their reconstructions, each row under the gain of its own input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from mmspec.masking import SCORES, InformationMasking, PatchMask, grid_of, random_keep
 from mmspec.models.selfsup import PairReconstruction, Reconstruction
 
 from .panels import display_gain, mask_overlay, titled_grid, to_display
@@ -15,44 +17,44 @@ COLUMNS = ("input", "visible", "prediction", "visible + prediction")
 PAIR_COLUMNS = (*COLUMNS, "from the other image alone")
 
 
+def mask_sheet(
+    images: list[np.ndarray],
+    stride: int = 4,
+    patch_size: int = 16,
+    own: Mapping[str, PatchMask] | None = None,
+) -> np.ndarray:
+    """Each image under information-aware masking by every score, and under a random mask.
+
+    Args:
+        images: (H, W) gray levels 0..255, of one size that the patch size divides.
+        stride: every how many-th rank is visible.
+        patch_size: pixels a side of a patch.
+        own: further masks of all images, by the title of their column, the first behind the input.
+    """
+    own = own or {}
+    rows = []
+    for i, image in enumerate(images):
+        gain = display_gain(image)
+        grid = grid_of(*image.shape, patch_size)
+        num_patches = grid[0] * grid[1]
+        tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+        kept = [InformationMasking(s, stride, patch_size=patch_size)(tensor) for s in SCORES]
+        kept.append(random_keep(1, num_patches, num_patches // stride))
+        masks = [mask.mask[i] for mask in own.values()]
+        masks += [PatchMask.from_keep(ids, grid).mask for ids in kept]
+        masks = [mask.view(grid).cpu().numpy() for mask in masks]
+        rows.append([to_display(image, gain), *(mask_overlay(image, mask, gain) for mask in masks)])
+    return titled_grid(rows, ("input", *own, *SCORES, "random"))
+
+
 def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndarray:
     """Input, visible patches, prediction, and both put together, a row an image.
-
-    Every row is shown under the display gain of its own input.
 
     Args:
         result: of :meth:`InfMAE.reconstruct`.
         max_images: rows at most.
-
-    Returns:
-        (H, W, 3) uint8.
     """
-    return titled_grid(_rows(result, max_images, coloured=False), COLUMNS)
-
-
-def sample_sheet(rows: Sequence[tuple[np.ndarray, Tensor, Tensor]]) -> np.ndarray:
-    """Input, visible patches and both put together, as a model's ``predict`` hands them over.
-
-    Args:
-        rows: an image (H, W) gray levels or (H, W, 3) RGB; its mask (rows, columns) bool, true
-            where masked; visible patches of the input and predicted ones elsewhere, (C, H, W) gray
-            levels.
-
-    Returns:
-        (H', W', 3) uint8.
-    """
-    shown = []
-    for image, mask, composite in rows:
-        gain, composite = display_gain(image), composite.float().cpu().numpy()
-        composite = composite.transpose(1, 2, 0) if image.ndim == 3 else composite.mean(0)
-        shown.append(
-            [
-                to_display(image, gain),
-                mask_overlay(image, mask.cpu().numpy(), gain),
-                to_display(composite, gain),
-            ]
-        )
-    return titled_grid(shown, (COLUMNS[0], COLUMNS[1], COLUMNS[3]))
+    return titled_grid(_rows(result, max_images, False), COLUMNS)
 
 
 def pair_reconstruction_sheet(
@@ -64,43 +66,42 @@ def pair_reconstruction_sheet(
         result: of :meth:`MSpecGene.reconstruct`.
         crossed: of :meth:`MSpecGene.cross_reconstruct`, for the last column.
         max_images: pairs at most.
-
-    Returns:
-        (H, W, 3) uint8.
     """
-    rows = []
-    for side, coloured in (("infrared", False), ("visible", True)):
-        rows.append(_rows(getattr(result, side), max_images, coloured))
-        for row, image, prediction in zip(
-            rows[-1],
-            _pictures(getattr(result, side).image, max_images, coloured),
-            _pictures(getattr(crossed, side).prediction, max_images, coloured),
-        ):
-            row.append(to_display(prediction, display_gain(image)))
-    return titled_grid([row for pair in zip(*rows) for row in pair], PAIR_COLUMNS)
+    sides = [
+        _rows(getattr(result, side), max_images, coloured, getattr(crossed, side).prediction)
+        for side, coloured in (("infrared", False), ("visible", True))
+    ]
+    return titled_grid([row for pair in zip(*sides) for row in pair], PAIR_COLUMNS)
 
 
-def _rows(result: Reconstruction, max_images: int, coloured: bool) -> list[list[np.ndarray]]:
-    images, predictions, composites = (
-        _pictures(x, max_images, coloured)
-        for x in (result.image, result.prediction, result.composite)
+def sample_sheet(rows: Sequence[tuple[np.ndarray, Tensor, Tensor]]) -> np.ndarray:
+    """Input, visible patches and both put together, as a model's ``predict`` hands them over.
+
+    Args:
+        rows: an image; its mask (rows, columns) bool, true where masked; visible patches of the
+            input and predicted ones elsewhere, (C, H, W) gray levels.
+    """
+    shown = []
+    for image, mask, composite in rows:
+        composite = composite.float().cpu().numpy()
+        composite = composite.transpose(1, 2, 0) if image.ndim == 3 else composite.mean(0)
+        shown.append(_row(image, mask.cpu().numpy(), composite))
+    return titled_grid(shown, (COLUMNS[0], COLUMNS[1], COLUMNS[3]))
+
+
+def _rows(
+    result: Reconstruction, max_images: int, coloured: bool, *further: Tensor
+) -> list[list[np.ndarray]]:
+    """A row an image of tensors (B, C, H, W): gray levels, or RGB if coloured."""
+    pictures = (
+        (x.permute(0, 2, 3, 1) if coloured else x.mean(1))[:max_images].cpu().numpy()
+        for x in (result.image, result.prediction, result.composite, *further)
     )
     masks = result.mask.mask.unflatten(1, result.mask.grid)[:max_images].cpu().numpy()
-    rows = []
-    for image, prediction, composite, mask in zip(images, predictions, composites, masks):
-        gain = display_gain(image)
-        rows.append(
-            [
-                to_display(image, gain),
-                mask_overlay(image, mask, gain),
-                to_display(prediction, gain),
-                to_display(composite, gain),
-            ]
-        )
-    return rows
+    return [_row(image, mask, *rest) for mask, image, *rest in zip(masks, *pictures)]
 
 
-def _pictures(images: Tensor, max_images: int, coloured: bool) -> np.ndarray:
-    """(B, C, H, W) as (b, H, W) gray levels, or (b, H, W, C) if coloured."""
-    images = images[:max_images]
-    return (images.permute(0, 2, 3, 1) if coloured else images.mean(1)).cpu().numpy()
+def _row(image: np.ndarray, mask: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    gain = display_gain(image)
+    overlay = mask_overlay(image, mask, gain)
+    return [to_display(image, gain), overlay, *(to_display(other, gain) for other in others)]

@@ -1,7 +1,9 @@
 """Pictures of what models predict, from the data samples in which they hand it over.
 
 The hooks of validations and tests and the predictor draw by these. Truth is drawn where a sample
-has it. In all of them ``image`` is (C, H', W') uint8, what the pipeline loaded, on the CPU.
+has it. Each takes ``image``, (C, H', W') uint8, what the pipeline loaded, on the CPU; the sample;
+the names of the classes; a score below which nothing is drawn; ``steady``, for a picture of one
+size whatever is found; and leaves what it does not need.
 """
 
 from __future__ import annotations
@@ -19,15 +21,19 @@ from mmspec.evaluation.small_target import THRESHOLD
 from mmspec.pairs import COLOURS
 
 from .detection import detection_picture
-from .matching import match_picture
+from .matching import WITHIN, match_picture
+from .panels import as_shown, resized, titled_grid, to_levels
 from .reconstruction import sample_sheet
-from .saliency import saliency_picture
-from .segmentation import segmentation_picture
+from .segmentation import saliency_picture, segmentation_picture
 from .small_target import small_target_picture
 
 
 def draw_segmentation(
-    image: Tensor, sample: BaseDataElement, classes: Sequence[str], steady: bool = False
+    image: Tensor,
+    sample: BaseDataElement,
+    classes: Sequence[str],
+    score: float | None = None,
+    steady: bool = False,
 ) -> np.ndarray:
     """Input, prediction and truth of a sample of mmseg; see :func:`segmentation_picture`."""
     prediction = sample.pred_sem_seg.data[0].long().cpu().numpy()
@@ -43,19 +49,14 @@ def draw_detection(
     steady: bool = False,
 ) -> np.ndarray:
     """Boxes, masks and truth of a sample of mmdet; see :func:`detection_picture`."""
-    found = sample.pred_instances
-    truth = None
-    if "instances" in sample:
-        truth = [
-            (instance["bbox"], instance["bbox_label"], bool(instance["ignore_flag"]))
-            for instance in sample.instances
-        ]
+    found, keys = sample.pred_instances, ("bbox", "bbox_label", "ignore_flag")
+    truth = sample.get("instances")
     return detection_picture(
         list(loaded_images(image, sample, sample.ori_shape[:2]).values()),
         found.bboxes.float().cpu().numpy(),
         found.scores.float().cpu().numpy(),
         found.labels.cpu().numpy(),
-        truth,
+        truth if truth is None else [tuple(one[key] for key in keys) for one in truth],
         classes,
         score_threshold,
         found.masks.cpu().numpy() if "masks" in found else None,
@@ -64,7 +65,11 @@ def draw_detection(
 
 
 def draw_small_targets(
-    image: Tensor, sample: BaseDataElement, threshold: float = THRESHOLD, steady: bool = False
+    image: Tensor,
+    sample: BaseDataElement,
+    classes: Sequence[str] = (),
+    threshold: float = THRESHOLD,
+    steady: bool = False,
 ) -> np.ndarray:
     """Targets of a sample of mmseg; see :func:`small_target_picture`."""
     probability = foreground_probability(sample.seg_logits.data, sample.img_path)
@@ -72,14 +77,14 @@ def draw_small_targets(
     return small_target_picture(shown, _label(sample), probability, threshold, steady)
 
 
-def draw_saliency(image: Tensor, sample: BaseDataElement) -> np.ndarray:
+def draw_saliency(image: Tensor, sample: BaseDataElement, *_: object) -> np.ndarray:
     """Probability of a sample of mmseg beside its images; see :func:`saliency_picture`."""
     score = foreground_probability(sample.seg_logits.data, sample.img_path)
     visible, infrared = modalities(image, sample.channels, score.shape)
     return saliency_picture(visible, infrared, _label(sample), score)
 
 
-def draw_matches(image: Tensor, sample: BaseDataElement) -> np.ndarray:
+def draw_matches(image: Tensor, sample: BaseDataElement, *_: object) -> np.ndarray:
     """Matches of a pair; see :func:`match_picture`.
 
     Right are those near the truth or, without one, those that agree with the homography that was
@@ -93,23 +98,47 @@ def draw_matches(image: Tensor, sample: BaseDataElement) -> np.ndarray:
     errors = np.full(len(points[0]), np.inf)
     if sample.homography is not None:
         errors = match_errors(*points, sample.homography)
-    first = np.argsort(errors > 3, kind="stable")  # those that agree are of use
+    first = np.argsort(errors > WITHIN, kind="stable")  # those that agree are of use
     points = [one[first] for one in points]
     return match_picture(infrared, visible, *points, errors[first], of=" of their homography")
 
 
-def draw_reconstruction(image: Tensor, sample: BaseDataElement) -> np.ndarray:
+def draw_reconstruction(image: Tensor, sample: BaseDataElement, *_: object) -> np.ndarray:
     """Input, visible patches and reconstruction, a row for each image of a pair."""
-    visible, infrared = modalities(image, sample.get("channels") or (), tuple(image.shape[-2:]))
-    if visible is None:
-        gray = loaded_image(image, tuple(image.shape[-2:])) if infrared is None else infrared
-        return sample_sheet([(gray, sample.patch_mask, sample.reconstruction)])
-    return sample_sheet(
-        [
-            (shown, sample.get(f"patch_mask_{side}"), sample.get(f"reconstruction_{side}"))
-            for side, shown in (("infrared", infrared), ("visible", visible))
-        ]
-    )
+    shown = loaded_images(image, sample, tuple(image.shape[-2:]))
+    sides = {"": next(iter(shown.values()))}
+    if len(shown) > 1:
+        sides = {f"_{side}": picture for side, picture in shown.items()}
+    parts = ("patch_mask", "reconstruction")
+    return sample_sheet([(x, *(sample.get(p + side) for p in parts)) for side, x in sides.items()])
+
+
+def draw_features(image: Tensor, sample: BaseDataElement, *_: object) -> np.ndarray:
+    """Images, and the three principal components of every map as red, green and blue.
+
+    Places of one colour have alike features; the colours of two maps do not compare. Of the
+    sample's ``features`` (C, h, w) by name those of other dimensions are left out.
+    """
+    images = loaded_images(image, sample, tuple(image.shape[-2:]))
+    columns = {name: as_shown(one) for name, one in images.items()}
+    for name, array in sample.features.items():
+        if array.ndim == 3:
+            title = f"{name}: {' x '.join(map(str, array.shape))}"
+            columns[title] = resized(principal_colours(array), tuple(image.shape[:0:-1]))
+    return titled_grid([list(columns.values())], tuple(columns))
+
+
+def principal_colours(array: np.ndarray) -> np.ndarray:
+    """The three principal components of a map (C, h, w) as colours, (h, w, 3) uint8."""
+    places = array.reshape(len(array), -1).T.astype(np.float64)
+    places = places - places.mean(0)
+    # Of the covariance (C, C), not of the places: a map may have 100,000 of them.
+    directions = np.linalg.eigh(places.T @ places)[1][:, :-4:-1]
+    scores = places @ directions
+    low, high = np.percentile(scores, (1, 99), axis=0)
+    shares = (scores - low) / np.maximum(high - low, 1e-12)
+    shares = np.pad(shares, ((0, 0), (0, 3 - shares.shape[1])))
+    return np.ascontiguousarray(to_levels(shares).reshape(*array.shape[1:], 3))
 
 
 def _label(sample: BaseDataElement) -> np.ndarray | None:
@@ -117,13 +146,10 @@ def _label(sample: BaseDataElement) -> np.ndarray | None:
 
 
 def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The picture in a pipeline's result, at a size (H, W).
+    """The picture in a pipeline's result (C, H', W') uint8, at a size (H, W).
 
-    Args:
-        tensor: (C, H', W') uint8; of more than three channels, a pair, the first is shown.
-
-    Returns:
-        (H, W) gray levels of equal channels, or (H, W, 3) of blue, green, red as red, green, blue.
+    Of three channels, blue, green and red, it is (H, W, 3) RGB, or (H, W) if they are equal; of
+    other numbers (H, W), the first.
     """
     image = tensor[: 3 if len(tensor) == 3 else 1].permute(1, 2, 0).cpu().numpy()
     gray = (image == image[..., :1]).all()
@@ -134,14 +160,13 @@ def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
 def modalities(
     image: Tensor, channels: Sequence[str], size: tuple[int, int]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The visible and the infrared image of a pipeline's result, at a size (H, W).
+    """The visible and the infrared image of a pipeline's result (C, H', W') uint8.
 
     Args:
-        image: (C, H', W') uint8.
         channels: what each of the C is.
 
     Returns:
-        (H, W, 3) uint8 RGB and (H, W) uint8; None for what is not there.
+        (H, W, 3) uint8 RGB and (H, W) uint8 of the size; None for what is not there.
     """
     visible = infrared = None
     if set(COLOURS) <= set(channels):
@@ -156,15 +181,9 @@ def modalities(
 def loaded_images(
     image: Tensor, sample: BaseDataElement, size: tuple[int, int]
 ) -> dict[str, np.ndarray]:
-    """What a pipeline loaded, at a size (H, W), by the names of the modalities.
+    """:func:`modalities` of a pair, as its ``channels`` tell, as ``infrared`` and ``visible``.
 
-    Args:
-        image: (C, H', W') uint8.
-        sample: whose ``channels`` tell a pair; without them it is one image.
-
-    Returns:
-        ``infrared`` (H, W) and ``visible`` (H, W, 3) uint8 RGB of a pair, or ``input``, of either
-        shape.
+    Of one image, whatever it is, ``input``.
     """
     visible, infrared = modalities(image, sample.get("channels") or (), size)
     if visible is None:

@@ -1,4 +1,4 @@
-"""Predicted and true classes over infrared images."""
+"""Predicted and true classes, and salience, over infrared images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.evaluation.segmentation import BACKGROUND
 
-from .panels import as_shown, legend, titled_grid
+from .panels import as_shown, panel_size, resized, titled_grid, to_levels
 
 UNKNOWN = (255, 255, 255)  # a class that the data set does not have
 #: Hues far from each other and from gray, all as light as a warm object is in infrared.
@@ -25,6 +25,7 @@ COLOURS = (
     (130, 120, 255),
 )
 _OPACITY = 0.45
+SALIENCY_PANEL = 280  # width of a column in pixels
 
 
 def infrared_palette(num_classes: int, background: int | None = 0) -> np.ndarray:
@@ -35,18 +36,14 @@ def infrared_palette(num_classes: int, background: int | None = 0) -> np.ndarray
     the golden angle.
 
     Args:
-        num_classes: number of classes.
         background: index of the class that is not tinted, or None.
     """
     palette = np.zeros((num_classes, 3), dtype=np.uint8)
     tinted = [i for i in range(num_classes) if i != background]
     for rank, index in enumerate(tinted):
-        if rank < len(COLOURS):
-            palette[index] = COLOURS[rank]
-        else:
-            hue = rank * 0.381966 % 1
-            lightness = (0.55, 0.7, 0.45)[rank % 3]
-            palette[index] = [round(255 * c) for c in colorsys.hls_to_rgb(hue, lightness, 0.85)]
+        lightness = (0.55, 0.7, 0.45)[rank % 3]
+        further = colorsys.hls_to_rgb(rank * 0.381966 % 1, lightness, 0.85)
+        palette[index] = COLOURS[rank] if rank < len(COLOURS) else [round(255 * c) for c in further]
     return palette
 
 
@@ -61,26 +58,19 @@ def label_overlay(
     """A picture tinted by class, with a line around every region.
 
     Args:
-        shown: (H, W, 3) uint8.
         labels: (H, W) class indices; 255, ignored pixels, are darkened, classes that the palette
             does not have are white.
         palette: (classes, 3) uint8.
         background: index of the class that is not tinted, or None.
-
-    Returns:
-        (H, W, 3) uint8.
     """
     ignored = labels == IGNORE_INDEX
     known = (labels >= 0) & (labels < len(palette))
     palette = np.vstack([palette, UNKNOWN]).astype(np.float32)
     colours = palette[np.where(known, labels, len(palette) - 1)]
     tinted = ~ignored & (labels != (-1 if background is None else background))
-    edge = np.zeros(labels.shape, dtype=bool)
-    below, right = labels[:-1] != labels[1:], labels[:, :-1] != labels[:, 1:]
-    edge[:-1] |= below
-    edge[1:] |= below
-    edge[:, :-1] |= right
-    edge[:, 1:] |= right
+    around = np.pad(labels, 1, mode="edge")
+    sides = around[2:, 1:-1], around[:-2, 1:-1], around[1:-1, 2:], around[1:-1, :-2]
+    edge = np.any([side != labels for side in sides], axis=0)
     opacity = np.where(edge, 1.0, _OPACITY)[..., None] * tinted[..., None]
     picture = shown * (1 - opacity) + colours * opacity
     picture[ignored] *= 0.35
@@ -110,14 +100,10 @@ def segmentation_picture(
 
     Args:
         images: by the titles of their columns; prediction and truth are drawn over the first.
-            (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they are.
         prediction: (H, W) class indices.
         truth: (H, W) class indices, 255 ignored; or None, and its column is left out.
         classes: names of all classes.
         steady: of one size whatever is found, for video: all classes are named below.
-
-    Returns:
-        (H', W', 3) uint8.
     """
     columns = {name: as_shown(image) for name, image in images.items()}
     shown = next(iter(columns.values()))
@@ -128,8 +114,28 @@ def segmentation_picture(
     if truth is not None:
         columns["truth"] = label_overlay(shown, truth, palette, background)
         present |= set(np.unique(truth))
-    sheet = titled_grid([list(columns.values())], tuple(columns))
     entries = class_entries(present - {IGNORE_INDEX, background}, classes, palette.tolist())
     if IGNORE_INDEX in present:
         entries.append(("ignored", (60, 60, 60)))
-    return np.concatenate([sheet, legend(entries, sheet.shape[1])])
+    return titled_grid([list(columns.values())], tuple(columns), entries)
+
+
+def saliency_picture(
+    visible: np.ndarray | None,
+    infrared: np.ndarray | None,
+    truth: np.ndarray | None,
+    score: np.ndarray,
+) -> np.ndarray:
+    """Visible and infrared image, truth and probability side by side; columns as there are images.
+
+    Args:
+        truth: (H, W) of 0 and 1, or None.
+        score: (H, W) float in [0, 1], black to white, not stretched.
+    """
+    columns = dict(visible=visible, infrared=infrared, truth=truth, probability=score)
+    columns = {name: image for name, image in columns.items() if image is not None}
+    for name in {"truth", "probability"} & set(columns):
+        columns[name] = np.repeat(to_levels(columns[name])[..., None], 3, axis=2)
+    size = panel_size(score.shape, SALIENCY_PANEL)
+    row = [resized(as_shown(image), size) for image in columns.values()]
+    return titled_grid([row], tuple(columns))

@@ -9,10 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mmspec.conventions import IGNORE_INDEX
-from mmspec.evaluation.small_target import THRESHOLD
-from mmspec.evaluation.target_matching import Components, find_components, match_targets
+from mmspec.evaluation.small_target import THRESHOLD, Components, find_components, match_targets
 
-from .panels import as_shown, legend, panel_size, resized, titled_grid, to_levels
+from .panels import as_shown, panel_size, resized, titled_grid, to_levels
 
 HIT, MISS, FALSE_ALARM, BOTH = (60, 220, 90), (255, 60, 50), (255, 220, 0), (255, 140, 25)
 FRAME = (0, 190, 255)
@@ -43,16 +42,11 @@ def small_target_picture(
     hit and a false alarm (the largest first), each with all else that lies there.
 
     Args:
-        image: (H, W) gray levels, shown under a display gain, or (H, W, 3) uint8 colours as they
-            are.
         truth: (H, W) of 0, 1 and 255; ignored pixels are gray in the truth. None: its column is
             left out, and what is predicted is green.
         probability: (H, W) float in [0, 1], black to yellow in the picture.
         threshold: of the probability; what is above is a target.
         steady: of one size whatever is found, for video: without windows.
-
-    Returns:
-        (H', W', 3) uint8.
     """
     labelled = truth is not None
     above = probability > threshold
@@ -76,8 +70,8 @@ def small_target_picture(
     panels = [
         shown,
         np.repeat(mask[..., None], 3, axis=2),
-        _heat(probability),
-        _painted(shown, [missed, hits, false]),
+        cv2.applyColorMap(to_levels(probability), cv2.COLORMAP_INFERNO)[..., ::-1],
+        _painted(shown, missed, hits, false),
     ]
     windows = [] if steady else _windows([missed, hit, false], truth.shape)
     size = panel_size(truth.shape, PANEL)
@@ -90,16 +84,10 @@ def small_target_picture(
     for number, (top, left, height, width) in enumerate(windows, 1):
         cut = (slice(top, top + height), slice(left, left + width))
         row = [resized(panel[cut], size) for panel in panels]
-        row[0] = _numbered(row[0], str(number))
-        row[2] = _numbered(row[2], f"{probability[cut].max():.2f}")
+        row[0] = _drawn(row[0], [], [(2, 1, str(number))])
+        row[2] = _drawn(row[2], [], [(2, 1, f"{probability[cut].max():.2f}")])
         rows.append(row)
-    columns = [i for i, name in enumerate(COLUMNS) if labelled or name != "truth"]
-    sheet = titled_grid(
-        [[row[i] for i in columns] for row in rows], tuple(COLUMNS[i] for i in columns)
-    )
-    if not labelled:
-        entries = [(f"{len(alarms)} targets, probability above {threshold:g}", HIT)]
-        return np.concatenate([sheet, legend(entries, sheet.shape[1])])
+    columns = COLUMNS
     entries = [
         (f"{len(hit[1])} of {len(targets)} targets hit", HIT),
         (f"{len(missed[1])} missed", MISS),
@@ -107,7 +95,11 @@ def small_target_picture(
     ]
     if (_inside(missed) & _inside(false)).any():
         entries.append(("missed under a false alarm", BOTH))
-    return np.concatenate([sheet, legend(entries, sheet.shape[1])])
+    if not labelled:
+        columns = tuple(name for name in COLUMNS if name != "truth")
+        entries = [(f"{len(alarms)} targets, probability above {threshold:g}", HIT)]
+        rows = [[row[0], *row[2:]] for row in rows]
+    return titled_grid(rows, columns, entries)
 
 
 def _inside(group: Group) -> np.ndarray:
@@ -115,16 +107,10 @@ def _inside(group: Group) -> np.ndarray:
     return np.isin(components.labels, chosen + 1)
 
 
-def _heat(probability: np.ndarray) -> np.ndarray:
-    levels = to_levels(probability)
-    return np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1])
-
-
-def _painted(shown: np.ndarray, groups: list[Group]) -> np.ndarray:
-    """The picture with the pixels of missed, hit and false components in their colours."""
-    missed, hits, false = groups
+def _painted(shown: np.ndarray, missed: Group, hits: Group, false: Group) -> np.ndarray:
+    """The picture with the pixels of these components in their colours."""
     picture = shown.copy()
-    for group in groups:
+    for group in (missed, hits, false):
         picture[_inside(group)] = group[2]
     picture[_inside(missed) & _inside(false)] = BOTH
     return picture
@@ -136,11 +122,7 @@ def _windows(groups: list[Group], shape: tuple[int, int]) -> list[Window]:
     in_turn = zip_longest(*([(group[0], i) for i in group[1]] for group in groups))
     for components, index in (one for turn in in_turn for one in turn if one is not None):
         row, column = components.centroids[index]
-        seen = any(
-            top <= row < top + height and left <= column < left + width
-            for top, left, height, width in windows
-        )
-        if seen:
+        if any(y <= row < y + h and x <= column < x + w for y, x, h, w in windows):
             continue
         if len(windows) == MAX_WINDOWS:
             break
@@ -156,34 +138,32 @@ def _windows(groups: list[Group], shape: tuple[int, int]) -> list[Window]:
 
 
 def _framed(panel: np.ndarray, windows: list[Window], scale: float) -> np.ndarray:
-    picture = Image.fromarray(panel)
-    draw = ImageDraw.Draw(picture)
+    frames, numbers = [], []
     for number, (top, left, height, width) in enumerate(windows, 1):
         x, y = left * scale, top * scale
         right, below = x + max(width * scale - 1, 0), y + max(height * scale - 1, 0)
-        draw.rectangle((x, y, right, below), outline=FRAME)
-        _write_number(draw, str(number), x + 2, y + 1)
-    return np.asarray(picture)
-
-
-def _numbered(panel: np.ndarray, number: str) -> np.ndarray:
-    picture = Image.fromarray(panel)
-    _write_number(ImageDraw.Draw(picture), number, 2, 1)
-    return np.asarray(picture)
-
-
-def _write_number(draw: ImageDraw.ImageDraw, number: str, x: float, y: float) -> None:
-    font = ImageFont.load_default()
-    draw.rectangle(draw.textbbox((x, y), number, font=font), fill=(0, 0, 0))
-    draw.text((x, y), number, fill=(255, 255, 255), font=font)
+        frames.append(((x, y, right, below), FRAME))
+        numbers.append((x + 2, y + 1, str(number)))
+    return _drawn(panel, frames, numbers)
 
 
 def _marked(panel: np.ndarray, groups: list[Group], scale: float) -> np.ndarray:
-    picture = Image.fromarray(panel)
-    draw = ImageDraw.Draw(picture)
+    squares = []
     for components, chosen, colour in groups:
         for index in chosen:
             y, x = (components.centroids[index] + 0.5) * scale
             reach = max(_MARK, scale * np.sqrt(components.areas[index]))
-            draw.rectangle((x - reach, y - reach, x + reach, y + reach), outline=colour)
+            squares.append(((x - reach, y - reach, x + reach, y + reach), colour))
+    return _drawn(panel, squares, [])
+
+
+def _drawn(panel: np.ndarray, outlines: list[tuple], texts: list[tuple]) -> np.ndarray:
+    """A panel with rectangles (corners, colour), and with texts (x, y, text) on black."""
+    picture, font = Image.fromarray(panel), ImageFont.load_default()
+    draw = ImageDraw.Draw(picture)
+    for corners, colour in outlines:
+        draw.rectangle(corners, outline=colour)
+    for x, y, text in texts:
+        draw.rectangle(draw.textbbox((x, y), text, font=font), fill=(0, 0, 0))
+        draw.text((x, y), text, fill=(255, 255, 255), font=font)
     return np.asarray(picture)

@@ -12,8 +12,13 @@ import torch.multiprocessing as mp
 from mmengine.logging import MMLogger
 
 from mmspec.evaluation import SmallTargetMetric
-from mmspec.evaluation.roc import BINS, roc_curve, score_histogram
-from mmspec.evaluation.target_matching import find_components, match_targets
+from mmspec.evaluation.small_target import (
+    BINS,
+    find_components,
+    match_targets,
+    roc_curve,
+    score_histogram,
+)
 from mmspec.registry import METRICS
 
 SIZE = (64, 64)

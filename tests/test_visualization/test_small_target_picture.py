@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmspec.evaluation.roc import roc_curve, score_histogram
+from mmspec.evaluation.small_target import roc_curve, score_histogram
 from mmspec.visualization import save_roc_curve, small_target_picture
 from mmspec.visualization.small_target import BOTH, FALSE_ALARM, HIT, MISS, PANEL
 
