@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mmspec.version import __version__
 from .export_graphs import ExportError, Graph, graph_of
 from .exported_model import DETAILS, ExportedModel, ExportedModelError, flat
 from .predictor import Predictor
+from .tasks import encoder_maps
 
 #: LayerNormalization is one operator from 17 on, and the torch of both stacks writes it.
 OPSET = 17
@@ -37,20 +38,15 @@ _TRACED, _CHECKED = (0.8, 0.9), ((1.0, 1.0), (0.7, 1.1))
 class Report:
     """What was written and how far it is from the model.
 
-    Attributes:
-        program: 'ONNX opset 17', or torch's version.
-        size: of the file, in bytes.
-        shapes: (H, W) of the images of the check.
-        differences: of each output the largest absolute difference in all of them, divided by the
-            output's largest absolute value; of masks the largest share of pixels that differ.
-        tolerance: which none of them exceeds.
+    A difference is the largest absolute one of an output in all images, divided by the output's
+    largest absolute value; of masks the largest share of pixels that differ.
     """
 
-    program: str
-    size: int
-    shapes: list[tuple[int, int]]
-    differences: dict[str, float]
-    tolerance: float
+    program: str  # 'ONNX opset 17', or torch's version
+    size: int  # of the file, in bytes
+    shapes: list[tuple[int, int]]  # (H, W) of the images of the check
+    differences: dict[str, float]  # of each output
+    tolerance: float  # which none of them exceeds
 
 
 def export_model(
@@ -90,27 +86,28 @@ def export_model(
     if tolerance is None:
         tolerance = HALF_TOLERANCE if half else TOLERANCE
     channels = batches[0]["data_samples"][0].get("channels")
-    graph = graph_of(revert_sync_batchnorm(copy.deepcopy(model)), channels, encoder, raw).eval()
-    graph.check(dynamic)
+    network = revert_sync_batchnorm(copy.deepcopy(model))
+    graph = graph_of(network, channels, encoder, raw, dynamic).eval()
     traced = resized(batches[0], _TRACED) if dynamic else batches[0]
     pixels = traced["inputs"][0][None].float()
     with torch.no_grad():
-        graph.name_outputs(pixels)
+        outputs = list(graph.results(pixels))
     details = dict(
         kind=graph.kind,
-        outputs=graph.outputs,
+        outputs=outputs,
         input="pixels: (1, C, H, W) float32, gray levels 0 to 255",
         channels=channels,
         size=None if dynamic else list(pixels.shape[2:]),
         stride=graph.preprocessing.divisor,
         normalisation="inside: mean and std of the data preprocessor",
-        **graph.preprocessing.statistics(),
+        **graph.preprocessing.statistics,
         precision="float16" if half else "float32",
         mmspec=__version__,
         **graph.settings(),
         **(about or {}),
     )
-    with _removed_on_failure(path):
+    with ExitStack() as on_failure:
+        on_failure.callback(path.unlink, missing_ok=True)
         constants = WRITERS[path.suffix](graph, pixels, path, dynamic, half, details)
         if dynamic:
             batches = [resized(batch, scale) for batch in batches for scale in _CHECKED]
@@ -122,6 +119,7 @@ def export_model(
                 f" shares of the largest value: {listed}; allowed: {tolerance:g} (--tolerance)"
                 + (f". Sizes that became constants: {'; '.join(constants)}" if constants else "")
             )
+        on_failure.pop_all()
     return Report(
         f"ONNX opset {OPSET}" if path.suffix == ".onnx" else f"torch {torch.__version__}",
         path.stat().st_size,
@@ -162,13 +160,9 @@ def export_checkpoint(
     if len(batches) < 2:
         raise ExportError("the check takes at least two images: give more --images")
     if not how.get("dynamic"):
-        shape = tuple(size or batches[0]["inputs"][0].shape[-2:])
-        batches = [
-            resized(batch, tuple(new / old for new, old in zip(shape, batch_shape)))
-            if (batch_shape := tuple(batch["inputs"][0].shape[-2:])) != shape
-            else batch
-            for batch in batches
-        ]
+        height, width = size or batches[0]["inputs"][0].shape[-2:]
+        given = [batch["inputs"][0].shape[-2:] for batch in batches]
+        batches = [resized(x, (height / h, width / w)) for x, (h, w) in zip(batches, given)]
     about = dict(config=Path(config).name, classes=predictor.task.classes)
     scaling = getattr(predictor.load.transforms[-1], "scaling", None)
     if scaling is not None:  # of frames of more than 8 bits
@@ -194,13 +188,12 @@ def _test_images(cfg: Config, count: int = 2) -> list:
 def resized(batch: Mapping, scale: tuple[float, float]) -> dict:
     """A batch of one image at another size; its data sample says so."""
     image, sample = batch["inputs"][0], copy.deepcopy(batch["data_samples"][0])
-    shape = tuple(round(size * factor) for size, factor in zip(image.shape[-2:], scale))
+    height, width = image.shape[-2:]
+    shape = (round(height * scale[0]), round(width * scale[1]))
     image = F.interpolate(image[None].float(), shape, mode="bilinear")[0].round().to(image.dtype)
     across, down = sample.get("scale_factor", (1.0, 1.0))
-    factors = [new / old for new, old in zip(shape, batch["inputs"][0].shape[-2:])]
-    sample.set_metainfo(
-        dict(img_shape=shape, scale_factor=(across * factors[1], down * factors[0]))
-    )
+    factors = (across * shape[1] / width, down * shape[0] / height)
+    sample.set_metainfo(dict(img_shape=shape, scale_factor=factors))
     stacked = isinstance(batch["inputs"], Tensor)
     return dict(inputs=image[None] if stacked else [image], data_samples=[sample])
 
@@ -219,10 +212,8 @@ def compare(
                 found = exported.run(batch["inputs"][0][None])
             if exported.kind == "raw":
                 expected = model(data["inputs"], data["data_samples"], mode="tensor")
-            elif hasattr(model, "masker"):
-                expected = model.extract_feat(data["inputs"])
             else:
-                expected = model.backbone(data["inputs"])
+                expected = list(encoder_maps(model, data["inputs"]).values())
             outputs = zip(found.items(), flat(expected), strict=True)
             differences = {name: share_apart(ours, value) for (name, value), ours in outputs}
         else:
@@ -278,14 +269,13 @@ def instances_apart(expected, found) -> dict[str, float]:
 
     same = expected.labels[:, None] == found.labels
     overlaps = box_iou(expected.bboxes, found.bboxes) * same
-    partner, left = [], overlaps.clone()
-    for row in range(len(expected)):  # by falling score
-        best = int(left[row].argmax()) if left.shape[1] else -1
-        partner.append(best if best >= 0 and left[row, best] > 0.5 else -1)
-        if partner[-1] >= 0:
-            left[:, best] = 0
-    ours = torch.tensor([i for i, p in enumerate(partner) if p >= 0], dtype=torch.long)
-    theirs = torch.tensor([p for p in partner if p >= 0], dtype=torch.long)
+    pairs = []
+    for row in range(len(expected) if len(found) else 0):  # by falling score
+        best = int(overlaps[row].argmax())
+        if overlaps[row, best] > 0.5:
+            pairs.append((row, best))
+            overlaps[:, best] = 0
+    ours, theirs = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
     scores = torch.cat([expected.scores, found.scores])
     alone = torch.ones(len(scores), dtype=torch.bool)
     alone[ours], alone[len(expected) + theirs] = False, False
@@ -319,7 +309,7 @@ def write_onnx(
                 (pixels,),
                 str(path),
                 input_names=["pixels"],
-                output_names=list(graph.outputs),
+                output_names=details["outputs"],
                 opset_version=OPSET,
                 dynamic_axes=axes,
                 **other,
@@ -392,23 +382,13 @@ def write_program(
 
 
 def _refusal(graph: Graph, error: Exception) -> ExportError:
-    model = graph.model
-    names = [type(part).__name__ for part in (model, getattr(model, "backbone", model))]
-    return ExportError(f"not this one: {names[0]} with {names[1]}: {_first_line(error)}")
+    model, backbone = graph.model, getattr(graph.model, "backbone", graph.model)
+    names = f"{type(model).__name__} with {type(backbone).__name__}"
+    return ExportError(f"not this one: {names}: {_first_line(error)}")
 
 
 WRITERS = {".onnx": write_onnx, ".pt2": write_program}
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)

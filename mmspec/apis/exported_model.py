@@ -31,7 +31,6 @@ class ExportedModel:
 
     Args:
         path: ``.onnx`` or ``.pt2``.
-        threads: of onnxruntime; torch's number by default.
 
     Attributes:
         details: what was written about it, by name: ``kind``, ``outputs``, ``size``, ``classes``...
@@ -43,11 +42,11 @@ class ExportedModel:
         ExportedModelError: not such a file.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ExportedModelError(f"no file {path}")
-        self._run, self.details = _OPENERS[self.path.suffix](self.path, threads)
+        self._run, self.details = _OPENERS[self.path.suffix](self.path)
         if "kind" not in self.details:
             raise ExportedModelError(f"{path}: not written by tools/export.py: no metadata")
         self.kind = self.details["kind"]
@@ -83,20 +82,17 @@ class ExportedModel:
                 f"{self.path} holds the {self.kind} alone, which predicts nothing: export without"
                 f" --{self.kind}, or call run()"
             )
-        samples = []
+        predict, samples = _SAMPLES[self.kind], []
+        channels = self.details["channels"]  # of pairs, in the order that it was written for
         for image, sample in zip(data["inputs"], data["data_samples"]):
-            self._check_channels(sample)
-            outputs = self.run(image[None])
-            samples.append(_SAMPLES[self.kind](self, outputs, copy.copy(sample)))
+            given = sample.get("channels")
+            if channels is not None and list(given or ()) != channels:
+                raise ExportedModelError(
+                    f"{self.path} is for channels {', '.join(channels)}, the data sample states"
+                    f" {given}"
+                )
+            samples.append(predict(self, self.run(image[None]), copy.copy(sample)))
         return samples
-
-    def _check_channels(self, sample: BaseDataElement) -> None:
-        """A model of pairs was written for one order of the channels."""
-        channels, given = self.details["channels"], sample.get("channels")
-        if channels is not None and list(given or ()) != list(channels):
-            raise ExportedModelError(
-                f"{self.path} is for channels {', '.join(channels)}, the data sample states {given}"
-            )
 
 
 def _segmented(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) -> BaseDataElement:
@@ -107,15 +103,16 @@ def _segmented(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) 
 
 def _detected(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) -> BaseDataElement:
     boxes, labels = outputs["boxes"], outputs["labels"]
-    found = InstanceData(bboxes=boxes, scores=outputs["scores"], labels=labels)
-    scale = sample.get("scale_factor", (1.0, 1.0))
+    scale, shape = sample.get("scale_factor", (1.0, 1.0)), tuple(sample.ori_shape[:2])
+    sample.pred_instances = InstanceData(
+        bboxes=boxes / boxes.new_tensor(scale).repeat(2), scores=outputs["scores"], labels=labels
+    )
     if "masks" in outputs:
         from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 
-        shape = tuple(sample.ori_shape[:2])
-        found.masks = torch.zeros((len(boxes), *shape), dtype=torch.bool)
+        masks = torch.zeros((0, *shape), dtype=torch.bool)
         if len(boxes):
-            found.masks = FCNMaskHead._predict_by_feat_single(
+            masks = FCNMaskHead._predict_by_feat_single(
                 SimpleNamespace(class_agnostic=True),
                 outputs["masks"][:, None],
                 boxes.clone(),
@@ -124,15 +121,14 @@ def _detected(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) -
                 ConfigDict(mask_thr_binary=model.details["mask_thr_binary"]),
                 rescale=True,
             )
-    found.bboxes = boxes / boxes.new_tensor(scale).repeat(2)
-    sample.pred_instances = found
+        sample.pred_instances.masks = masks
     return sample
 
 
 _SAMPLES = {"segmentor": _segmented, "detector": _detected}
 
 
-def _open_onnx(path: Path, threads: int | None):
+def _open_onnx(path: Path):
     try:
         import onnxruntime
     except ImportError as error:
@@ -140,7 +136,7 @@ def _open_onnx(path: Path, threads: int | None):
             f'{path}: onnxruntime is not installed: pip install "mmspec[export]"'
         ) from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.intra_op_num_threads = torch.get_num_threads()
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     try:
@@ -148,16 +144,15 @@ def _open_onnx(path: Path, threads: int | None):
     except Exception as error:  # its kinds are many, and none has a name to import
         raise ExportedModelError(f"{path}: onnxruntime cannot read it ({error})") from error
     about = session.get_modelmeta().custom_metadata_map
-    name = session.get_inputs()[0].name
 
     def run(pixels: Tensor) -> list[Tensor]:
-        found = session.run(None, {name: np.ascontiguousarray(pixels.cpu().numpy())})
+        found = session.run(None, {"pixels": np.ascontiguousarray(pixels.cpu().numpy())})
         return [torch.from_numpy(array) for array in found]
 
     return run, {key: json.loads(value) for key, value in about.items()}
 
 
-def _open_program(path: Path, threads: int | None):
+def _open_program(path: Path):
     files = {DETAILS: ""}
     try:
         network = torch.export.load(path, extra_files=files).module()

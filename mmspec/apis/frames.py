@@ -32,23 +32,14 @@ One = str | PathLike | np.ndarray
 
 @dataclass(frozen=True)
 class Frame:
-    """An image, or an aligned pair of images, still unread.
+    """An image, or an aligned pair of images, still unread."""
 
-    Attributes:
-        name: of its results: a path without suffix, unique among the inputs.
-        files: what messages call the image, or the infrared and the visible image.
-        pixels: in place of the files, of arrays and frames of recordings.
-        recording: the recording it is from, '' of a still image.
-        index: its number in the recording.
-        rate: of the recording, frames a second.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    pixels: tuple[np.ndarray, ...] = ()
-    recording: str = ""
-    index: int = 0
-    rate: float = 0.0
+    name: str  # of its results: a path without suffix, unique among the inputs
+    files: tuple[str, ...]  # what messages call the image, or the infrared and the visible image
+    pixels: tuple[np.ndarray, ...] = ()  # in place of the files, of arrays and recordings
+    recording: str = ""  # the recording it is from, '' of a still image
+    index: int = 0  # its number in the recording
+    rate: float = 0.0  # of the recording, frames a second
 
 
 class InputError(ValueError):
@@ -77,10 +68,7 @@ class VideoFrames:
     def __iter__(self) -> Iterator[np.ndarray]:
         video, seen = cv2.VideoCapture(self.path), 0
         try:
-            while True:
-                found, pixels = video.read()
-                if not found:
-                    break
+            while (pixels := video.read()[1]) is not None:
                 seen += 1
                 yield pixels
         finally:
@@ -90,9 +78,9 @@ class VideoFrames:
             raise UnreadableImageError.of(self.path, reason)
 
 
-RECORDINGS = dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm"), VideoFrames)
-RECORDINGS |= dict.fromkeys(TIFF_SUFFIXES, TiffFrames)
-RECORDINGS |= dict.fromkeys(FLIR_SUFFIXES, FlirRecording)
+_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm")
+_READERS = {VideoFrames: _VIDEOS, TiffFrames: TIFF_SUFFIXES, FlirRecording: FLIR_SUFFIXES}
+RECORDINGS = {suffix: reader for reader, suffixes in _READERS.items() for suffix in suffixes}
 
 
 class Inputs:
@@ -104,11 +92,7 @@ class Inputs:
             (infrared, visible) of files, arrays or folders, or a list of pairs. Of two folders the
             images with the same path but for the suffix are a pair.
         sides: images that the model takes: 1, or 2 for aligned pairs.
-        broken: takes what cannot be used; None: raise.
-
-    Raises:
-        InputError: something is not there, or is no pair where the model takes pairs.
-        UnreadableImageError: a recording cannot be opened, with ``broken=None``.
+        broken, and what is raised: see :meth:`Predictor.predict`.
     """
 
     def __init__(
@@ -122,16 +106,12 @@ class Inputs:
     def __len__(self) -> int:
         if isinstance(self._found_ones, Iterator):
             raise TypeError("an iterator's inputs cannot be counted")
-        return sum(
-            1 if isinstance(one, Frame) else min(map(len, one[1])) for one in self._found_ones
-        )
+        found = self._found_ones
+        return sum(1 if isinstance(one, Frame) else min(map(len, one[1])) for one in found)
 
     def __iter__(self) -> Iterator[Frame]:
         for one in self._found_ones:
-            if isinstance(one, Frame):
-                yield one
-            else:
-                yield from self._frames(*one)
+            yield from [one] if isinstance(one, Frame) else self._frames(*one)
 
     def fault(self, error: UnreadableImageError, path: str) -> None:
         """Note what cannot be used, or raise."""
@@ -146,47 +126,39 @@ class Inputs:
             reason = f"{counts} frames, the surplus is left out"
             self.fault(UnreadableImageError.of(" and ".join(files), reason), files[0])
         try:
-            for index, pixels in enumerate(zip(*readers)):
-                called = tuple(f"{file}#{index}" for file in files)
-                yield Frame(
-                    f"{name}/{index:06d}", called, pixels, name, index, float(readers[0].rate)
-                )
+            for i, pixels in enumerate(zip(*readers)):
+                called = tuple(f"{file}#{i}" for file in files)
+                yield Frame(f"{name}/{i:06d}", called, pixels, name, i, float(readers[0].rate))
         except UnreadableImageError as error:
             self.fault(error, files[0])
 
     def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | tuple]:
-        if sides == 2:
-            for pair in given if isinstance(given, list | Iterator) else [given]:
-                if not isinstance(pair, tuple) or len(pair) != 2:
-                    raise InputError(
-                        f"{_called(pair)}: the model takes aligned pairs; give (infrared, visible),"
-                        " on the command line INFRARED --visible VISIBLE"
-                    )
-                yield from self._pairs(*pair)
-            return
         for one in given if isinstance(given, list | Iterator) else [given]:
-            if isinstance(one, tuple):
+            pair = one if isinstance(one, tuple) else (one,)
+            if sides == 2 and len(pair) != 2:
+                raise InputError(
+                    f"{_called(one)}: the model takes aligned pairs; give (infrared, visible),"
+                    " on the command line INFRARED --visible VISIBLE"
+                )
+            if sides == 1 and pair is one:
                 raise InputError(f"{one[0]} and {one[-1]}: a pair, and the model takes one image")
-            if isinstance(one, np.ndarray):
-                yield Frame(self._unique(f"array_{len(self._names):06d}"), ("array",), (one,))
+            if all(isinstance(side, np.ndarray) for side in pair):
+                files = ("infrared array", "visible array") if sides == 2 else ("array",)
+                yield Frame(self._unique(f"array_{len(self._names):06d}"), files, pair)
+            elif sides == 2:
+                yield from self._pairs(dict(zip(MODALITIES, map(str, pair))))
             else:
                 for path, root in _files(str(one)):
                     yield from self._named(os.path.relpath(path, root), (path,))
 
-    def _pairs(self, infrared: One, visible: One) -> Iterator[Frame | tuple]:
-        if isinstance(infrared, np.ndarray) and isinstance(visible, np.ndarray):
-            name = self._unique(f"array_{len(self._names):06d}")
-            yield Frame(name, ("infrared array", "visible array"), (infrared, visible))
-            return
-        given = dict(zip(MODALITIES, map(str, (infrared, visible))))
+    def _pairs(self, given: dict[str, str]) -> Iterator[Frame | tuple]:
         if absent := [path for path in given.values() if not os.path.exists(path)]:
             raise InputError(f"{' and '.join(absent)}: no such file or folder")
         folders = [os.path.isdir(path) for path in given.values()]
         if all(folders):
             pairs, faults = match_pairs(given)
             for fault in faults:
-                error = UnreadableImageError.of(fault.path, fault.reason)
-                self.fault(error, fault.path)
+                self.fault(UnreadableImageError.of(fault.path, fault.reason), fault.path)
             for pair in pairs:
                 yield from self._named(os.path.relpath(pair[0], given["infrared"]), pair)
         elif any(folders):
@@ -204,12 +176,10 @@ class Inputs:
         except UnreadableImageError as error:
             self.fault(error, files[0])
             return
-        if len(readers) == len(files):
-            yield self._unique(stem, relative), readers
-        elif readers:
+        if readers and len(readers) < len(files):
             raise InputError(f"{' and '.join(files)}: a recording and a still image are no pair")
-        else:
-            yield Frame(self._unique(stem, relative), files)
+        name = self._unique(stem, relative)
+        yield (name, readers) if readers else Frame(name, files)
 
     def _unique(self, stem: str, relative: str = "") -> str:
         """The stem, or else the whole name, or else with a number."""
@@ -240,14 +210,15 @@ def _files(path: str) -> Iterable[tuple[str, str]]:
 def _recording(file: str) -> VideoFrames | TiffFrames | FlirRecording | None:
     """The reader of a file that holds frames; None of a still image."""
     suffix = Path(file).suffix.lower()
+    if suffix not in RECORDINGS:
+        return None
     try:
-        reader = RECORDINGS[suffix](file) if suffix in RECORDINGS else None
+        reader = RECORDINGS[suffix](file)
     except UnreadableImageError:
-        if suffix in IMAGE_SUFFIXES:
-            return None  # said when it is loaded
-        raise
-    several = reader is not None and (suffix not in IMAGE_SUFFIXES or len(reader) > 1)
-    return reader if several else None
+        if suffix not in IMAGE_SUFFIXES:
+            raise
+        return None  # said when it is loaded
+    return reader if suffix not in IMAGE_SUFFIXES or len(reader) > 1 else None
 
 
 def _called(given: object) -> str:

@@ -18,7 +18,6 @@ from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import INFERENCERS
 
 _ARRAY = "array"
-_SIDES = ("infrared_path", "visible_path")
 
 
 class _OwnLoader:
@@ -29,19 +28,25 @@ class _OwnLoader:
     it is drawn over the visible image.
     """
 
+    load: _Given | None = None
+
     def _init_pipeline(self, cfg: Mapping) -> Any:
-        steps = list(cfg.test_dataloader.dataset.pipeline)
+        dataset = cfg.test_dataloader.dataset
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", self.scope)):
-            first = TRANSFORMS.build(steps[0])
+            first = TRANSFORMS.build(dataset.pipeline[0])
         if not isinstance(first, LoadInfraredImageFromFile | LoadRGBTImageFromFile):
             return super()._init_pipeline(cfg)
         pairs = isinstance(first, LoadRGBTImageFromFile)
-        modality = cfg.test_dataloader.dataset.get("modality", "both" if pairs else "infrared")
-        self.load = _Given(first, modality)
-        return Compose([self.load, *steps[1:]])
+        self.load = _Given(first, dataset.get("modality", "both" if pairs else "infrared"))
+        return Compose([self.load, *dataset.pipeline[1:]])
 
     def _inputs_to_list(self, inputs: Any) -> list:
-        return [_with_image(one) for one in super()._inputs_to_list(inputs)]
+        return [
+            {"img_path": one["visible_path"], **one}
+            if isinstance(one, dict) and "visible_path" in one
+            else one
+            for one in super()._inputs_to_list(inputs)
+        ]
 
     def visualize(self, inputs: list, *args, **kwargs) -> Any:
         return super().visualize([self._drawable(one) for one in inputs], *args, **kwargs)
@@ -50,9 +55,7 @@ class _OwnLoader:
         """What the frameworks draw on: a path, or 8 bits and three channels."""
         if isinstance(given, dict):
             return given["img_path"]
-        if isinstance(given, np.ndarray) and hasattr(self, "load"):
-            return self.load(given)["img"]
-        return given
+        return self.load(given)["img"] if self.load and isinstance(given, np.ndarray) else given
 
 
 class _Given:
@@ -67,21 +70,14 @@ class _Given:
         elif not isinstance(given, dict):
             given = dict(img_path=str(given))
         if isinstance(self.loader, LoadRGBTImageFromFile):
-            if self.modality == "both" and not {*_SIDES} <= {*given}:
+            if self.modality == "both" and not {"infrared_path", "visible_path"} <= {*given}:
                 raise ValueError(
                     "the model takes aligned pairs: give dict(infrared_path=..., visible_path=...),"
                     " or use mmspec.Predictor"
                 )
-            given = {f"{self.modality}_path": given.get("img_path"), **given}
-            given["modality"] = self.modality
+            path = {f"{self.modality}_path": given.get("img_path")}
+            given = {**path, **given, "modality": self.modality}
         return self.loader(given)
-
-
-def _with_image(given: Any) -> Any:
-    """A pair with the image over which it is drawn."""
-    if isinstance(given, dict) and "visible_path" in given:
-        return {"img_path": given["visible_path"], **given}
-    return given
 
 
 try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
+from itertools import groupby, islice
 from os import PathLike
 from typing import Any
 
@@ -123,21 +123,19 @@ class Predictor:
             )
         self.half = bool((cfg.get("test_cfg") or {}).get("fp16", False))
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmengine")):
-            network = MODELS.build(cfg.model)
+            self.model = MODELS.build(cfg.model)
             kind = DATASETS.get(dataset["type"]) if "type" in dataset else None
             self.modality = _modality(dataset, kind)
             self.load, self.prepare = _without_labels(Compose(list(steps)), self.modality)
             collate = dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
             self.collate = FUNCTIONS.get(collate["type"]) or pseudo_collate
-        metrics = _kinds(cfg.get("test_evaluator"))
-        task_class = _task(task, network, metrics)
+        task_class = _task(task, self.model, cfg.get("test_evaluator") or [])
         if str(checkpoint).endswith(EXPORTED):
             if task_class is Features:
                 raise TaskError(f"{checkpoint}: give the checkpoint itself for maps")
             self.model = ExportedModel(checkpoint)
             meta = self.model.dataset_meta
         else:
-            self.model = network
             meta = self._load_weights(str(checkpoint))
         classes = meta.get("classes") or (dataset.get("metainfo") or {}).get("classes")
         classes = classes or getattr(kind, "METAINFO", {}).get("classes", ())
@@ -154,7 +152,7 @@ class Predictor:
 
     def predict(
         self,
-        inputs: One | Sequence | Inputs,
+        inputs: One | Sequence,
         batch_size: int = 1,
         *,
         score: float | None = None,
@@ -181,23 +179,24 @@ class Predictor:
             InputError: an input is not there, or is no pair where the model takes pairs.
             UnreadableImageError: an image cannot be read, with ``broken=None``.
         """
-        sides = len(MODALITY_PATHS[self.modality])
-        if not isinstance(inputs, Inputs):
-            inputs = Inputs(inputs, sides, broken)
-        if score is None:
-            score = self.task.threshold or 0.0
+        inputs = Inputs(inputs, len(MODALITY_PATHS[self.modality]), broken)
+        score = self.task.threshold or 0.0 if score is None else score
         bar = tqdm(inputs, disable=not progress, unit=" images", dynamic_ncols=True)
         jobs = self._jobs(bar, inputs, tile, overlap)
-        for batch in _batches(_parts(jobs), batch_size, self.collate is not pseudo_collate):
+        parts = ((job, data) for job in jobs for data in job.parts(self.prepare))
+        for batch in _batches(parts, batch_size, self.collate is not pseudo_collate):
             for (job, _), sample in zip(batch, self._run([data for _, data in batch])):
                 job.samples.append(sample)
                 if len(job.samples) == len(job.windows):
-                    yield Prediction(job.frame, job.image, self._whole(job), self.task, score)
+                    if len(job.samples) > 1:
+                        shape = job.loaded["img"].shape[:2]
+                        sample = self.task.merge(job.samples, job.windows, shape, self.model)
+                    yield Prediction(job.frame, job.image, sample, self.task, score)
 
     def _jobs(
         self, frames: Iterable[Frame], inputs: Inputs, tile: tuple[int, int] | None, overlap: int
     ) -> Iterator[_Job]:
-        for number, frame in zip(count(), frames):
+        for number, frame in enumerate(frames):
             try:
                 loaded = self.load(_sample(frame, self.modality, number))
             except UnreadableImageError as error:
@@ -205,14 +204,13 @@ class Predictor:
                 continue
             shape = loaded["img"].shape[:2]
             windows = tile_windows(shape, tile or shape, overlap if tile else 0)
-            yield _Job(frame, loaded, windows, self.prepare)
+            yield _Job(frame, loaded, windows)
 
     def batches(self, inputs: One | Sequence) -> Iterator[dict]:
         """What the model is given of each input, see :meth:`predict`: one image a batch."""
         frames = Inputs(inputs, len(MODALITY_PATHS[self.modality]))
         for job in self._jobs(frames, frames, None, 0):
-            for data in job.parts():
-                yield self.collate([data])
+            yield from (self.collate([data]) for data in job.parts(self.prepare))
 
     @torch.no_grad()
     def _run(self, batch: list[dict]) -> list[BaseDataElement]:
@@ -220,66 +218,47 @@ class Predictor:
             samples = self.task.run(self.model, self.collate(batch))
         return [sample.cpu() for sample in samples]
 
-    def _whole(self, job: _Job) -> BaseDataElement:
-        if len(job.windows) == 1:
-            return job.samples[0]
-        return self.task.merge(job.samples, job.windows, job.shape, self.model)
 
-
+@dataclass(eq=False)
 class _Job:
     """An image in work: its tiles (itself, if it is one), and what was found in them."""
 
-    def __init__(self, frame: Frame, loaded: dict, windows: list[Window], prepare: Compose) -> None:
-        self.frame, self.windows = frame, windows
-        self.shape = loaded["img"].shape[:2]
-        self.samples: list[BaseDataElement] = []
-        self.image: Tensor | None = None
-        self._loaded, self._prepare = loaded, prepare
+    frame: Frame
+    loaded: dict
+    windows: list[Window]
+    samples: list[BaseDataElement] = field(default_factory=list)
+    image: Tensor | None = None
 
-    def parts(self) -> Iterator[dict]:
+    def parts(self, prepare: Compose) -> Iterator[dict]:
         """The tiles, through the rest of the pipeline."""
-        pixels = self._loaded["img"]
+        pixels = self.loaded["img"]
+        if len(self.windows) > 1:
+            channels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+            self.image = torch.from_numpy(np.ascontiguousarray(channels))
         for top, left, below, right in self.windows:
             part = np.ascontiguousarray(pixels[top:below, left:right])
             shape = part.shape[:2]
-            data = self._prepare(
-                {**self._loaded, "img": part, "img_shape": shape, "ori_shape": shape}
-            )
+            data = prepare({**self.loaded, "img": part, "img_shape": shape, "ori_shape": shape})
             if len(self.windows) == 1:
                 self.image = data["inputs"]
             yield data
-        if self.image is None:
-            channels = pixels if pixels.ndim == 3 else pixels[..., None]
-            self.image = torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1)))
-
-
-def _parts(jobs: Iterable[_Job]) -> Iterator[tuple[_Job, dict]]:
-    for job in jobs:
-        for data in job.parts():
-            yield job, data
 
 
 def _batches(
     parts: Iterable[tuple[_Job, dict]], size: int, of_one_shape: bool
 ) -> Iterator[list[tuple[_Job, dict]]]:
     """Parts in batches; where they are stacked, images of another size start a new one."""
-    batch: list[tuple[_Job, dict]] = []
-    for part in parts:
-        other = batch and part[1]["inputs"].shape != batch[0][1]["inputs"].shape
-        if len(batch) == size or (of_one_shape and other):
+    shapes = groupby(parts, lambda part: part[1]["inputs"].shape if of_one_shape else None)
+    for _, alike in shapes:
+        while batch := list(islice(alike, size)):
             yield batch
-            batch = []
-        batch.append(part)
-    if batch:
-        yield batch
 
 
 def _sample(frame: Frame, modality: str, number: int) -> dict:
     """What a data set would hand to the pipeline."""
-    paths = dict(zip(MODALITY_PATHS[modality], frame.files))
     return dict(
+        zip(MODALITY_PATHS[modality], frame.files),
         img_path=frame.files[0],
-        **paths,
         modality=modality,
         img_id=number,
         sample_idx=number,
@@ -290,19 +269,18 @@ def _sample(frame: Frame, modality: str, number: int) -> dict:
 def _innermost(dataset: Mapping) -> Mapping:
     """The config of a data set within wrappers."""
     while "pipeline" not in dataset and (dataset.get("dataset") or dataset.get("datasets")):
-        inner = dataset.get("dataset") or dataset["datasets"][0]
-        dataset = inner
+        dataset = dataset.get("dataset") or dataset["datasets"][0]
     return dataset
 
 
 def _modality(dataset: Mapping, kind: type | None) -> str:
     """'infrared', 'visible' or 'both': what the config's data set loads."""
-    if "modality" in dataset:
-        return dataset["modality"]
     if isinstance(kind, type) and issubclass(kind, RGBTFolder):
-        return "both"
-    parameters = inspect.signature(kind).parameters if kind else {}
-    return parameters["modality"].default if "modality" in parameters else "infrared"
+        default = "both"
+    else:
+        parameters = inspect.signature(kind).parameters if kind else {}
+        default = parameters["modality"].default if "modality" in parameters else "infrared"
+    return dataset.get("modality", default)
 
 
 def _without_labels(pipeline: Compose, modality: str) -> tuple[Compose, Compose]:
@@ -347,20 +325,14 @@ class _PixelsToo:
         return results
 
 
-def _kinds(metrics: Mapping | Sequence | None) -> list[str]:
-    """Class names of a config's metrics, without scopes."""
-    metrics = [metrics] if isinstance(metrics, Mapping) else metrics or []
-    return [str(metric.get("type")).rpartition(".")[2] for metric in metrics]
-
-
-def _task(name: str | None, model: torch.nn.Module, metrics: Sequence[str]) -> type[Task]:
-    if name is not None:
-        if name != "features":
-            raise TaskError(f"task={name!r}: 'features', or None for the config's own")
-        return Features
-    for task in TASKS:
-        if task.fits(model, metrics):
-            return task
+def _task(name: str | None, model: torch.nn.Module, metrics: Mapping | Sequence) -> type[Task]:
+    if name not in (None, "features"):
+        raise TaskError(f"task={name!r}: 'features', or None for the config's own")
+    metrics = [metrics] if isinstance(metrics, Mapping) else metrics
+    kinds = [str(metric.get("type")).rpartition(".")[2] for metric in metrics]
+    fitting = (task for task in TASKS if task.fits(model, kinds))
+    if task := Features if name else next(fitting, None):
+        return task
     raise TaskError(
         f"{type(model).__name__} predicts nothing that is known here"
         f" ({', '.join(task.__name__ for task in TASKS)}); its encoder's maps: task='features', on"

@@ -8,10 +8,11 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import TextIO
 
 import cv2
 import numpy as np
@@ -53,64 +54,57 @@ class ResultFolder:
         probabilities: bool = False,
         overwrite: bool = False,
     ) -> None:
-        self.folder = Path(folder)
-        self.pictures = pictures
-        self.probabilities = probabilities
+        self.folder, self.pictures, self.probabilities = Path(folder), pictures, probabilities
         if not overwrite and self.folder.is_dir() and any(self.folder.iterdir()):
             raise ResultError(f"{folder} is not empty: name another folder, or give --overwrite")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._open = ExitStack()
-        self._tables: dict[str, _Table] = {}
-        self._coco: _CocoFile | None = None
-        self._recording: _Recording | None = None
+        self._tables: dict[str, csv.DictWriter] = {}
+        self._coco: Callable[..., None] | None = None
+        self._recording, self._of_recording = "", ExitStack()
 
     def __enter__(self) -> ResultFolder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with _uninterrupted():
-            if self._recording is not None:
-                self._recording.close()
-            self._open.close()
+        with _uninterrupted(), self._open:
+            self._of_recording.close()
 
     def write(self, prediction: Prediction) -> None:
         """Write one prediction; Ctrl-C waits for it."""
         with _uninterrupted():
-            record = prediction.record()
-            if prediction.frame.recording:
-                self._write_frame(prediction, record)
-            else:
-                self._write_image(prediction, record)
+            write = self._write_frame if prediction.frame.recording else self._write_image
+            write(prediction, prediction.record())
 
     def _write_image(self, prediction: Prediction, record: dict) -> None:
         frame, task = prediction.frame, prediction.task
         if self.pictures:
             self._save(f"pictures/{frame.name}", Image.fromarray(prediction.picture()))
         self._write_files(prediction)
-        height, width = _size(prediction)
-        row = dict(image=frame.files[0], width=width, height=height)
-        self._table("summary").write({**row, **task.summary(record)})
+        height, width = prediction.sample.get("ori_shape") or prediction.image.shape[-2:]
+        size = dict(width=int(width), height=int(height))
+        row = dict(image=frame.files[0], **size, **task.summary(record))
+        self._table("summary", list(row)).writerow(row)
         if task.table:
             table = self._table(task.table, ("image", "x", "y", "area", "score"))
-            for entry in record[task.table]:
-                table.write(dict(image=frame.files[0], **entry))
+            table.writerows(dict(image=frame.files[0], **entry) for entry in record[task.table])
         if task.coco:
             if self._coco is None:
-                path = self.folder / "predictions.json"
-                self._coco = self._open.enter_context(_CocoFile(path, task.classes))
-            self._coco.write(dict(file_name=frame.files[0], width=width, height=height), record)
+                file = _coco_file(self.folder / "predictions.json", task.classes)
+                self._coco = self._open.enter_context(file)
+            self._coco(dict(file_name=frame.files[0], **size), record["instances"])
 
     def _write_frame(self, prediction: Prediction, record: dict) -> None:
         frame = prediction.frame
-        if self._recording is None or self._recording.name != frame.recording:
-            if self._recording is not None:
-                self._recording.close()
-            self._recording = _Recording(self.folder, frame.recording, frame.rate)
+        if self._recording != frame.recording:
+            self._of_recording.close()
+            files = _recording(self.folder / frame.recording, frame.rate)
+            self._recording, self._add = frame.recording, self._of_recording.enter_context(files)
         picture = prediction.picture(steady=True) if self.pictures else None
         if prediction.task.each_frame:
             self._write_files(prediction)
         line = dict(frame=frame.index, seconds=round(frame.index / frame.rate, 4), **record)
-        self._recording.write(line, picture)
+        self._add(line, picture)
 
     def _write_files(self, prediction: Prediction) -> None:
         files = prediction.task.files(prediction.sample, prediction.score, self.probabilities)
@@ -118,18 +112,20 @@ class ResultFolder:
             self._save(f"{folder}/{prediction.frame.name}", content)
 
     def _save(self, name: str, content: Image.Image | Mapping[str, np.ndarray]) -> None:
-        # Not with_suffix(): a name may have dots.
-        path = self.folder / f"{name}{'.png' if isinstance(content, Image.Image) else '.npz'}"
+        path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Image.Image):
-            content.save(path)
+        if isinstance(content, Image.Image):  # not with_suffix(): a name may have dots
+            content.save(f"{path}.png")
         else:
-            np.savez_compressed(path, **content)
+            np.savez_compressed(f"{path}.npz", **content)
 
-    def _table(self, name: str, columns: Sequence[str] | None = None) -> _Table:
+    def _table(self, name: str, columns: Sequence[str]) -> csv.DictWriter:
+        """A CSV file, whole after each row."""
         if name not in self._tables:
-            table = _Table(self.folder / f"{name}.csv", columns)
-            self._tables[name] = self._open.enter_context(table)
+            # A buffer of one line.
+            file = open(self.folder / f"{name}.csv", "w", 1, "utf-8", newline="")  # noqa: SIM115
+            self._tables[name] = csv.DictWriter(self._open.enter_context(file), columns)
+            self._tables[name].writeheader()
         return self._tables[name]
 
 
@@ -137,99 +133,64 @@ class ResultError(FileExistsError):
     """A folder that is not empty; the message has the way out."""
 
 
-class _Table:
-    """A CSV file, whole after each row."""
+@contextmanager
+def _coco_file(path: Path, classes: Sequence[str]) -> Iterator[Callable[..., None]]:
+    """What adds an image and its instances to a COCO file.
 
-    def __init__(self, path: Path, columns: Sequence[str] | None) -> None:
-        self.file = path.open("w", newline="", encoding="utf-8")
-        self.writer: csv.DictWriter | None = None
-        if columns:
-            self._start(columns)
+    Its images wait in a file beside it until the annotations end.
+    """
+    beside = TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115
+    with path.open("w", encoding="utf-8") as file, beside as images:
+        counts = {file: 0, images: 0}
 
-    def _start(self, columns: Sequence[str]) -> None:
-        self.writer = csv.DictWriter(self.file, columns)
-        self.writer.writeheader()
+        def add(to: TextIO, entry: dict) -> int:
+            counts[to] += 1
+            entry = json.dumps(dict(id=counts[to], **entry))
+            to.write(f"{',' if counts[to] > 1 else ''}\n{entry}")
+            return counts[to]
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        if self.writer is None:
-            self._start(list(row))
-        self.writer.writerow(row)
-        self.file.flush()
+        def write(image: dict, instances: list[dict]) -> None:
+            number = add(images, image)
+            for instance in instances:
+                entry = {key: value for key, value in instance.items() if key != "category"}
+                add(file, dict(image_id=number, **entry, iscrowd=0))
 
-    def __enter__(self) -> _Table:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.file.close()
-
-
-class _CocoFile:
-    """A COCO file, of which images wait in a file beside it until the annotations end."""
-
-    def __init__(self, path: Path, classes: Sequence[str]) -> None:
         categories = [dict(id=i, name=name) for i, name in enumerate(classes, 1)]
-        self.path, self.beside = path, path.with_suffix(".images")
-        self.file = path.open("w", encoding="utf-8")
-        self.images = self.beside.open("w+", encoding="utf-8")
-        self.file.write(f'{{"categories": {json.dumps(categories)},\n"annotations": [')
-        self.counts = [0, 0]
-
-    def write(self, image: dict, record: Mapping[str, Any]) -> None:
-        number = self.counts[0] + 1
-        self._add(self.images, 0, dict(id=number, **image))
-        for instance in record["instances"]:
-            entry = {key: value for key, value in instance.items() if key != "category"}
-            entry = dict(id=self.counts[1] + 1, image_id=number, **entry, iscrowd=0)
-            self._add(self.file, 1, entry)
-
-    def _add(self, file, which: int, entry: dict) -> None:
-        file.write(f"{',' if self.counts[which] else ''}\n{json.dumps(entry)}")
-        self.counts[which] += 1
-
-    def __enter__(self) -> _CocoFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.file.write('\n],\n"images": [')
-        self.images.seek(0)
-        shutil.copyfileobj(self.images, self.file)
-        self.file.write("\n]}\n")
-        self.file.close()
-        self.images.close()
-        self.beside.unlink()
+        file.write(f'{{"categories": {json.dumps(categories)},\n"annotations": [')
+        yield write
+        file.write('\n],\n"images": [')
+        images.seek(0)
+        shutil.copyfileobj(images, file)
+        file.write("\n]}\n")
 
 
-class _Recording:
-    """The annotated video and the lines of a recording, whole after each frame or :meth:`close`."""
+@contextmanager
+def _recording(path: Path, rate: float) -> Iterator[Callable[..., None]]:
+    """What adds a line, and a picture, to the lines and the annotated video of a recording.
 
-    def __init__(self, folder: Path, name: str, rate: float) -> None:
-        self.name, self.rate = name, rate
-        self.path = folder / name
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lines = open(f"{self.path}.jsonl", "w", encoding="utf-8")  # noqa: SIM115
-        self.video: cv2.VideoWriter | None = None
-        self.size = (0, 0)
+    Lines are whole after each frame, the video is at the end.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{path}.jsonl", "w", 1, "utf-8") as lines, ExitStack() as opened:
+        video, size = cv2.VideoWriter(), (0, 0)
+        opened.callback(video.release)
 
-    def write(self, line: dict, picture: np.ndarray | None) -> None:
-        self.lines.write(json.dumps(line) + "\n")
-        self.lines.flush()
-        if picture is None:
-            return
-        if self.video is None:
-            # Encoders halve the resolution of colours: even sides.
-            self.size = tuple(-(-side // 2) * 2 for side in picture.shape[:2])
-            self.video = cv2.VideoWriter(
-                f"{self.path}.mp4", cv2.VideoWriter_fourcc(*"mp4v"), self.rate, self.size[::-1]
-            )
-        canvas = np.full((*self.size, 3), 250, np.uint8)
-        height, width = np.minimum(self.size, picture.shape[:2])
-        canvas[:height, :width] = picture[:height, :width]
-        self.video.write(canvas[..., ::-1])
+        def write(line: dict, picture: np.ndarray | None) -> None:
+            nonlocal size
+            lines.write(json.dumps(line) + "\n")
+            if picture is None:
+                return
+            if size == (0, 0):
+                # Encoders halve the resolution of colours: even sides.
+                size = tuple(-(-side // 2) * 2 for side in picture.shape[:2])
+                code = cv2.VideoWriter_fourcc(*"mp4v")
+                video.open(f"{path}.mp4", code, rate, size[::-1])
+            canvas = np.full((*size, 3), 250, np.uint8)
+            height, width = np.minimum(size, picture.shape[:2])
+            canvas[:height, :width] = picture[:height, :width]
+            video.write(canvas[..., ::-1])
 
-    def close(self) -> None:
-        self.lines.close()
-        if self.video is not None:
-            self.video.release()
+        yield write
 
 
 @contextmanager
@@ -246,9 +207,3 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if heard and callable(before):
             before(*heard[0])
-
-
-def _size(prediction: Prediction) -> tuple[int, int]:
-    """Height and width of the image as it was read."""
-    shape = prediction.sample.get("ori_shape") or prediction.image.shape[-2:]
-    return int(shape[0]), int(shape[1])

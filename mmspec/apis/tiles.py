@@ -42,16 +42,12 @@ def blended(maps: Sequence[Tensor], windows: Sequence[Window], shape: tuple[int,
     total = maps[0].new_zeros((len(maps[0]), *shape))
     weights = total.new_zeros(shape)
     for part, (top, left, below, right) in zip(maps, windows):
-        rows, columns = (_ramp(n, part) for n in (below - top, right - left))
+        rows, columns = (torch.arange(1, n + 1).to(part) for n in (below - top, right - left))
+        rows, columns = (torch.minimum(x, x.flip(0)) for x in (rows, columns))
         weight = torch.minimum(rows[:, None], columns)
         total[:, top:below, left:right] += weight * part
         weights[top:below, left:right] += weight
     return total / weights
-
-
-def _ramp(size: int, like: Tensor) -> Tensor:
-    distance = torch.arange(1, size + 1, device=like.device, dtype=like.dtype)
-    return torch.minimum(distance, distance.flip(0))
 
 
 def merged_instances(
