@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmspec.visualization.panels import as_shown, legend, resized, titled_grid
+from mmspec.visualization.panels import as_shown, resized, titled_grid
 from mmspec.visualization.samples import principal_colours
 from mmspec.visualization.segmentation import (
     background_of,
@@ -58,6 +58,5 @@ def probe_picture(
         ]
         rows.append([resized(np.ascontiguousarray(one), (_WIDTH, _WIDTH)) for one in columns])
     titles = ("image", *colours, f"neighbours, {last}", "truth")
-    sheet = titled_grid(rows, titles)
-    names = legend(class_entries(range(len(known.classes)), known.classes, palette), sheet.shape[1])
-    return np.concatenate([sheet, names])
+    entries = class_entries(range(len(known.classes)), known.classes, palette)
+    return titled_grid(rows, titles, entries)
