@@ -64,7 +64,7 @@ def test_mask_sheet_shows_every_score_and_random():
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (64, 96), dtype=np.uint8) for _ in range(2)]
     sheet = mask_sheet(images)
-    assert sheet.shape == (22 + 4 + 2 * 68, 4 + 5 * 100, 3)
+    assert sheet.shape == (22 + 4 + 2 * 68, 4 + 6 * 100, 3)  # input, four scores, random
     masked = (sheet[26:90, 104:200] == MASKED).all(-1).mean()
     assert masked == pytest.approx(0.75, abs=0.01)
 
