@@ -140,10 +140,11 @@ BOX_LAYOUTS = {
 }  # fmt: skip
 
 
-def save(path: Path, pixels: np.ndarray, **options) -> None:
+def save(path: Path, pixels: np.ndarray | Image.Image, **options) -> None:
     """Write an image, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(path, **options)
 
 
 def textured(kind: str, number: int, size: tuple[int, int]) -> np.ndarray:

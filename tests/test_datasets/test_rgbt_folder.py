@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from layouts import save
 from mmengine.dataset import default_collate
 from mmpretrain.datasets.transforms import PackInputs, RandomResizedCrop
 from mmpretrain.structures import DataSample
@@ -29,11 +30,6 @@ CROP = dict(
     _scope_="mmpretrain",
 )
 FLIP = dict(type="RandomFlip", prob=0.5)
-
-
-def save(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
 
 
 @pytest.fixture

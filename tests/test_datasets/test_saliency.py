@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layouts import SALIENCY, save, write
 from mmengine.dataset import ConcatDataset
 from mmengine.registry import DefaultScope
 from PIL import Image
@@ -20,19 +21,8 @@ LOAD = [
     dict(type="mmspec.LoadRGBTImageFromFile"),
     dict(type="mmspec.LoadSegmentationLabels"),
 ]
-# Folder in front, suffixes of infrared, visible and truth, name of the data set.
-RELEASES = {
-    "SaliencyDataset": ("", ".tif", ".png", ".bmp", None),
-    "VT5000Dataset": ("Test", ".jpg", ".jpg", ".png", "VT5000"),
-    "VT1000Dataset": ("", ".bmp", ".jpg", ".jpg", "VT1000"),
-    "VT821Dataset": ("", ".jpg", ".jpg", ".jpg", "VT821"),
-    "VIRGBT1500Dataset": ("", ".png", ".jpg", ".png", "VI-RGBT1500"),
-}
-
-
-def write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+NAMES = dict(VT5000Dataset="VT5000", VT1000Dataset="VT1000", VT821Dataset="VT821")
+NAMES["VIRGBT1500Dataset"] = "VI-RGBT1500"
 
 
 def mask(value=255):
@@ -41,13 +31,14 @@ def mask(value=255):
     return pixels
 
 
+def draw(kind, number, size):
+    if kind == "visible":
+        return np.full((*size, 3), (RED, GREEN, BLUE), np.uint8)
+    return mask() if kind == "label" else np.full(size, GRAY, np.uint8)
+
+
 def release(root, name="VIRGBT1500Dataset", names=("1", "2")):
-    part, infrared, visible, truth, _ = RELEASES[name]
-    for one in names:
-        write(root / part / "T" / f"{one}{infrared}", np.full(SIZE, GRAY, np.uint8))
-        colours = np.full((*SIZE, 3), (RED, GREEN, BLUE), np.uint8)
-        write(root / part / "RGB" / f"{one}{visible}", colours)
-        write(root / part / "GT" / f"{one}{truth}", mask())
+    write(root, name, "Test", names, SIZE, draw)
 
 
 def build(root, name="VIRGBT1500Dataset", pipeline=LOAD, **options):
@@ -57,14 +48,14 @@ def build(root, name="VIRGBT1500Dataset", pipeline=LOAD, **options):
     return DATASETS.build(config | dict(modality="both") | options)
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("name", SALIENCY)
 def test_each_as_released(tmp_path, name):
     release(tmp_path, name)
     dataset = build(tmp_path, name)
     assert dataset.metainfo["classes"] == ("background", "salient")
     assert [Path(sample["img_path"]).stem for sample in dataset] == ["1", "2"]
     for sample in dataset:
-        assert sample.get("dataset_name") == RELEASES[name][-1]
+        assert sample.get("dataset_name") == NAMES.get(name)
         np.testing.assert_array_equal(sample["gt_seg_map"], mask(1))
 
 
@@ -104,7 +95,7 @@ def test_soft_edges_are_cut_at_128(tmp_path):
     release(tmp_path)
     soft = mask()
     soft[8, 16:20] = 1, 127, 128, 254
-    write(tmp_path / "GT/1.png", soft)
+    save(tmp_path / "GT/1.png", soft)
     expected = mask(1)
     expected[8, 16:18] = 0
     np.testing.assert_array_equal(build(tmp_path)[0]["gt_seg_map"], expected)
@@ -113,8 +104,8 @@ def test_soft_edges_are_cut_at_128(tmp_path):
 @pytest.mark.parametrize("level", [1, 255])
 def test_masks_of_0_and_1_and_of_three_channels(tmp_path, level):
     release(tmp_path)
-    write(tmp_path / "GT/1.png", mask(level))
-    write(tmp_path / "GT/2.png", np.repeat(mask(level)[..., None], 3, axis=2))
+    save(tmp_path / "GT/1.png", mask(level))
+    save(tmp_path / "GT/2.png", np.repeat(mask(level)[..., None], 3, axis=2))
     for sample in build(tmp_path):
         np.testing.assert_array_equal(sample["gt_seg_map"], mask(1))
 
@@ -149,7 +140,7 @@ def test_an_absent_partner(tmp_path, folder, message):
 
 def test_images_of_different_sizes_name_both(tmp_path):
     release(tmp_path)
-    write(tmp_path / "RGB/1.jpg", np.zeros((32, 40, 3), np.uint8))
+    save(tmp_path / "RGB/1.jpg", np.zeros((32, 40, 3), np.uint8))
     with pytest.raises(
         UnreadableImageError, match=r"T/1\.png: 48 x 32 pixels, .*RGB/1\.jpg 40 x 32"
     ):
@@ -158,7 +149,7 @@ def test_images_of_different_sizes_name_both(tmp_path):
 
 def test_a_mask_of_another_size_names_both(tmp_path):
     release(tmp_path)
-    write(tmp_path / "GT/1.png", mask()[:, :40])
+    save(tmp_path / "GT/1.png", mask()[:, :40])
     with pytest.raises(LabelError, match=r"GT/1\.png: the label is 40 x 32.*T/1\.png is 48 x 32"):
         build(tmp_path)[0]
 
@@ -172,7 +163,7 @@ def test_a_mask_of_another_size_names_both(tmp_path):
 )
 def test_masks_that_are_none(tmp_path, wrong, message):
     release(tmp_path)
-    write(tmp_path / "GT/1.png", wrong)
+    save(tmp_path / "GT/1.png", wrong)
     with pytest.raises(LabelError, match=rf"GT/1\.png: {message}"):
         build(tmp_path)[0]
 

@@ -1,3 +1,4 @@
+import functools
 import json
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from layouts import LAYOUTS, save, write
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
@@ -30,95 +32,60 @@ GRAY, RED, GREEN, BLUE = 90, 10, 20, 30
 LOAD = [dict(type="mmspec.LoadRGBTImageFromFile"), dict(type="mmspec.LoadSegmentationLabels")]
 
 
-def write(path, pixels, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
+def draw(kind, number, size, value=1):
+    """One gray, one colour; two pixels of a class in the first row of a label."""
+    pixels = np.full((*size, 3), (RED, GREEN, BLUE), np.uint8)
+    if kind != "visible":
+        pixels = np.full(size, GRAY if kind == "infrared" else 0, np.uint8)
+    if kind == "label":
+        pixels[0, :2] = value
+    return pixels
 
 
 def infrared(path):
-    write(path, np.full(SIZE, GRAY, np.uint8))
+    save(path, draw("infrared", 0, SIZE))
 
 
 def visible(path):
-    write(path, np.full((*SIZE, 3), (RED, GREEN, BLUE), np.uint8))
+    save(path, draw("visible", 0, SIZE))
 
 
 def label(path, value=1):
-    pixels = np.zeros(SIZE, np.uint8)
-    pixels[0, :2] = value
-    write(path, pixels)
+    save(path, draw("label", 0, SIZE, value))
 
 
-def msrs(root, names=("00001D", "00002N"), split="train"):
-    for name in names:
-        infrared(root / split / "ir" / f"{name}.png")
-        visible(root / split / "vi" / f"{name}.png")
-        label(root / split / "Segmentation_labels" / f"{name}.png")
-
-
-def mfnet(root):
-    for name in ("00001D", "00002N", "00002N_flip", "00003D"):
-        channels = np.full((*SIZE, 4), (RED, GREEN, BLUE, GRAY), np.uint8)
-        write(root / "images" / f"{name}.png", channels)
-        label(root / "labels" / f"{name}.png")
-    (root / "train.txt").write_text("00001D\n00001D_flip\n00002N\n00002N_flip\n")
-
-
-def fmb(root):
-    for name in ("00001", "00002"):
-        infrared(root / "train" / "Infrared" / f"{name}.png")
-        visible(root / "train" / "Visible" / f"{name}.png")
-        label(root / "train" / "Label" / f"{name}.png")
-
-
-def semantic_rt(root):
-    for name in ("a", "b", "c"):
-        infrared(root / "thermal" / f"{name}.jpg")
-        visible(root / "rgb" / f"{name}.jpg")
-        label(root / "labels" / f"{name}.png")
-    (root / "train.txt").write_text("b\na\n")
-
-
-def mvseg(root):
-    for video, frames in {"walk": (1, 2, 3), "drive": (7,), "other": (9,)}.items():
-        folder = root / "data" / video
-        for frame in frames:
-            infrared(folder / "infrared" / f"{frame:05}i.png")
-            visible(folder / "visible" / f"{frame:05}v.png")
-        label(folder / "label" / f"{frames[-1]:05}l.png")
-    (root / "train.txt").write_text("walk\ndrive\n")
-
-
-def pst900(root):
-    for name in ("x1", "x2"):
-        infrared(root / "train" / "thermal" / f"{name}.png")
-        visible(root / "train" / "rgb" / f"{name}.png")
-        label(root / "train" / "labels" / f"{name}.png")
-
-
-def udder(root):
-    for name in ("u1", "u2"):
-        infrared(root / "images" / "train" / f"{name}.png")
-        label(root / "masks" / "train" / f"{name}.png", 255)
-
-
-def eye(root):
-    for name in ("e1", "e2"):
-        infrared(root / "images" / "train" / f"{name}.png")
-        label(root / "labels" / "train" / f"{name}.png")
-
-
-MAKERS = {
-    "MSRSDataset": (msrs, 9),
-    "MFNetDataset": (mfnet, 9),
-    "FMBDataset": (fmb, 15),
-    "SemanticRTDataset": (semantic_rt, 13),
-    "MVSEGDataset": (mvseg, 26),
-    "PST900Dataset": (pst900, 5),
-    "UdderDataset": (udder, 2),
-    "EyeDataset": (eye, 3),
+CLASSES = {
+    "MSRSDataset": 9,
+    "MFNetDataset": 9,
+    "FMBDataset": 15,
+    "SemanticRTDataset": 13,
+    "MVSEGDataset": 26,
+    "PST900Dataset": 5,
+    "UdderDataset": 2,
+    "EyeDataset": 3,
 }
-PAIRED = [name for name in MAKERS if name not in ("UdderDataset", "EyeDataset")]
+
+
+def release(root, name, names=("00001D", "00002N")):
+    """Two samples in ``train``, and what belongs to the data set but not to its list."""
+    one = functools.partial(draw, value=LAYOUTS[name].values[1])
+    if name == "MVSEGDataset":  # of a video the last frame has a label
+        for video, frames in {"walk": (1, 2, 3), "drive": (7,), "other": (9,)}.items():
+            write(root, name, video, [f"{frame:05}" for frame in frames], SIZE, one)
+            for frame in frames[:-1]:
+                (root / "data" / video / "label" / f"{frame:05}l.png").unlink()
+        (root / "train.txt").write_text("walk\ndrive\n")
+    elif name == "MFNetDataset":
+        write(root, name, "train", [*names, "00002N_flip", "00003D"], SIZE, one)
+        (root / "train.txt").write_text("00001D\n00001D_flip\n00002N\n00002N_flip\n")
+    elif name == "SemanticRTDataset":
+        write(root, name, "train", ("a", "b", "c"), SIZE, one)
+        (root / "train.txt").write_text("b\na\n")
+    else:
+        write(root, name, "train", names, SIZE, one)
+
+
+PAIRED = [name for name in CLASSES if name not in ("UdderDataset", "EyeDataset")]
 
 
 def build(name, root, pipeline=LOAD, **options):
@@ -127,10 +94,10 @@ def build(name, root, pipeline=LOAD, **options):
     )
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", CLASSES)
 def test_two_infrared_samples_of_every_class(tmp_path, name):
-    make, classes = MAKERS[name]
-    make(tmp_path)
+    classes = CLASSES[name]
+    release(tmp_path, name)
     dataset = build(name, tmp_path)
     assert isinstance(dataset, BaseSegDataset) and len(dataset) == 2
     assert len(dataset.metainfo["classes"]) == len(dataset.metainfo["palette"]) == classes
@@ -146,7 +113,7 @@ def test_two_infrared_samples_of_every_class(tmp_path, name):
 
 @pytest.mark.parametrize("name", PAIRED)
 def test_visible_is_bgr_and_both_are_gray_then_rgb(tmp_path, name):
-    MAKERS[name][0](tmp_path)
+    release(tmp_path, name)
     near = dict(atol=2 if name == "SemanticRTDataset" else 0)  # its images are JPEG
     seen = build(name, tmp_path, modality="visible")[0]
     np.testing.assert_allclose(seen["img"][2, 3].astype(int), (BLUE, GREEN, RED), **near)
@@ -165,13 +132,13 @@ def test_msrs_has_the_classes_of_table_1_and_background_first():
 
 
 def test_the_order_of_a_list_is_that_of_the_samples(tmp_path):
-    semantic_rt(tmp_path)
+    release(tmp_path, "SemanticRTDataset")
     paths = [sample["img_path"] for sample in build("SemanticRTDataset", tmp_path)]
     assert [Path(path).stem for path in paths] == ["b", "a"]
 
 
 def test_mvseg_takes_labelled_frames_of_the_listed_videos(tmp_path):
-    mvseg(tmp_path)
+    release(tmp_path, "MVSEGDataset")
     dataset = build("MVSEGDataset", tmp_path, modality="both")
     files = {
         tuple(Path(sample[key]).relative_to(tmp_path / "data").as_posix() for key in
@@ -185,7 +152,7 @@ def test_mvseg_takes_labelled_frames_of_the_listed_videos(tmp_path):
 
 
 def test_mvseg_names_a_label_without_a_frame_and_an_absent_video(tmp_path):
-    mvseg(tmp_path)
+    release(tmp_path, "MVSEGDataset")
     (tmp_path / "data/walk/infrared/00003i.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"00003l\.png: label with no infrared image"):
         build("MVSEGDataset", tmp_path)
@@ -195,14 +162,14 @@ def test_mvseg_names_a_label_without_a_frame_and_an_absent_video(tmp_path):
 
 
 def test_mvseg_frames_in_flat_folders(tmp_path):
-    eye(tmp_path)
+    release(tmp_path, "EyeDataset")
     prefix = dict(infrared_path="images/{split}", seg_map_path="labels/{split}")
     dataset = build("MVSEGDataset", tmp_path, data_prefix=prefix, ann_file="")
     assert len(dataset) == 2
 
 
 def test_mfnet_leaves_mirror_images_out(tmp_path):
-    mfnet(tmp_path)
+    release(tmp_path, "MFNetDataset")
     paths = [sample["img_path"] for sample in build("MFNetDataset", tmp_path)]
     assert [Path(path).stem for path in paths] == ["00001D", "00002N"]
 
@@ -218,7 +185,7 @@ def test_mfnet_leaves_mirror_images_out(tmp_path):
     ],
 )
 def test_a_loader_of_another_image_is_refused(tmp_path, name, modality, step):
-    MAKERS[name][0](tmp_path)
+    release(tmp_path, name)
     with pytest.raises(ValueError, match=f"what modality='{modality}' means.*LoadRGBTImageFrom"):
         build(name, tmp_path, [dict(type=step)], modality=modality)
 
@@ -232,15 +199,15 @@ def test_a_loader_of_another_image_is_refused(tmp_path, name, modality, step):
     ],
 )
 def test_mmcvs_loader_gives_the_same_where_it_may_stand(tmp_path, name, modality, step):
-    MAKERS[name][0](tmp_path)
+    release(tmp_path, name)
     theirs = build(name, tmp_path, [dict(type=step)], modality=modality)[0]["img"]
     np.testing.assert_array_equal(theirs, build(name, tmp_path, modality=modality)[0]["img"])
 
 
 def test_mmcvs_loader_is_refused_where_it_would_lose_depth(tmp_path):
     levels = np.arange(20000, 20400, dtype=np.uint16).reshape(20, 20)
-    write(tmp_path / "images/train/a.png", levels)
-    write(tmp_path / "labels/train/a.png", np.zeros((20, 20), np.uint8))
+    save(tmp_path / "images/train/a.png", levels)
+    save(tmp_path / "labels/train/a.png", np.zeros((20, 20), np.uint8))
     options = dict(metainfo=dict(classes=("background", "leak")))
     with pytest.raises(ValueError, match=r"upper 8 bits of .*a\.png"):
         build("InfraredSegDataset", tmp_path, [dict(type="mmcv.LoadImageFromFile")], **options)
@@ -251,7 +218,7 @@ def test_mmcvs_loader_is_refused_where_it_would_lose_depth(tmp_path):
 def test_one_deep_image_among_many_stops_the_frameworks_loader(tmp_path):
     for index in range(40):
         deep = np.uint16 if index == 23 else np.uint8
-        write(tmp_path / f"train/ir/{index:02}.png", np.full(SIZE, 90, deep))
+        save(tmp_path / f"train/ir/{index:02}.png", np.full(SIZE, 90, deep))
         label(tmp_path / f"train/Segmentation_labels/{index:02}.png")
     pipeline = [dict(type="LoadImageFromFile"), LOAD[1]]
     with pytest.raises(ValueError, match=r"upper 8 bits of .*23\.png"):
@@ -259,24 +226,24 @@ def test_one_deep_image_among_many_stops_the_frameworks_loader(tmp_path):
 
 
 def test_mfnet_names_a_file_without_a_fourth_channel(tmp_path):
-    mfnet(tmp_path)
+    release(tmp_path, "MFNetDataset")
     visible(tmp_path / "images/00001D.png")
     with pytest.raises(UnreadableImageError, match=r"00001D\.png: mode RGB, no fourth channel"):
         build("MFNetDataset", tmp_path)[0]
 
 
 def test_mfnet_in_separate_folders(tmp_path):
-    semantic_rt(tmp_path)
+    release(tmp_path, "SemanticRTDataset")
     prefix = dict(infrared_path="thermal", visible_path="rgb", seg_map_path="labels")
     dataset = build("MFNetDataset", tmp_path, data_prefix=prefix)
     assert (dataset[0]["img"] == GRAY).all()
 
 
 def test_16_bit_infrared_by_another_folder(tmp_path):
-    pst900(tmp_path)
-    for name in ("x1", "x2"):
+    release(tmp_path, "PST900Dataset")
+    for name in ("00001D", "00002N"):
         ramp = np.arange(48, dtype=np.uint16).reshape(SIZE) * 100 + 20000
-        write(tmp_path / "train/thermal_raw" / f"{name}.png", ramp)
+        save(tmp_path / "train/thermal_raw" / f"{name}.png", ramp)
     prefix = dict(infrared_path="{split}/thermal_raw")
     load = [dict(LOAD[0], value_range=(20000, 24700)), LOAD[1]]
     sample = build("PST900Dataset", tmp_path, data_prefix=prefix, pipeline=load)[0]
@@ -284,7 +251,7 @@ def test_16_bit_infrared_by_another_folder(tmp_path):
 
 
 def test_any_data_set_by_config_alone(tmp_path):
-    udder(tmp_path)
+    release(tmp_path, "UdderDataset")
     config = Config.fromstring(
         f"""dataset = dict(
             type='mmspec.InfraredSegDataset',
@@ -305,9 +272,9 @@ def test_any_data_set_by_config_alone(tmp_path):
 
 
 def test_chosen_classes_get_new_numbers_and_the_others_are_ignored(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     pixels = np.repeat(np.arange(8, dtype=np.uint8)[None], 6, axis=0)
-    write(tmp_path / "train/Segmentation_labels/00001D.png", pixels)
+    save(tmp_path / "train/Segmentation_labels/00001D.png", pixels)
     dataset = build("MSRSDataset", tmp_path, metainfo=dict(classes=("Person", "Car")))
     assert dataset[0]["gt_seg_map"][0].tolist() == [255, 1, 0, 255, 255, 255, 255, 255]
     palette = segmentation.MSRSDataset.METAINFO["palette"]
@@ -315,7 +282,7 @@ def test_chosen_classes_get_new_numbers_and_the_others_are_ignored(tmp_path):
 
 
 def test_a_list_may_choose_samples_with_or_without_suffix(tmp_path):
-    msrs(tmp_path, ("a.1", "b", "c"))
+    release(tmp_path, "MSRSDataset", ("a.1", "b", "c"))
     (tmp_path / "few.txt").write_text("c.png\n\na.1\n")
     dataset = build("MSRSDataset", tmp_path, ann_file="few.txt")
     assert [Path(sample["img_path"]).stem for sample in dataset] == ["c", "a.1"]
@@ -336,14 +303,14 @@ def test_files_in_subfolders_and_of_other_suffixes(tmp_path):
     ],
 )
 def test_an_image_or_label_without_its_counterpart(tmp_path, folder, message):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     (tmp_path / "train" / folder / "00002N.png").unlink()
     with pytest.raises(FileNotFoundError, match=message):
         build("MSRSDataset", tmp_path, modality="both")
 
 
 def test_a_label_without_image(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     label(tmp_path / "train/Segmentation_labels/lonely.png")
     message = r"1 names do not match, 2 do.*lonely\.png: label with no infrared image"
     with pytest.raises(FileNotFoundError, match=f"(?s){message}"):
@@ -351,7 +318,7 @@ def test_a_label_without_image(tmp_path):
 
 
 def test_many_faults_are_counted_and_the_first_named(tmp_path):
-    msrs(tmp_path, [f"{i:02}" for i in range(14)])
+    release(tmp_path, "MSRSDataset", [f"{i:02}" for i in range(14)])
     for i in range(1, 14):
         (tmp_path / f"train/ir/{i:02}.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"(?s)13 names.*/10\.png: .*and 3 more") as error:
@@ -360,21 +327,21 @@ def test_many_faults_are_counted_and_the_first_named(tmp_path):
 
 
 def test_two_files_of_one_name(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     infrared(tmp_path / "train/ir/00001D.jpg")
     with pytest.raises(FileNotFoundError, match=r"00001D\.\w+: has the same name as .*00001D\."):
         build("MSRSDataset", tmp_path)
 
 
 def test_a_list_that_names_an_absent_file(tmp_path):
-    semantic_rt(tmp_path)
+    release(tmp_path, "SemanticRTDataset")
     (tmp_path / "train.txt").write_text("a\nnowhere\n")
     with pytest.raises(FileNotFoundError, match=r"train\.txt: nowhere: no file of this name in"):
         build("SemanticRTDataset", tmp_path)
 
 
 def test_an_empty_split(tmp_path):
-    semantic_rt(tmp_path)
+    release(tmp_path, "SemanticRTDataset")
     (tmp_path / "val.txt").write_text("\n")
     with pytest.raises(FileNotFoundError, match=r"val\.txt: an empty list, split 'val'"):
         build("SemanticRTDataset", tmp_path, split="val")
@@ -385,7 +352,7 @@ def test_an_empty_split(tmp_path):
     (tmp_path / "test/ir").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="no images in '.*test.ir'"):
         build("MSRSDataset", tmp_path, split="test")
-    mfnet(tmp_path / "mf")
+    release(tmp_path / "mf", "MFNetDataset")
     (tmp_path / "mf/train.txt").write_text("00002N_flip\n")
     with pytest.raises(FileNotFoundError, match="split 'train' is empty"):
         build("MFNetDataset", tmp_path / "mf")
@@ -403,13 +370,13 @@ def test_an_empty_split(tmp_path):
     ],
 )
 def test_options_that_make_no_sense(tmp_path, name, options, message):
-    MAKERS[name][0](tmp_path)
+    release(tmp_path, name)
     with pytest.raises(ValueError, match=message):
         build(name, tmp_path, **options)
 
 
 def test_an_unknown_option_is_an_error(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     with pytest.raises(TypeError, match="reduce_zero_label"):
         build("MSRSDataset", tmp_path, reduce_zero_label=True)
     with pytest.raises(TypeError, match="got an unexpected argument 'pipelin'; .*pipeline"):
@@ -417,11 +384,11 @@ def test_an_unknown_option_is_an_error(tmp_path):
 
 
 def test_a_value_outside_the_classes(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     pixels = np.zeros(SIZE, np.uint8)
     pixels[1, 1:4], pixels[2, 2] = 9, 255
     path = tmp_path / "train/Segmentation_labels/00001D.png"
-    write(path, pixels)
+    save(path, pixels)
     dataset = build("MSRSDataset", tmp_path)
     with pytest.raises(LabelError) as error:
         dataset[0]
@@ -433,30 +400,30 @@ def test_a_value_outside_the_classes(tmp_path):
 
 
 def test_255_is_ignored_where_a_config_says_so(tmp_path):
-    eye(tmp_path)
-    label(tmp_path / "labels/train/e1.png", 255)
+    release(tmp_path, "EyeDataset")
+    label(tmp_path / "labels/train/00001D.png", 255)
     values = {0: 0, 1: 1, 2: 2, 255: 255}
     sample = build("EyeDataset", tmp_path, label_values=values)[0]
     assert sample["gt_seg_map"][0].tolist() == [255, 255, 0, 0, 0, 0, 0, 0]
 
 
 def test_udder_masks_of_0_and_1_are_not_guessed(tmp_path):
-    udder(tmp_path)
-    label(tmp_path / "masks/train/u1.png", 1)
+    release(tmp_path, "UdderDataset")
+    label(tmp_path / "masks/train/00001D.png", 1)
     with pytest.raises(LabelError, match=r"1 \(2 pixels\); allowed: 0 background, 255 udder"):
         build("UdderDataset", tmp_path)[0]
 
 
 def test_label_and_image_of_different_sizes(tmp_path):
-    msrs(tmp_path)
-    write(tmp_path / "train/Segmentation_labels/00001D.png", np.zeros((8, 6), np.uint8))
+    release(tmp_path, "MSRSDataset")
+    save(tmp_path / "train/Segmentation_labels/00001D.png", np.zeros((8, 6), np.uint8))
     message = r"labels.00001D\.png: the label is 6 x 8 pixels, its image .*ir.00001D\.png is 8 x 6"
     with pytest.raises(LabelError, match=message):
         build("MSRSDataset", tmp_path)[0]
 
 
 def test_a_label_may_be_loaded_after_a_resize_of_the_image(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     pipeline = [LOAD[0], dict(type="mmcv.Resize", scale=(16, 12)), LOAD[1]]
     with DefaultScope.overwrite_default_scope("mmengine"):
         sample = build("MSRSDataset", tmp_path, pipeline=pipeline)[0]
@@ -464,15 +431,15 @@ def test_a_label_may_be_loaded_after_a_resize_of_the_image(tmp_path):
 
 
 def test_a_pair_that_is_not_aligned(tmp_path):
-    msrs(tmp_path)
-    write(tmp_path / "train/vi/00001D.png", np.zeros((7, 8, 3), np.uint8))
+    release(tmp_path, "MSRSDataset")
+    save(tmp_path / "train/vi/00001D.png", np.zeros((7, 8, 3), np.uint8))
     message = r"ir.00001D\.png: 8 x 6 pixels, its visible image .*vi.00001D\.png 8 x 7"
     with pytest.raises(UnreadableImageError, match=message):
         build("MSRSDataset", tmp_path, modality="both")[0]
 
 
 def test_a_damaged_visible_image_is_named(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     (tmp_path / "train/vi/00001D.png").write_bytes(b"no picture")
     with pytest.raises(UnreadableImageError, match=r"vi.00001D\.png: not an image"):
         build("MSRSDataset", tmp_path, modality="visible")[0]
@@ -482,9 +449,9 @@ def test_a_damaged_visible_image_is_named(tmp_path):
 @pytest.mark.parametrize("deep", [np.uint16, np.int32, np.float32])
 def test_a_visible_image_of_more_than_8_bits_is_refused(tmp_path, modality, deep):
     """Pillow would cut all levels above 255: the infrared folder given as the visible one."""
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     (tmp_path / "train/vi/00001D.png").unlink()
-    write(tmp_path / "train/vi/00001D.tiff", np.full(SIZE, 20000, deep))
+    save(tmp_path / "train/vi/00001D.tiff", np.full(SIZE, 20000, deep))
     message = r"vi.00001D\.tiff: mode (I;16|I|F), more than 8 bits a channel: no visible image"
     with pytest.raises(UnreadableImageError, match=message):
         build("MSRSDataset", tmp_path, modality=modality)[0]
@@ -496,7 +463,7 @@ def test_a_label_is_turned_upright_as_its_image_is(tmp_path, orientation, mode):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.random.default_rng(0).integers(0, 2, (16, 24)).astype(np.uint8)
-    write(tmp_path / "train/ir/a.png", stored * 200, exif=exif)
+    save(tmp_path / "train/ir/a.png", stored * 200, exif=exif)
     classes = Image.fromarray(stored)
     if mode == "P":
         classes.putpalette([0, 0, 0, 9, 90, 9])
@@ -516,7 +483,7 @@ def test_both_images_of_a_pair_are_turned_upright(tmp_path, suffix, orientation)
     for folder, pixels in (("ir", gray), ("vi", np.repeat(gray[..., None], 3, axis=2))):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        write(tmp_path / f"train/{folder}/a{suffix}", pixels, exif=exif)
+        save(tmp_path / f"train/{folder}/a{suffix}", pixels, exif=exif)
     img = build("MSRSDataset", tmp_path, modality="both", pipeline=LOAD[:1])[0]["img"]
     upright = {1: gray, 3: gray[::-1, ::-1], 6: np.rot90(gray, -1)}[orientation]
     for channel in (0, 3):
@@ -524,7 +491,7 @@ def test_both_images_of_a_pair_are_turned_upright(tmp_path, suffix, orientation)
 
 
 def test_a_label_that_vanished_is_named(tmp_path):
-    msrs(tmp_path)
+    release(tmp_path, "MSRSDataset")
     dataset = build("MSRSDataset", tmp_path)
     (tmp_path / "train/Segmentation_labels/00001D.png").unlink()
     with pytest.raises(LabelError, match=r"00001D\.png: cannot be opened"):
@@ -559,7 +526,7 @@ def test_synthetic_scenes_go_through_mmseg_steps_as_eight_classes():
 
 
 def test_background_counts_in_the_mean_of_mmsegs_metric(tmp_path):
-    udder(tmp_path)
+    release(tmp_path, "UdderDataset")
     with DefaultScope.overwrite_default_scope("mmseg"):
         dataset = build("UdderDataset", tmp_path, pipeline=[*LOAD, dict(type="PackSegInputs")])
         sample = dataset[0]["data_samples"]
@@ -600,7 +567,7 @@ def test_real_pairs_are_loaded_side_by_side(data_root, tmp_path, modality):
     for folder in ("ir", "vi"):
         (tmp_path / "test" / folder).mkdir(parents=True)
         (tmp_path / "test" / folder / name).symlink_to(source / folder / name)
-    write(tmp_path / "test/Segmentation_labels" / name, np.zeros((480, 640), np.uint8))
+    save(tmp_path / "test/Segmentation_labels" / name, np.zeros((480, 640), np.uint8))
     img = build("MSRSDataset", tmp_path, split="test", modality=modality)[0]["img"]
     gray = LoadInfraredImageFromFile()(dict(img_path=str(source / "ir" / name)))["img"]
     colour = np.array(Image.open(source / "vi" / name).convert("RGB"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layouts import LAYOUTS, SMALL_TARGETS, save, write
 from mmengine.registry import DefaultScope
 from PIL import Image
 
@@ -18,21 +19,6 @@ LOAD = [
     dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="mmspec.LoadSegmentationLabels"),
 ]
-# Folder of images, of masks, what follows a mask's name, the list of the split.
-LAYOUTS = {
-    "SmallTargetDataset": ("images", "masks", "_pixels0", "test.txt"),
-    "IRSTD1kDataset": ("IRSTD1k_Img", "IRSTD1k_Label", "", "test.txt"),
-    "SIRSTDataset": ("images", "masks", "_pixels0", "idx_427/test.txt"),
-    "NUAASIRSTDataset": ("images", "masks", "", "50_50/test.txt"),
-    "NUDTSIRSTDataset": ("images", "masks", "", "50_50/test.txt"),
-    "SIRSTv2Dataset": ("mixed", "annotations/masks", "_pixels0", "splits/test_full.txt"),
-}
-
-
-def write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    image.save(path)
 
 
 def target_mask(value=255):
@@ -41,13 +27,13 @@ def target_mask(value=255):
     return mask
 
 
+def draw(kind, number, size):
+    return target_mask() if kind == "label" else np.full(size, 41 + number, np.uint8)
+
+
 def release(root, name="SmallTargetDataset", listed="Misc_2\nMisc_1\n"):
-    images, masks, suffix, split = LAYOUTS[name]
-    for number in (1, 2, 3):
-        write(root / images / f"Misc_{number}.png", np.full(SIZE, 40 + number, np.uint8))
-        write(root / masks / f"Misc_{number}{suffix}.png", target_mask())
-    (root / split).parent.mkdir(parents=True, exist_ok=True)
-    (root / split).write_text(listed)
+    write(root, name, "test", ("Misc_1", "Misc_2", "Misc_3"), SIZE, draw)
+    (root / LAYOUTS[name].listed.format(split="test")).write_text(listed)
 
 
 def build(root, name="SmallTargetDataset", **options):
@@ -58,13 +44,13 @@ def build(root, name="SmallTargetDataset", **options):
 def with_mask(tmp_path, mask, other=None, **options):
     """Labels of a data set whose first mask is this one, and whose second one is of 0 to 255."""
     release(tmp_path)
-    write(tmp_path / "masks/Misc_2_pixels0.png", mask)
+    save(tmp_path / "masks/Misc_2_pixels0.png", mask)
     if other is not None:
-        write(tmp_path / "masks/Misc_1_pixels0.png", other)
+        save(tmp_path / "masks/Misc_1_pixels0.png", other)
     return build(tmp_path, **options)[0]["gt_seg_map"]
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", SMALL_TARGETS)
 def test_each_as_released(tmp_path, name):
     release(tmp_path, name)
     dataset = build(tmp_path, name)
@@ -98,7 +84,7 @@ def test_an_image_without_mask(tmp_path):
 
 def test_two_masks_of_an_image(tmp_path):
     release(tmp_path)
-    write(tmp_path / "masks/Misc_1.png", target_mask())
+    save(tmp_path / "masks/Misc_1.png", target_mask())
     with pytest.raises(FileNotFoundError, match=r"Misc_1_pixels0\.png: a second mask of Misc_1"):
         build(tmp_path)
 
@@ -122,10 +108,10 @@ def test_near_black_noise_in_a_data_set_of_0_to_255_is_no_target(tmp_path):
 def test_a_mask_to_255_where_the_others_end_at_1_is_named(tmp_path, monkeypatch):
     release(tmp_path)
     for number in (1, 2):
-        write(tmp_path / f"masks/Misc_{number}_pixels0.png", target_mask(1))
+        save(tmp_path / f"masks/Misc_{number}_pixels0.png", target_mask(1))
     dataset = build(tmp_path)
     assert str(dataset.label_codes) == "0 background and 1 target"
-    write(tmp_path / "masks/Misc_1_pixels0.png", target_mask(255))
+    save(tmp_path / "masks/Misc_1_pixels0.png", target_mask(255))
     with pytest.raises(LabelError, match=r"Misc_1_pixels0\.png: levels from 0 to 255, in a data"):
         dataset[1]
     assert str(build(tmp_path).label_codes) == "gray levels with target from 128 on"
@@ -233,7 +219,7 @@ def test_images_of_mixed_kinds_are_read_as_gray(tmp_path):
     }
     for mode, image in kinds.items():
         assert image.mode == mode
-        write(tmp_path / "images/Misc_2.png", image)
+        save(tmp_path / "images/Misc_2.png", image)
         with Image.open(tmp_path / "images/Misc_2.png") as written:
             assert written.mode == mode
         np.testing.assert_array_equal(build(tmp_path)[0]["img"][..., 0], ramp)
@@ -242,7 +228,7 @@ def test_images_of_mixed_kinds_are_read_as_gray(tmp_path):
 def test_a_coloured_image_is_its_luma_and_said(tmp_path):
     release(tmp_path)
     colours = np.full((*SIZE, 3), (200, 100, 50), np.uint8)
-    write(tmp_path / "images/Misc_2.png", colours)
+    save(tmp_path / "images/Misc_2.png", colours)
     load = LoadInfraredImageFromFile()
     with pytest.warns(UserWarning, match=r"Misc_2\.png: a colour image, converted to gray by luma"):
         image = load(dict(img_path=str(tmp_path / "images/Misc_2.png")))["img"]

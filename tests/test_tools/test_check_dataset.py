@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layouts import save
 from PIL import Image
 
 from mmspec.registry import DATASETS
@@ -20,11 +21,6 @@ from check_dataset import CHECKS  # noqa: E402
 from checks.sheet import choose_samples  # noqa: E402
 
 
-def write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 def eyes(root, count=3, size=(30, 40)):
     """Iris in the first row of each label, a pupil in the last one alone."""
     for i in range(count):
@@ -32,8 +28,8 @@ def eyes(root, count=3, size=(30, 40)):
         labels[0] = 1
         labels[1, 0] = 2 * (i == count - 1)
         gray = np.linspace(50, 200, size[0] * size[1]).reshape(size).astype(np.uint8)
-        write(root / "images/train" / f"{i}.png", gray)
-        write(root / "labels/train" / f"{i}.png", labels)
+        save(root / "images/train" / f"{i}.png", gray)
+        save(root / "labels/train" / f"{i}.png", labels)
 
 
 @pytest.fixture
@@ -75,8 +71,8 @@ def test_every_problem_is_listed_by_file_and_the_status_is_1(tmp_path, run):
     images, labels = tmp_path / "images/train", tmp_path / "labels/train"
     (images / "0.png").write_text("no picture")
     (labels / "1.png").write_bytes((labels / "1.png").read_bytes()[:50])
-    write(labels / "2.png", np.full((30, 40), 7, np.uint8))
-    write(labels / "3.png", np.zeros((40, 30), np.uint8))
+    save(labels / "2.png", np.full((30, 40), 7, np.uint8))
+    save(labels / "3.png", np.zeros((40, 30), np.uint8))
     (labels / "4.png").unlink()
     (images / "5.png").unlink()
     status, out, _ = run("EyeDataset", tmp_path, "--out", tmp_path / "sheet.png")
@@ -99,7 +95,7 @@ def test_every_problem_is_listed_by_file_and_the_status_is_1(tmp_path, run):
 
 def test_no_sheet_of_faulty_samples_alone(tmp_path, run):
     eyes(tmp_path, count=1)
-    write(tmp_path / "labels/train/0.png", np.full((30, 40), 7, np.uint8))
+    save(tmp_path / "labels/train/0.png", np.full((30, 40), 7, np.uint8))
     status, out, _ = run("EyeDataset", tmp_path, "--out", tmp_path / "sheet.png")
     assert status == "error: EyeDataset has 1 faults, listed above"
     assert "no picture" in out and not (tmp_path / "sheet.png").exists()
@@ -108,7 +104,7 @@ def test_no_sheet_of_faulty_samples_alone(tmp_path, run):
 def test_other_arguments_of_the_class(tmp_path, run):
     eyes(tmp_path)
     (tmp_path / "labels/train").rename(tmp_path / "truth")
-    write(tmp_path / "truth/0.png", np.full((30, 40), 255, np.uint8))
+    save(tmp_path / "truth/0.png", np.full((30, 40), 255, np.uint8))
     status, out, _ = run(
         "EyeDataset", tmp_path, "--options", "data_prefix.seg_map_path=truth", "label_values.0=0",
         "label_values.1=1", "label_values.2=2", "label_values.255=255",
@@ -119,9 +115,9 @@ def test_other_arguments_of_the_class(tmp_path, run):
 
 def pairs(root, visible_size=(30, 40)):
     for i in range(2):
-        write(root / "test/ir" / f"{i}.png", np.full((30, 40), 60 + i, np.uint8))
-        write(root / "test/vi" / f"{i}.png", np.full((*visible_size, 3), (200, 90, 10), np.uint8))
-        write(root / "test/Segmentation_labels" / f"{i}.png", np.full((30, 40), i, np.uint8))
+        save(root / "test/ir" / f"{i}.png", np.full((30, 40), 60 + i, np.uint8))
+        save(root / "test/vi" / f"{i}.png", np.full((*visible_size, 3), (200, 90, 10), np.uint8))
+        save(root / "test/Segmentation_labels" / f"{i}.png", np.full((30, 40), i, np.uint8))
 
 
 @pytest.mark.parametrize("modality", ["visible", "both"])
@@ -151,7 +147,7 @@ def test_coloured_infrared_is_remarked_but_not_wrong(tmp_path, run):
     eyes(tmp_path)
     for i in range(2):
         pixels = np.random.RandomState(i).randint(0, 255, (30, 40, 3)).astype(np.uint8)
-        write(tmp_path / "images/train" / f"{i}.png", pixels)
+        save(tmp_path / "images/train" / f"{i}.png", pixels)
     status, out, _ = run("EyeDataset", tmp_path)
     assert status == 0
     assert f"note: 2 files, the first is {tmp_path}/images/train/0.png: a colour image" in out
@@ -159,9 +155,9 @@ def test_coloured_infrared_is_remarked_but_not_wrong(tmp_path, run):
 
 def test_depths(tmp_path, run):
     eyes(tmp_path)
-    write(tmp_path / "images/train/0.png", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    save(tmp_path / "images/train/0.png", np.arange(1200, dtype=np.uint16).reshape(30, 40))
     (tmp_path / "images/train/1.png").unlink()
-    write(tmp_path / "images/train/1.tif", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    save(tmp_path / "images/train/1.tif", np.arange(1200, dtype=np.uint16).reshape(30, 40))
     _, out, _ = run("EyeDataset", tmp_path)
     for kind in ("PNG, 16-bit gray", "TIFF, 16-bit, 1 channels", "PNG, 8-bit gray"):
         assert f"1  infrared images: {kind}\n" in out
@@ -178,7 +174,7 @@ def test_every_data_set_of_the_package_has_a_check():
 def test_a_folder_without_labels(tmp_path, run, workers):
     eyes(tmp_path)
     folder = tmp_path / "images"
-    write(folder / "deep.png", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    save(folder / "deep.png", np.arange(1200, dtype=np.uint16).reshape(30, 40))
     status, out, _ = run("InfraredFolder", folder, "--out", tmp_path / "s.png", workers=workers)
     assert status == 0
     assert "4 samples, 4 without a fault\n" in out and "no fault found" in out
@@ -193,7 +189,7 @@ def test_faults_of_a_folder_without_labels(tmp_path, run):
     eyes(tmp_path, count=4)
     folder = tmp_path / "images/train"
     (folder / "0.png").write_bytes((folder / "0.png").read_bytes()[:60])
-    write(folder / "1.png", np.zeros((19, 12), np.uint8))
+    save(folder / "1.png", np.zeros((19, 12), np.uint8))
     (tmp_path / "list.txt").write_text("0.png\n1.png\n2.png\n7.png\n")
     status, out, _ = run("InfraredFolder", folder, "--options", f"ann_file={tmp_path / 'list.txt'}")
     assert status == "error: InfraredFolder has 3 faults, listed above"
@@ -219,7 +215,7 @@ def test_pairs_without_labels(tmp_path, run, name):
     shown = np.asarray(Image.open(tmp_path / "s.png"))[200]
     assert shown[4 + 324 + 100].tolist() == [200, 90, 10] == shown[4 + 3 * 324 + 100].tolist()
     (tmp_path / "test/ir/2.png").write_bytes((tmp_path / "test/ir/1.png").read_bytes())
-    write(tmp_path / "test/vi/1.png", np.zeros((31, 40, 3), np.uint8))
+    save(tmp_path / "test/vi/1.png", np.zeros((31, 40, 3), np.uint8))
     status, out, _ = run(name, tmp_path, "--options", *folders)
     assert status == f"error: {name} has 2 faults, listed above"
     assert f"fault: {tmp_path}/test/ir/2.png: no visible image {tmp_path}/test/vi/2.*" in out
@@ -239,11 +235,11 @@ def test_pairs_left_out_are_not_checked(tmp_path, run):
 def test_saliency(tmp_path, run):
     for folder, level in (("T", 60), ("RGB", 90), ("GT", 255)):
         shape = (30, 40, 3) if folder == "RGB" else (30, 40)
-        write(tmp_path / folder / "1.png", np.full(shape, level, np.uint8))
+        save(tmp_path / folder / "1.png", np.full(shape, level, np.uint8))
     options = ("--out", tmp_path / "s.png", "--options", "modality=both")
     status, out, _ = run("SaliencyDataset", tmp_path, *options)
     assert status == 0 and "salient" in out and (tmp_path / "s.png").is_file()
-    write(tmp_path / "GT/1.png", np.full((15, 20), 255, np.uint8))
+    save(tmp_path / "GT/1.png", np.full((15, 20), 255, np.uint8))
     status, out, _ = run("SaliencyDataset", tmp_path, *options)
     assert "fault: " in out and "the label is 20 x 15 pixels, its image" in out
 
@@ -268,7 +264,7 @@ def test_faults_of_one_kind_are_summed_up(tmp_path, run):
     for i in range(12):
         (labels / f"{i}.png").unlink()
     for i in range(12, 20):
-        write(labels / f"{i}.png", np.full((30, 40), i, np.uint8))
+        save(labels / f"{i}.png", np.full((30, 40), i, np.uint8))
     (images / "29.png").write_text("no picture")
     status, out, _ = run("EyeDataset", tmp_path)
     assert status == "error: EyeDataset has 21 faults, summed up above"
@@ -294,7 +290,7 @@ def test_each_image_of_a_pair_is_compared_with_its_boxes(tmp_path, run, modality
     file = tmp_path / "annotations/train.json"
     file.parent.mkdir()
     for folder, shape in (("ir", (40, 60)), ("vi", (20, 30, 3))):
-        write(tmp_path / folder / "1.png", np.full(shape, 90, np.uint8))
+        save(tmp_path / folder / "1.png", np.full(shape, 90, np.uint8))
     box = dict(id=1, image_id=1, category_id=1, bbox=[1, 1, 9, 9])
     content = dict(
         images=[dict(id=1, file_name="1.png", width=60, height=40)],
@@ -356,7 +352,7 @@ def test_rare_classes_are_shown_first_and_the_rest_is_spread():
 def boxes(root, *entries, count=2):
     """Images of 60 x 40 with a person each, and further entries (image, category, box)."""
     for i in range(count):
-        write(root / "normal_json/train" / f"{i}.png", np.full((40, 60), 90 + i, np.uint8))
+        save(root / "normal_json/train" / f"{i}.png", np.full((40, 60), 90 + i, np.uint8))
     listed = [(i, 0, [10, 10, 20, 20]) for i in range(count)] + list(entries)
     content = dict(
         images=[dict(id=i, filename=f"{i}.png", width=60, height=40) for i in range(count)],
@@ -402,7 +398,7 @@ def test_every_box_that_cannot_be_used_is_listed(tmp_path, run):
     folder, file = tmp_path / "normal_json/train", tmp_path / "normal_json/annotations/train.json"
     (folder / "1.png").unlink()
     (folder / "2.png").write_text("no picture")
-    write(folder / "3.png", np.zeros((60, 40), np.uint8))
+    save(folder / "3.png", np.zeros((60, 40), np.uint8))
     status, out, _ = run("HITUAVDataset", tmp_path)
     assert status == "error: HITUAVDataset has 8 faults, listed above"
     wrong = [line for line in out.splitlines() if line.startswith("fault: ")]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layouts import save
 from mmengine.logging import MMLogger
-from PIL import Image
 
 REPO = Path(__file__).resolve().parents[2]
 PAGE = (REPO / "docs" / "your_data.md").read_text()
@@ -44,11 +44,6 @@ def frame(number: int, colour: bool = False) -> np.ndarray:
     if not colour:
         return values.astype(np.uint16)
     return np.stack([np.clip((values - 6900) / 4, 0, 255).astype(np.uint8)] * 3, -1)
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 def mask() -> np.ndarray:
