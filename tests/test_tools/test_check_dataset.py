@@ -81,7 +81,7 @@ def test_every_problem_is_listed_by_file_and_the_status_is_1(tmp_path, run):
     beginnings = [
         f"fault: {images}/4.png: infrared image with no label in ",
         f"fault: {labels}/5.png: label with no infrared image in ",
-        f"fault: {images}/0.png: not a JPEG, PNG, TIFF or BMP file",
+        f"fault: {images}/0.png: not a JPEG, PNG, TIFF, BMP or NumPy file",
         f"fault: {labels}/1.png: cannot be read as an image",
         f"fault: {labels}/2.png: 1,200 of 1,200 pixels hold values outside the 3 classes: 7 ",
         f"fault: {labels}/3.png: the label is 30 x 40 pixels, its image ",
@@ -409,7 +409,7 @@ def test_every_box_that_cannot_be_used_is_listed(tmp_path, run):
         f"fault: {file}: annotation 4: 0.png: box [70, 0, 5, 5] outside the image of 60 x 40",
         f"fault: {file}: annotation 5: 0.png: box [1, 1, 0, 5] of zero area",
         f"fault: {folder}/1.png: no such file, listed as image 1 in {file}",
-        f"fault: {folder}/2.png: not a JPEG, PNG, TIFF or BMP file",
+        f"fault: {folder}/2.png: not a JPEG, PNG, TIFF, BMP or NumPy file",
         f"fault: {folder}/3.png: 40 x 60 pixels, its boxes are for an image of 60 x 40",
     ]
     assert len(wrong) == len(beginnings)
