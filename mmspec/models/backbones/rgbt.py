@@ -44,9 +44,6 @@ class RGBTBackbone(BaseModule):
         shared: one set of weights; else one encoder a modality, both started alike by ``init_cfg``.
         modality: what images of three channels are: 'infrared' or 'visible'. Separate weights need
             to know, shared ones do not.
-
-    Raises:
-        ValueError: An unknown fusion or modality, or an encoder that returns no maps.
     """
 
     def __init__(
@@ -82,18 +79,19 @@ class RGBTBackbone(BaseModule):
         return tuple(fusion.out_channels for fusion in self.fusions)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Fused maps of a batch.
+        """Fused maps of normalised images: (B, C_i, H_i, W_i) of each level, contiguous.
 
-        Args:
-            x: normalised images: (B, 6, H, W), three infrared channels, then red, green, blue;
-                (B, 4, H, W), one infrared channel instead; or (B, 3, H, W) of one modality.
-
-        Returns:
-            The encoder's levels, each (B, C_i, H_i, W_i) with the C_i of ``out_channels``,
-            contiguous.
+        Images are (B, 6, H, W), three infrared channels, then red, green, blue; (B, 4, H, W), one
+        infrared channel instead; or (B, 3, H, W) of one modality.
         """
         if x.shape[1] == 3:
-            maps = self._encoder_of_one()(x)
+            name = "both" if self.shared else self.modality
+            if name is None:
+                raise ValueError(
+                    "RGBTBackbone(shared=False) got images of three channels and does not know"
+                    " which encoder is theirs; give modality='infrared' or 'visible'"
+                )
+            maps = self.encoders[name](x)
             return tuple(fusion(m, m).contiguous() for fusion, m in zip(self.fusions, maps))
         infrared, visible = _split(x)
         if self.shared:
@@ -124,16 +122,6 @@ class RGBTBackbone(BaseModule):
             return encoder.get_layer_depth(prefix + own.split(".", 2)[2], prefix)
         _, num_layers = encoder.get_layer_depth("", "backbone.")
         return num_layers - 1, num_layers
-
-    def _encoder_of_one(self) -> nn.Module:
-        if self.shared:
-            return self.encoders["both"]
-        if self.modality is None:
-            raise ValueError(
-                "RGBTBackbone(shared=False) got images of three channels and does not know which"
-                " encoder is theirs; give modality='infrared' or 'visible'"
-            )
-        return self.encoders[self.modality]
 
     @torch.no_grad()
     def _probe_maps(self) -> Sequence[Tensor]:

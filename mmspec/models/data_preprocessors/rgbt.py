@@ -53,10 +53,9 @@ class PairNormalization:
             self.register_buffer(name, values.view(-1, 1, 1), persistent=False)
 
     def normalize(self, pixels: Tensor, channels: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Uint8 pixels (..., C, H, W) in the order of ``CHANNELS``, as they are and as float.
+        """Uint8 pixels in the order of ``CHANNELS``, as they are and normalised.
 
-        Returns:
-            Both (..., 6, H, W), or (..., 3, H, W) of one modality.
+        From (..., C, H, W), both (..., 6, H, W), or (..., 3, H, W) of one modality.
         """
         half = slice(0 if "infrared" in channels else 3, 6 if "red" in channels else 3)
         # Not pixels[..., order, :, :]: a list of indices is copied to the device each time.
@@ -98,19 +97,11 @@ class _BeforeFramework(PairNormalization):
     def forward(self, data: dict, training: bool = False) -> dict:
         """The framework's forward of normalised images.
 
-        Args:
-            data: ``dict(inputs, data_samples)``, with uint8 images (C, H, W), each a size of its
-                own, or as the framework wants them; each sample states its ``channels``.
-            training: as in the framework.
-
-        Returns:
-            ``dict(inputs, data_samples)``, with float images (B, 6, H, W), infrared, infrared,
-            infrared, red, green, blue, or (B, 3, H, W) if the samples have one modality alone.
-            Images are padded by 0, the mean, in every channel. A modality that is black throughout
-            is all 0: absent, see :class:`RGBTBackbone`.
-
-        Raises:
-            ValueError: Samples do not state their channels, or not the same.
+        From ``dict(inputs, data_samples)``, with uint8 images (C, H, W), each a size of its own,
+        whose samples state their ``channels``, to float images (B, 6, H, W) in the order of
+        ``CHANNELS``, or (B, 3, H, W) if the samples have one modality alone. Images are padded by
+        0, the mean. A modality that is black throughout is all 0: absent, see
+        :class:`RGBTBackbone`.
         """
         data = self.cast_data(data)
         channels = stated_channels(data.get("data_samples"), data["inputs"])
@@ -138,11 +129,8 @@ else:
     class RGBTDetDataPreprocessor(_BeforeFramework, DetDataPreprocessor):
         """mmdet's data preprocessor for pairs, or for one modality of them.
 
-        Args:
-            mean_infrared, std_infrared, mean_visible, std_visible: see
-                :class:`RGBTDataPreprocessor`.
-            pad_size_divisor, pad_mask and the rest: as in ``DetDataPreprocessor``, without
-                ``mean``, ``std``, ``bgr_to_rgb`` and ``rgb_to_bgr``.
+        Takes the statistics of :class:`RGBTDataPreprocessor` and the other arguments of
+        ``DetDataPreprocessor``, without ``bgr_to_rgb`` and ``rgb_to_bgr``.
         """
 
 
@@ -154,29 +142,16 @@ else:
 
     @MODELS.register_module()
     class RGBTSegDataPreprocessor(_BeforeFramework, SegDataPreProcessor):
-        """mmseg's data preprocessor for pairs, or for one modality of them.
-
-        Args:
-            mean_infrared, std_infrared, mean_visible, std_visible: see
-                :class:`RGBTDataPreprocessor`.
-            size, seg_pad_val and the rest: as in ``SegDataPreProcessor``, without ``mean``,
-                ``std``, ``bgr_to_rgb`` and ``rgb_to_bgr``.
-        """
+        """mmseg's, likewise, with the other arguments of ``SegDataPreProcessor``."""
 
 
 def stated_channels(
     samples: Iterable | None, inputs: Sequence[Tensor], needed: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The names of the channels of a batch, as its data samples state them.
+    """The names of the channels of a batch (images or a tensor), as its data samples state them.
 
-    Args:
-        samples: of the images.
-        inputs: images (C, H, W), or a tensor (B, C, H, W).
-        needed: names that must be among them.
-
-    Raises:
-        ValueError: They state nothing, not the same, not one name a channel, a name that is none, a
-            part of red, green and blue, or not what is needed.
+    ValueError where they state nothing, not the same, not one name a channel, a name that is none,
+    a part of red, green and blue, or not what is needed.
     """
     stated = {sample.get("channels") for sample in samples or [{}]}
     counts = {len(image) for image in inputs}

@@ -38,11 +38,6 @@ class MatchingHead(BaseModule):
         channels: of the head and its descriptors, a multiple of 16.
         num_points: of each pair in a step.
         loss: of the points, :class:`DualSoftmaxLoss` by default.
-        init_cfg: see mmengine's ``BaseModule``.
-
-    Raises:
-        ValueError: ``channels`` is not a multiple of 16, another number of maps comes, or one that
-            covers more than the image.
     """
 
     def __init__(
@@ -70,14 +65,9 @@ class MatchingHead(BaseModule):
         take_earlier_names(self)
 
     def forward(self, pairs: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Descriptors of the infrared and of the visible images.
+        """Descriptors of either image, (B, channels, H / 4, W / 4), vectors of length 1.
 
-        Args:
-            pairs: (B, 6, H, W) normalised, infrared first.
-            maps: of the encoder, (2 B, C, h, w), those of the infrared images first.
-
-        Returns:
-            Two (B, channels, H / 4, W / 4), vectors of length 1.
+        From normalised pairs (B, 6, H, W) and the encoder's maps (2 B, C, h, w), infrared first.
         """
         images = pairs.chunk(2, dim=1)
         sides = zip(MODALITIES, images, zip(*(each.chunk(2) for each in maps)))
@@ -90,10 +80,8 @@ class MatchingHead(BaseModule):
         """``loss``, and ``matched``: percent of the points whose nearest one in the visible image
         is theirs.
 
-        Args:
-            infrared, visible: descriptors (B, C, h, w).
-            truth: (B, 3, 3), from pixels of the infrared images to those of the visible ones.
-            shape: (H, W) of the images.
+        From descriptors (B, C, h, w), the homographies (B, 3, 3) from pixels of infrared to those
+        of visible images, and (H, W) of the images.
         """
         height, width = shape
         draws = torch.rand(len(truth), self.num_points, 2, device=truth.device)
@@ -179,12 +167,7 @@ def _conv(in_channels: int, out_channels: int, **kwargs) -> ConvModule:
 
 
 def project(points: Tensor, homography: Tensor) -> Tensor:
-    """Where homographies take points.
-
-    Args:
-        points: (B, N, 2) x, y in pixels.
-        homography: (B, 3, 3).
-    """
+    """Where homographies (B, 3, 3) take points (B, N, 2), x and y in pixels."""
     # Products and sums, not a matrix product, which mixed precision would take in half of the bits.
     linear, offset = homography[:, None, :, :2], homography[:, None, :, 2]
     mapped = (linear * points[:, :, None]).sum(-1) + offset
@@ -192,16 +175,10 @@ def project(points: Tensor, homography: Tensor) -> Tensor:
 
 
 def sample(maps: Tensor, points: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Unit vectors of maps at points of the images that they cover, interpolated bilinearly.
+    """Unit vectors (B, N, C) of maps (B, C, h, w) at points of images (H, W), bilinearly.
 
-    Args:
-        maps: (B, C, h, w).
-        points: (B, N, 2) x, y in pixels; the first pixel's centre is (0, 0). Beyond the centres of
-            the outermost cells a map goes on as there.
-        shape: (H, W) of the images.
-
-    Returns:
-        (B, N, C).
+    Points are (B, N, 2), x and y in pixels; the first pixel's centre is (0, 0). Beyond the centres
+    of the outermost cells a map goes on as there.
     """
     height, width = shape
     x, y = points.unbind(-1)

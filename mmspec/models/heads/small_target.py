@@ -38,11 +38,9 @@ class SmallTargetHead(BaseDecodeHead):
     of a map at 1/4, so that where it is and what shape it has is in the channels of these cells and
     cannot be interpolated between them. Each shuffle doubles the resolution and halves the width.
 
-    Inspired by ISTR (Liu et al., Infrared Small and Dim Target Detection With Transformer Under
-    Complex Backgrounds, TIP 2023, arXiv 2109.14379), the detector whose encoder InfMAE (arXiv
-    2402.00407) replaces for small targets: a transformer, a decoder with skip connections as in
-    U-Net, and a segmentation head. Its code is not public; this is no re-implementation of it and
-    no parity is claimed.
+    Inspired by ISTR (Liu et al., TIP 2023, arXiv 2109.14379), the detector whose encoder InfMAE
+    (arXiv 2402.00407) replaces for small targets: a transformer, a decoder with skip connections as
+    in U-Net, and a segmentation head. Its code is not public: no parity is claimed.
 
     Args:
         in_channels: channels of the maps, finest first.
@@ -59,10 +57,6 @@ class SmallTargetHead(BaseDecodeHead):
             one channel, a sigmoid, unless ``out_channels`` is 2. mmseg's DiceLoss takes the one
             channel for the background; give it two, ``use_sigmoid=False`` and ``ignore_index=0``
             (of classes: the background).
-
-    Raises:
-        ValueError: Another ``upscale``, ``channels`` that it does not divide, a negative weight,
-            another number of ``in_index`` than of ``in_channels``, DiceLoss with one channel.
     """
 
     def __init__(
@@ -101,9 +95,8 @@ class SmallTargetHead(BaseDecodeHead):
             init_cfg=init_cfg,
             **kwargs,
         )
-        losses = (
-            self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
-        )
+        losses = self.loss_decode
+        losses = losses if isinstance(losses, nn.ModuleList) else [losses]
         if out_channels == 1 and any(isinstance(loss, DiceLoss) for loss in losses):
             raise ValueError(
                 "DiceLoss of mmseg takes a single channel for that of the background: give"

@@ -30,12 +30,10 @@ class DualSoftmaxLoss(nn.Module):
         self.radius = radius
 
     def forward(self, first: Tensor, second: Tensor, places: Tensor, valid: Tensor) -> Tensor:
-        """The loss, a scalar.
+        """The loss, a scalar, of descriptors (B, N, C) of length 1; equal numbers are a true pair.
 
-        Args:
-            first, second: descriptors (B, N, C) of length 1; equal numbers are a true pair.
-            places: (B, N, 2) x, y of the points in the second image, in pixels.
-            valid: (B, N) bool; the others are neither pairs nor negatives.
+        ``places`` (B, N, 2) are x, y of the points in the second image, in pixels. Points that are
+        not ``valid`` (B, N) are neither pairs nor negatives.
         """
         similarity = (first @ second.transpose(1, 2)).float() / self.temperature
         itself = torch.eye(places.shape[1], dtype=torch.bool, device=places.device)

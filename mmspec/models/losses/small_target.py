@@ -20,12 +20,8 @@ class SmallTargetLoss(nn.Module):
     ``weight`` (B, H, W) of pixels, or None. Sums run in float32 whatever the logits. The result is
     the mean over images, a scalar.
 
-    Args:
-        loss_weight: factor.
-        loss_name: name in the log; it has to begin with 'loss_' to be trained on.
-
-    Raises:
-        ValueError: Logits of another number of channels.
+    ``loss_weight`` is a factor; ``loss_name``, the name in the log, has to begin with 'loss_' to be
+    trained on.
     """
 
     def __init__(self, loss_weight: float, loss_name: str) -> None:
@@ -98,7 +94,6 @@ class SLSLoss(SmallTargetLoss):
     Args:
         warmup: calls before the loss begins. The authors' five epochs of IRSTD-1k in batches of
             four are 1,000.
-        loss_weight, loss_name: see :class:`SmallTargetLoss`.
     """
 
     calls: Tensor

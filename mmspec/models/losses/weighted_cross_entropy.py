@@ -20,17 +20,12 @@ class WeightedCrossEntropyLoss(nn.Module):
     weights; 0 where none counts. mmseg's ``CrossEntropyLoss(class_weight=...)`` gives the same
     number, but in its 1.2.2 it looks up the weight of the ignored label, 255, and fails.
 
-    Args:
-        class_weight: weight of each class.
-        loss_weight: factor.
-        loss_name: name in the log; it has to begin with 'loss_' to be trained on.
+    ``loss_weight`` is a factor; ``loss_name``, the name in the log, has to begin with 'loss_' to be
+    trained on.
     """
 
     def __init__(
-        self,
-        class_weight: Sequence[float],
-        loss_weight: float = 1.0,
-        loss_name: str = "loss_ce",
+        self, class_weight: Sequence[float], loss_weight: float = 1.0, loss_name: str = "loss_ce"
     ) -> None:
         super().__init__()
         self.loss_weight = loss_weight
@@ -44,16 +39,9 @@ class WeightedCrossEntropyLoss(nn.Module):
         weight: Tensor | None = None,
         ignore_index: int = IGNORE_INDEX,
     ) -> Tensor:
-        """The loss, a scalar.
+        """The loss, a scalar, of logits (B, C, H, W) and targets (B, H, W), long.
 
-        Args:
-            pred: logits (B, C, H, W), any float.
-            target: (B, H, W) long, of classes and ``ignore_index``.
-            weight: (B, H, W) of pixels, or None.
-            ignore_index: label of the pixels that do not count.
-
-        Raises:
-            ValueError: Logits of another number of classes than there are weights.
+        ``weight`` (B, H, W) is of pixels.
         """
         if pred.shape[1] != len(self.class_weight):
             raise ValueError(

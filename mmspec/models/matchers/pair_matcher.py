@@ -22,7 +22,6 @@ class PairMatcher(BaseModel):
             evaluation and without gradients.
         head: :class:`MatchingHead`.
         data_preprocessor: :class:`RGBTDataPreprocessor` of the encoder's mean and std.
-        init_cfg: see mmengine's ``BaseModule``.
     """
 
     def __init__(
@@ -57,22 +56,13 @@ class PairMatcher(BaseModel):
         raise ValueError(f"mode={mode!r}: 'loss', 'predict' or 'tensor'")
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Descriptors (B, C, h, w) of the infrared and of the visible images of normalised pairs.
-
-        Args:
-            inputs: (B, 6, H, W), infrared first.
-        """
+        """Descriptors (B, C, h, w) of either image of normalised pairs (B, 6, H, W)."""
         with torch.no_grad():
             maps = self.backbone(torch.cat(inputs.chunk(2, dim=1)))
         return self.head(inputs, maps)
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
-        """Losses of the head.
-
-        Args:
-            inputs: (B, 6, H, W), infrared first.
-            data_samples: each with its ``truth``, see ``ViewInfrared``.
-        """
+        """Losses of the head, for samples with a ``truth``, see ``ViewInfrared``."""
         truth = torch.stack([sample.truth for sample in data_samples])
         return self.head.loss(*self.extract_feat(inputs), truth, inputs.shape[-2:])
 

@@ -49,14 +49,14 @@ class SimpleFPN(BaseModule):
         self.in_channels = in_channels
         self.num_outs = num_outs
         half, quarter = in_channels // 2, in_channels // 4
+        finest = (
+            nn.ConvTranspose2d(in_channels, half, 2, 2),
+            LayerNorm2d(half, eps=1e-6),
+            nn.GELU(),
+            nn.ConvTranspose2d(half, quarter, 2, 2),
+        )
         scales = [
-            (
-                quarter,
-                nn.ConvTranspose2d(in_channels, half, 2, 2),
-                LayerNorm2d(half, eps=1e-6),
-                nn.GELU(),
-                nn.ConvTranspose2d(half, quarter, 2, 2),
-            ),
+            (quarter, *finest),
             (half, nn.ConvTranspose2d(in_channels, half, 2, 2)),
             (in_channels,),
             (in_channels, nn.MaxPool2d(2, 2, ceil_mode=True)),
@@ -73,17 +73,10 @@ class SimpleFPN(BaseModule):
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The pyramid of a backbone's one map.
+        """The pyramid of a tuple or list that holds one map at 1/16, (B, in_channels, H, W).
 
-        Args:
-            inputs: a tuple or list that holds one map at 1/16, (B, in_channels, H, W).
-
-        Returns:
-            ``num_outs`` maps with ``out_channels`` channels: (4H, 4W), (2H, 2W), (H, W),
-            (H/2, W/2) and, of five, (H/4, W/4), rounded up.
-
-        Raises:
-            ValueError: not one map, or one of other channels.
+        ``num_outs`` maps with ``out_channels`` channels: (4H, 4W), (2H, 2W), (H, W), (H/2, W/2)
+        and, of five, (H/4, W/4), rounded up.
         """
         if not isinstance(inputs, (tuple, list)) or len(inputs) != 1:
             given = f"{len(inputs)} maps" if isinstance(inputs, (tuple, list)) else type(inputs)

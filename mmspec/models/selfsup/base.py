@@ -38,13 +38,12 @@ class Reconstruction:
 class MaskedReconstruction(BaseSelfSupervisor):
     """Mask, encode what is visible, reconstruct the rest.
 
-    A subclass has ``loss``, ``extract_feat``, ``reconstruct`` and :meth:`sides`.
+    A subclass has ``loss``, ``extract_feat``, ``reconstruct`` and ``sides``, which names what a
+    data sample gets: a :class:`Reconstruction` by suffix.
 
     Args:
-        backbone: the encoder.
-        neck: the decoder.
-        head: target and loss of one image, :class:`ReconstructionHead`.
-        masker: a module that chooses the visible patches.
+        backbone, neck, head, masker: encoder, decoder, target and loss of one image, and the module
+            that chooses visible patches.
         data_preprocessor: its config; of the algorithm's own type unless it names another.
     """
 
@@ -114,14 +113,10 @@ class MaskedReconstruction(BaseSelfSupervisor):
         channels: slice = slice(None),
         by_patch: bool = True,
     ) -> Reconstruction:
-        """What a decoder predicted as images.
+        """What a decoder predicted, (B, N, p * p * C), of images (B, C, H, W) as images.
 
-        Args:
-            images: (B, C, H, W), normalised.
-            prediction: (B, N, p * p * C).
-            mask: the visible patches.
-            channels: those of ``images`` among the data preprocessor's.
-            by_patch: see :meth:`ReconstructionHead.to_pixels`.
+        ``channels`` are those of the images among the data preprocessor's; for ``by_patch`` see
+        :meth:`ReconstructionHead.to_pixels`.
         """
         head, prediction = self.head, prediction.float()
         masked = mask.mask.unsqueeze(-1)
@@ -131,16 +126,14 @@ class MaskedReconstruction(BaseSelfSupervisor):
 
         true = head.patchify(images)
         predicted = head.patchify(head.to_pixels(prediction, images, by_patch))
-        shown = {
-            "image": true,
-            "visible": true.masked_fill(masked, 0.0),
-            "prediction": predicted,
-            "composite": torch.where(masked, predicted, true),
-        }
-        shown = {
-            name: self._to_gray_levels(head.unpatchify(patches, mask.grid), channels)
-            for name, patches in shown.items()
-        }
+        shown = dict(
+            image=true,
+            visible=true.masked_fill(masked, 0.0),
+            prediction=predicted,
+            composite=torch.where(masked, predicted, true),
+        )
+        for name, patches in shown.items():
+            shown[name] = self._to_gray_levels(head.unpatchify(patches, mask.grid), channels)
         return Reconstruction(**shown, mask=mask, loss=loss)
 
     def _to_gray_levels(self, images: Tensor, channels: slice) -> Tensor:

@@ -72,16 +72,9 @@ class InfMAE(MaskedReconstruction):
         data_samples: list[DataSample] | None = None,
         mask: PatchMask | None = None,
     ) -> Reconstruction:
-        """Reconstruct normalised images (B, C, H, W).
-
-        Args:
-            inputs: images as the data preprocessor gives them.
-            data_samples: they bring ``ids_keep`` where the model has no masker.
-            mask: the visible patches, instead of either.
-        """
+        """Reconstruct normalised images (B, C, H, W), by a mask if one is given."""
         mask = self.patch_mask(inputs, data_samples) if mask is None else mask
         return self._shown(inputs, self.neck(self.backbone(inputs, mask), mask), mask)
 
     def sides(self, result: Reconstruction) -> dict[str, Reconstruction]:
-        """Name what a data sample gets: one reconstruction, without a suffix."""
         return {"": result}

@@ -55,14 +55,9 @@ class MSpecGene(MaskedReconstruction):
     preprocessor = "mmspec.RGBTDataPreprocessor"
 
     def extract_feat(self, inputs: Tensor) -> tuple:
-        """Give the backbone's dense maps of whole images.
+        """Give the backbone's dense maps of normalised images of either modality, (B, 3, H, W).
 
-        Args:
-            inputs: (B, 3, H, W), normalised images of either modality, or pairs (B, 6, H, W),
-                infrared first.
-
-        Returns:
-            The backbone's maps; for pairs (maps of infrared, maps of visible).
+        Of pairs (B, 6, H, W), infrared first: (maps of infrared, maps of visible).
         """
         if inputs.shape[1] == 3:
             return self.backbone(inputs)
@@ -113,8 +108,7 @@ class MSpecGene(MaskedReconstruction):
         """Reconstruct normalised pairs (B, 6, H, W), infrared first.
 
         Args:
-            inputs: pairs as the data preprocessor gives them.
-            data_samples: not used.
+            inputs: pairs as the data preprocessor gives them; ``data_samples`` are not used.
             masks: visible patches of infrared and of visible images; by default the masker's.
             hidden: 'infrared' or 'visible': no patch of this modality is seen and every patch of
                 the other one, so that the one is made up from the other. The encoder gets the
@@ -129,19 +123,17 @@ class MSpecGene(MaskedReconstruction):
             masks = self._one_side(inputs, hidden)
         predictions, masks = self._reconstruct(inputs, masks)
         sides = zip(MODALITIES, _sides(inputs), predictions, masks)
-        return PairReconstruction(
-            **{
-                name: self._shown(image, prediction, mask, CHANNELS[name], by_patch=name != hidden)
-                for name, image, prediction, mask in sides
-            }
-        )
+        shown = {
+            name: self._shown(image, prediction, mask, CHANNELS[name], by_patch=name != hidden)
+            for name, image, prediction, mask in sides
+        }
+        return PairReconstruction(**shown)
 
     def cross_reconstruct(self, inputs: Tensor) -> PairReconstruction:
         """Reconstruct each modality from the other one alone, as by ``hidden``."""
-        infrared, visible = (
-            getattr(self.reconstruct(inputs, hidden=name), name) for name in MODALITIES
+        return PairReconstruction(
+            *(getattr(self.reconstruct(inputs, hidden=name), name) for name in MODALITIES)
         )
-        return PairReconstruction(infrared, visible)
 
     def _one_side(self, inputs: Tensor, hidden: str) -> Masks:
         grid = grid_of(*inputs.shape[-2:], self.head.patch_size)
@@ -151,7 +143,6 @@ class MSpecGene(MaskedReconstruction):
         return tuple(nothing if name == hidden else seen for name in MODALITIES)
 
     def sides(self, result: PairReconstruction) -> dict[str, Reconstruction]:
-        """Name what a data sample gets of each modality: ``reconstruction_infrared`` and so on."""
         return {f"_{name}": getattr(result, name) for name in MODALITIES}
 
     def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:

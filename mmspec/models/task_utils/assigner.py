@@ -26,12 +26,8 @@ else:
         objects for background all the same, and withholds from an object that lies in a region,
         such as a pedestrian in a crowd, all its candidates.
 
-        Args:
-            ignore_iof_thr: share of a candidate's area, above 0 and below 1.
-            kwargs: as in ``mmdet``'s ``MaxIoUAssigner``.
-
-        Raises:
-            ValueError: ``ignore_iof_thr`` out of range.
+        ``ignore_iof_thr`` is a share of a candidate's area, above 0 and below 1; the other
+        arguments are those of ``MaxIoUAssigner``.
         """
 
         def __init__(self, *args, ignore_iof_thr: float = 0.5, **kwargs) -> None:
@@ -47,13 +43,8 @@ else:
         ) -> AssignResult:
             """Assign objects, then take what lies in regions to ignore from the background.
 
-            Args:
-                pred_instances: ``priors`` (N, 4), xyxy pixels.
-                gt_instances: objects: ``bboxes`` (K, 4) and ``labels`` (K,).
-                gt_instances_ignore: regions to ignore: ``bboxes`` (M, 4).
-
-            Returns:
-                ``gt_inds`` (N,): index + 1 of an object, 0 for background, -1 for neither.
+            ``gt_inds`` (N,) of the result: index + 1 of an object, 0 for background, -1 for
+            neither.
             """
             result = super().assign(pred_instances, gt_instances, None, **kwargs)
             if gt_instances_ignore is None or not len(gt_instances_ignore.bboxes):
