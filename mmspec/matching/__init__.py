@@ -1,8 +1,7 @@
 """Matching points between an infrared and a visible image, by the features of an encoder."""
 
-from .dense import Matches, match_features, mutual_nearest
+from .dense import Matches, estimate_homography, match_features, mutual_nearest
 from .features import MatchingEncoder
-from .homography import estimate_homography
 from .views import random_homography
 
 __all__ = [

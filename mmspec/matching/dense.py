@@ -1,9 +1,10 @@
-"""Matches between two maps of features."""
+"""Matches between two maps of features, and the homography behind them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -39,12 +40,8 @@ def match_features(
 
     The similarity is the cosine. A visible point goes to the vertex of the parabolas through the
     similarities of its cell and of the neighbours beside it and above and below it, at most half a
-    cell away.
-
-    Args:
-        infrared, visible: (C, h, w) float, on one device.
-        infrared_shape, visible_shape: (H, W) of the images that they cover.
-        chunk: rows of the matrix of similarities that are held at once.
+    cell away. Maps are (C, h, w) float on one device, shapes (H, W) those of the images that they
+    cover; ``chunk`` rows of the matrix of similarities are held at once.
     """
     maps = [F.normalize(x, dim=0) for x in (infrared, visible)]
     first, second = (x.flatten(1).T.contiguous() for x in maps)
@@ -58,14 +55,10 @@ def match_features(
 
 
 def mutual_nearest(first: Tensor, second: Tensor, chunk: int = 4096) -> tuple[Tensor, ...]:
-    """Pairs of unit vectors each of which is the other's nearest by cosine.
+    """Pairs of unit vectors (N, C) and (M, C) each of which is the other's nearest by cosine.
 
-    Args:
-        first, second: (N, C) and (M, C) on one device.
-        chunk: rows of the (N, M) similarities that are held at once.
-
-    Returns:
-        Indices into first and second, (K,) int64 each, and similarities (K,).
+    Gives indices into first and second, (K,) int64 each, and similarities (K,). ``chunk`` rows of
+    the (N, M) similarities are held at once.
     """
     nearest, similarity = [], []
     best = first.new_full((len(second),), -torch.inf)
@@ -85,12 +78,9 @@ def mutual_nearest(first: Tensor, second: Tensor, chunk: int = 4096) -> tuple[Te
 
 
 def _vertex_offsets(queries: Tensor, features: Tensor, cells: Tensor) -> Tensor:
-    """From cells to the maximum of their similarity with queries: (K, 2) x, y in cells.
+    """From cells (K,) of a map (C, h, w) to the maximum of their similarity with queries (K, C).
 
-    Args:
-        queries: (K, C).
-        features: (C, h, w).
-        cells: (K,) flat indices into the map.
+    As (K, 2) x, y in cells.
     """
     height, width = features.shape[1:]
     x, y = cells % width, cells // width
@@ -118,3 +108,28 @@ def _to_pixels(cells: Tensor, grid: tuple[int, ...], shape: tuple[int, int]) -> 
     """Centres of cells (x, y), whole or between, as pixels."""
     scale = np.array([shape[1] / grid[2], shape[0] / grid[1]])
     return (cells.double().cpu().numpy() + 0.5) * scale - 0.5
+
+
+def estimate_homography(
+    infrared_points: np.ndarray, visible_points: np.ndarray, threshold: float = 3.0
+) -> np.ndarray | None:
+    """The homography that most matches agree with, by OpenCV: MAGSAC++, or else plain RANSAC.
+
+    From points (N, 2), x and y in pixels, of which a match agrees up to ``threshold`` pixels:
+    (3, 3) float64 from infrared to visible. None of fewer than four matches, or where nothing is
+    found.
+    """
+    if len(infrared_points) < 4:
+        return None
+    points = [np.asarray(p, np.float64)[:, None] for p in (infrared_points, visible_points)]
+    cv2.setRNGSeed(0)
+    for method in (cv2.USAC_MAGSAC, cv2.RANSAC):
+        try:
+            found, _ = cv2.findHomography(
+                *points, method, threshold, maxIters=10_000, confidence=0.9999
+            )
+        except cv2.error:  # MAGSAC raises on some degenerate sets instead of finding nothing
+            continue
+        if found is not None and np.isfinite(found).all():
+            return found
+    return None

@@ -35,16 +35,10 @@ class MatchingEncoder:
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray) -> Tensor:
-        """The features of an image.
+        """The features of an image (H, W) or (H, W, 3) RGB, uint8.
 
-        Args:
-            image: (H, W) or (H, W, 3) RGB, uint8.
-
-        Returns:
-            (C, h, w) float32 on the device of the backbone, vectors of length 1.
-
-        Raises:
-            ValueError: the backbone gives fewer maps, or one that covers more than the image.
+        (C, h, w) float32 on the device of the backbone, vectors of length 1. ValueError where the
+        backbone gives fewer maps, or one that covers more than the image.
         """
         if image.ndim == 2:
             image = np.repeat(image[..., None], 3, axis=2)

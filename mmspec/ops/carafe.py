@@ -27,14 +27,11 @@ def carafe_forward(
     """Weighted sums of the neighbourhoods in the map below (equation 2 there), in place.
 
     Args:
-        features: (N, C, H, W), any float dtype.
+        features: (N, C, H, W), any float dtype; zeros are around the map.
         masks: (N, group_size * kernel_size^2, H * scale_factor, W * scale_factor), the weights.
         rfeatures: of the shape of ``features``; takes a copy for :func:`carafe_backward`.
         routput, rmasks: scratch of the compiled kernel.
         output: (N, C, H * scale_factor, W * scale_factor), overwritten.
-        kernel_size: odd side of a neighbourhood; zeros are around the map.
-        group_size: groups of channels with weights of their own.
-        scale_factor: whole number.
     """
     rfeatures.copy_(features)
     dtype = compute_dtype(features, masks)

@@ -21,7 +21,6 @@ def masked_im2col_forward(
         im: (1, C, H, W), any dtype.
         mask_h_idx, mask_w_idx: (M,) int64, rows and columns of the output (stride 1).
         col: (C * kernel_h * kernel_w, M), overwritten.
-        kernel_h, kernel_w, pad_h, pad_w: kernel and padding by zeros.
     """
     # Enough below and to the right for any place of the map, however small the padding.
     padded = F.pad(im[0], (pad_w, kernel_w, pad_h, kernel_h))

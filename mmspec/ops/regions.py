@@ -24,9 +24,8 @@ def roi_align_forward(
     Args:
         input: (N, C, H, W) feature maps, any float dtype.
         rois: (K, 5) as image index, x1, y1, x2, y2 in pixels of the image.
-        output: (K, C, aligned_height, aligned_width), overwritten.
+        output: (K, C, aligned_height, aligned_width), bins of each RoI, overwritten.
         argmax_y, argmax_x: of max pooling; untouched.
-        aligned_height, aligned_width: bins of a RoI.
         spatial_scale: pixels of the feature map in a pixel of the image.
         sampling_ratio: samples a bin and side; 0 takes as many as the bin has pixels.
         pool_mode: 1 (average); 0 (max) raises NotImplementedError.
@@ -81,7 +80,6 @@ def roi_pool_forward(
         rois: (K, 5) as image index, x1, y1, x2, y2 in pixels of the image, the last one included.
         output: (K, C, pooled_height, pooled_width), overwritten; 0 where a bin has no pixel.
         argmax: of the same shape, int32, overwritten: where in H * W the greatest lies, or -1.
-        pooled_height, pooled_width: bins of a RoI.
         spatial_scale: pixels of the feature map in a pixel of the image.
     """
     dtype = compute_dtype(input, rois)

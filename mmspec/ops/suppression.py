@@ -14,14 +14,8 @@ from .shared import compute_dtype, torchvision_operator
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
     """Indices of the boxes that no better-scored kept box overlaps by more than the threshold.
 
-    Args:
-        boxes: (N, 4) as x1, y1, x2, y2 in pixels, any float dtype and device.
-        scores: (N,).
-        iou_threshold: boxes with an IoU above it are dropped.
-        offset: a box is ``x2 - x1 + offset`` pixels wide (1: corners are pixel indices).
-
-    Returns:
-        (M,) int64, by falling score.
+    From boxes (N, 4) as x1, y1, x2, y2 in pixels, of any float dtype and device, which are
+    ``x2 - x1 + offset`` wide, and scores (N,): (M,) int64, by falling score.
     """
     dtype = compute_dtype(boxes, scores)
     boxes, scores = boxes.to(dtype), scores.to(dtype)
@@ -45,15 +39,12 @@ def softnms(
     """Lower the scores of boxes that a better one overlaps (Soft-NMS, arXiv 1704.04503).
 
     Args:
-        boxes: (N, 4) as x1, y1, x2, y2 in pixels, any float dtype, on the CPU.
-        scores: (N,).
+        boxes, scores, offset: as in :func:`nms`, on the CPU.
         dets: (N, 5); the first M rows are overwritten by the boxes and their lowered scores.
         iou_threshold: methods 0 and 1 leave boxes with a smaller IoU alone.
-        sigma: of method 2.
         min_score: boxes whose score falls below it are dropped.
         method: a score is multiplied by 0 (method 0), by ``1 - IoU`` (1, linear) or by
             ``exp(-IoU^2 / sigma)`` (2, gaussian; of any overlap).
-        offset: a box is ``x2 - x1 + offset`` pixels wide (1: corners are pixel indices).
 
     Returns:
         (M,) int64 indices, by falling lowered score.
@@ -68,12 +59,10 @@ def softnms(
         table[[kept, best]], order[[kept, best]] = table[[best, kept]], order[[best, kept]]
         current, rest = table[kept], table[kept + 1 :]
         iou = _iou(current, rest, offset)
-        if method == 0:
-            weight = np.where(iou >= iou_threshold, 0, 1)
-        elif method == 1:
-            weight = np.where(iou >= iou_threshold, 1 - iou, 1)
-        else:
+        if method == 2:
             weight = np.exp(-(iou**2) / sigma)
+        else:
+            weight = np.where(iou >= iou_threshold, 1 - iou if method == 1 else 0, 1)
         rest[:, 4] *= weight
         kept += 1
         remaining = _fill_from_the_end(~(rest[:, 4] < min_score))
@@ -86,12 +75,8 @@ def softnms(
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     """Group each box that NMS keeps with those it suppresses (PISA, arXiv 1904.04821).
 
-    Args:
-        dets: (N, 5) as x1, y1, x2, y2, score, any float dtype, on the CPU.
-        iou_threshold: boxes with an IoU of it or more are suppressed.
-
-    Returns:
-        Indices of each group by falling score, the kept box first.
+    From (N, 5) as x1, y1, x2, y2, score, on the CPU, the indices of each group by falling score,
+    the kept box first. Suppressed are boxes with an IoU of the threshold or more.
     """
     dets = dets.to(compute_dtype(dets))
     order = dets[:, 4].argsort(descending=True, stable=True).numpy()

@@ -206,16 +206,10 @@ class ConvViT(BaseModule):
         super().init_weights()
 
     def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
-        """Maps of a whole image, or tokens of its visible patches.
+        """Maps of whole images (B, in_channels, H, W), or tokens of their visible patches.
 
-        Args:
-            x: (B, in_channels, H, W) float, normalised.
-            mask: the visible patches, or None.
-
-        Returns:
-            Without a mask the maps of ``out_indices``, each (B, C_i, H_i, W_i), contiguous. With a
-            mask the tokens LN(T + F1 + F2) of the visible patches, (B, V, C_3), in the order of
-            ``mask.ids_keep``.
+        Without a mask the maps of ``out_indices``, each (B, C_i, H_i, W_i), contiguous. With one
+        the tokens LN(T + F1 + F2), (B, V, C_3), in the order of ``mask.ids_keep``.
         """
         return self._forward_dense(x) if mask is None else self._forward_visible(x, mask)
 

@@ -21,11 +21,10 @@ TOKENS = 4
 class MaskedSwin(SimMIMSwinTransformer):
     """mmpretrain's Swin transformer as the encoder of UM-MAE (arXiv 2205.10063, section 3).
 
-    Takes the same arguments, but does not build stages behind the last of ``out_indices``. Without
-    a mask it is mmpretrain's Swin. With one, the sampled patches
-    are put together to an image of half the size, the tokens of hidden ones are replaced by a mask
-    token behind the patch embedding, and the last stage's map (1/32) is brought back to one token a
-    patch by a linear map and a pixel shuffle.
+    Takes the same arguments, but does not build stages behind the last of ``out_indices``. With a
+    mask, the sampled patches are put together to an image of half the size, the tokens of hidden
+    ones are replaced by a mask token behind the patch embedding, and the last stage's map (1/32) is
+    brought back to one token a patch by a linear map and a pixel shuffle.
 
     Args:
         pretraining: build what masked pre-training alone uses: mask token and last linear map.
@@ -89,14 +88,9 @@ class MaskedSwin(SimMIMSwinTransformer):
             self.apply(self._init_weights)
 
     def forward(self, x: Tensor, mask: UniformMask | None = None) -> tuple[Tensor, ...] | Tensor:
-        """Maps of a whole image as mmpretrain's Swin gives them, or tokens of sampled patches.
+        """Maps of whole images (B, C, H, W) as mmpretrain's Swin gives them.
 
-        Args:
-            x: (B, C, H, W) float, normalised.
-            mask: the sampled and hidden patches, or None.
-
-        Returns:
-            The maps of ``out_indices``, or (B, V, token_dims) in the order of ``mask.ids_keep``.
+        With a mask the tokens of sampled patches, (B, V, token_dims), as in ``mask.ids_keep``.
         """
         if mask is None:
             return super().forward(x, None)

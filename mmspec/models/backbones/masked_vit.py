@@ -64,9 +64,8 @@ class MaskedViT(VisionTransformer):
         super().init_weights()
         if isinstance(self.init_cfg, dict) and self.init_cfg["type"] == "Pretrained":
             return
-        positions = sincos_positions(
-            self.patch_resolution, self.embed_dims, self.patch_resolution[0]
-        )
+        grid = self.patch_resolution
+        positions = sincos_positions(grid, self.embed_dims, grid[0])
         extra = self.pos_embed.shape[1] - positions.shape[0]
         self.pos_embed.data.zero_()
         self.pos_embed.data[0, extra:] = positions
@@ -100,10 +99,7 @@ class MaskedViT(VisionTransformer):
     def visible_tokens(self, x: Tensor, mask: PatchMask, tokens: Tensor | None = None) -> Tensor:
         """The class token, if there is one, then the visible patches: (B, E + V, C).
 
-        Args:
-            x: images (B, in_channels, H, W).
-            mask: their visible patches.
-            tokens: what :meth:`patch_tokens` gave for them, where it is at hand.
+        ``tokens`` are those of :meth:`patch_tokens`, where they are at hand.
         """
         if not self.final_norm:
             raise RuntimeError(

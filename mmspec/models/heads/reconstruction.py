@@ -63,12 +63,10 @@ class ReconstructionHead(BaseModule):
         return self.unpatchify(prediction, grid_of(*images.shape[-2:], self.patch_size))
 
     def loss(self, prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-        """Scalar loss: mean over the values of a patch, then over masked patches.
+        """Scalar loss of (B, N, p * p * C): mean over a patch's values, then over masked patches.
 
-        Args:
-            prediction: (B, N, p * p * C).
-            images: (B, C, H, W), normalised as for the encoder.
-            mask: (B, N), true (1) where a patch is masked.
+        ``images`` (B, C, H, W) are normalised as for the encoder; ``mask`` (B, N) is true where a
+        patch is masked.
         """
         return self.loss_module(prediction, self.target(images), mask)
 

@@ -13,8 +13,6 @@ class Attention(nn.Module):
     """Multi-head self-attention, (B, N, C) to (B, N, C).
 
     Args:
-        dims: width C.
-        num_heads: heads, a divisor of C.
         rel_pos_grid: patches a side for which relative positions along rows and along columns are
             learned (MViTv2, arXiv 2112.01526, equation 4); they start at zero and are resized to
             the grid at hand. None: no relative positions.
@@ -24,11 +22,7 @@ class Attention(nn.Module):
     """
 
     def __init__(
-        self,
-        dims: int,
-        num_heads: int,
-        rel_pos_grid: int | None = None,
-        window_size: int = 0,
+        self, dims: int, num_heads: int, rel_pos_grid: int | None = None, window_size: int = 0
     ) -> None:
         super().__init__()
         if dims % num_heads:

@@ -23,14 +23,10 @@ def sincos_positions(
     The first half of the channels encodes the column, the second the row, each as sines then
     cosines with wavelengths from 2 pi to 10000 * 2 pi (MAE, arXiv 2111.06377, appendix A.1).
 
-    The functions are evaluated at the patches' centres measured in units of a ``base_grid`` square
-    grid. On that grid this is the table an encoder was pre-trained with; on any other it is what
-    resizing the table interpolates, exactly and at any aspect ratio.
-
-    Args:
-        grid: (rows, columns).
-        dims: number of channels, a multiple of 4.
-        base_grid: patches a side in pre-training, 14 for 224 pixels.
+    The functions are evaluated at the patches' centres measured in units of a grid of ``base_grid``
+    patches a side, 14 for pre-training at 224 pixels. On that grid this is the table an encoder was
+    pre-trained with; on any other it is what resizing the table interpolates, exactly and at any
+    aspect ratio.
     """
     if dims % 4:
         raise ValueError(f"sine-cosine positions need a multiple of 4 channels, got {dims}")

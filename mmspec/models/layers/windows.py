@@ -32,13 +32,8 @@ def to_windows(
     zeros, which take part like any other, as in ViTDet's code. Unlike there a window is never
     larger than the grid, so that a grid inside one window stays as it is.
 
-    Args:
-        x: (B, rows * columns, C).
-        grid: (rows, columns).
-        window_size: tokens a side of a window.
-
-    Returns:
-        (B * windows, h * w, C), windows of an image in row-major order, and (h, w).
+    From (B, rows * columns, C), (B * windows, h * w, C), those of an image in row-major order, and
+    (h, w).
     """
     height, width = min(window_size, grid[0]), min(window_size, grid[1])
     filling = (0, 0, 0, missing(grid[1], width), 0, missing(grid[0], height))

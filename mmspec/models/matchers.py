@@ -8,8 +8,7 @@ from mmengine.model import BaseModel
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mmspec.matching.dense import match_features
-from mmspec.matching.homography import estimate_homography
+from mmspec.matching.dense import estimate_homography, match_features
 from mmspec.registry import MODELS
 
 
