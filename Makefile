@@ -67,9 +67,11 @@ $(STAMP): setup.py pyproject.toml requirements/$(STACK).txt mmspec/version.py | 
 demo: install
 	@$(BIN)/python tools/demo.py --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
 
+# A file's tests stay together, for what they share. In the order of the folders, quick files end it;
+# in xdist's own, those of one slow test.
 test: install
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "$(MARK)"
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "$(MARK)"
 	@$(MAKE) --no-print-directory lint
 
 lint: install

@@ -7,7 +7,7 @@ import os
 
 import det
 import seg
-from _common import iterations, pretraining
+from _common import WITHOUT_VALIDATION, pretraining, row
 
 _DATA = os.environ.get("MMSPEC_DATA", "data")  # as in the configs
 _INF30 = "4xb64-amp-coslr-400e_inf30"
@@ -106,7 +106,7 @@ def _table(size: str, name: str, what: str, rows: list[tuple[str, str]], task: s
         data, count, metrics = "eye-200x200", seg_count, {"mIoU": "mIoU", "mAcc": "mAcc"}
         title = f"eye_seg, {count} iterations of 4 images: IoU in percent"
     entries = []
-    for row, start in rows:
+    for variant, start in rows:
         if task == "det":
             plain = start.startswith("mae") or start == "infmae-vit"
             kind, algorithm = ("vit", "mae") if plain else ("convvit", "infmae")
@@ -114,18 +114,9 @@ def _table(size: str, name: str, what: str, rows: list[tuple[str, str]], task: s
             options = [*det.NETWORKS[size][kind], *quick]
         else:
             config, options = f"seg/infmae_convvit-tiny_upernet_1xb4-1k_{data}", seg.NETWORKS[size]
-        entries.append(
-            dict(
-                name=row,
-                config=f"configs/{config}.py",
-                options=[*options, *iterations(count)],
-                pretrain=f"{size}-{start}",
-                # Tables share the row of what is not changed.
-                cell=("ablations", start, data),
-                checkpoint=f"iter_{count}.pth",
-                paper={},
-            )
-        )
+        # Tables share the row of what is not changed.
+        cell = ("ablations", start, data)
+        entries.append(row(variant, config, count, f"{size}-{start}", options, cell=cell))
     what = f"{what}, networks of size {size}, {epochs} epochs of pre-training unless it says"
     title = f"{name.capitalize()}, {what} otherwise. {title}"
     return dict(name=name, title=title, metrics=metrics, rows=entries)
@@ -142,21 +133,11 @@ def _stages(size: str) -> dict:
         f"model.neck.embed_dim={2 * width}",
         f"model.decode_head.in_channels={[2 * width] * 4}".replace(" ", ""),
         f"model.auxiliary_head.in_channels={2 * width}",
-        "val_cfg=None",
-        "val_dataloader=None",
-        "val_evaluator=None",
-        *iterations(count),
+        *WITHOUT_VALIDATION,
     ]
+    config = "seg/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-256x256"
     rows = [
-        dict(
-            name=name,
-            config="configs/seg/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-256x256.py",
-            options=options,
-            pretrain=f"{size}-{start}",
-            encoder=encoder,
-            checkpoint=f"iter_{count}.pth",
-            paper={},
-        )
+        row(name, config, count, f"{size}-{start}", options, encoder=encoder)
         for name, start in (
             ("first alone: MAE on infrared images", "mae"),
             ("second alone: M-SpecGene from random weights", "mspecgene-alone"),

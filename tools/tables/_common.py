@@ -16,14 +16,34 @@ def pretraining(
     )
 
 
-def iterations(count: int) -> list[str]:
-    """Overrides that end a schedule of warm-up and decay after so many iterations."""
-    return [
-        f"train_cfg.max_iters={count}",
-        f"train_cfg.val_interval={count}",
-        f"param_scheduler.1.end={count}",
-        f"default_hooks.checkpoint.interval={count}",
-    ]
+def row(
+    name: str, config: str, count: int, start: str | None, options: list[str] | None = None, **more
+) -> dict:
+    """A row: a config that trains for so many iterations from an entry of PRETRAIN.
+
+    With ``options``, overrides, its schedule of warm-up and decay is made to end there; without, it
+    is run as it is.
+    """
+    if options is not None:
+        options = [
+            *options,
+            f"train_cfg.max_iters={count}",
+            f"train_cfg.val_interval={count}",
+            f"param_scheduler.1.end={count}",
+            f"default_hooks.checkpoint.interval={count}",
+        ]
+    return dict(
+        name=name,
+        config=f"configs/{config}.py",
+        options=options or [],
+        pretrain=start,
+        checkpoint=f"iter_{count}.pth",
+        **dict(paper={}) | more,
+    )
+
+
+#: Overrides that leave the test at the end alone.
+WITHOUT_VALIDATION = ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]
 
 
 _TINY = "infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini"

@@ -8,7 +8,7 @@ images at hand; a last table has the two stages of M-SpecGene.
 from _ablations_small import PRETRAIN as _SMALL
 from _ablations_small import tables
 from _common import PRETRAIN as _COMMON
-from _common import pretraining
+from _common import pretraining, row
 
 _SEG = {"mIoU": "mIoU", "mAcc": "mAcc"}
 _DET = {"AP50": "AP50", "mAP": "mAP"}
@@ -114,12 +114,12 @@ _SHARED = {"mae": "MAE", "infmae": "InfMAE"}
 def _paper(table: str, task: str) -> dict:
     what, rows = _TABLES[table]
     if task == "seg":
-        data, head, count, metrics, numbers = "msrs", "UperNet", "240k", _SEG, slice(0, 2)
-        config = "configs/seg/{}_upernet_1xb2-240k_msrs-480x640.py"
+        data, head, count, metrics, numbers = "msrs", "UperNet", 240000, _SEG, slice(0, 2)
+        config = "seg/{}_upernet_1xb2-240k_msrs-480x640"
         title = "MSRS, UperNet: IoU in percent"
     else:
-        data, head, count, metrics, numbers = "m3fd", "Mask R-CNN", "260k", _DET, slice(2, 4)
-        config = "configs/det/{}_mask-rcnn_1xb2-260k_m3fd.py"
+        data, head, count, metrics, numbers = "m3fd", "Mask R-CNN", 260000, _DET, slice(2, 4)
+        config = "det/{}_mask-rcnn_1xb2-260k_m3fd"
         title = "M3FD, Mask R-CNN: AP in percent"
     entries = []
     for name, start, *paper in rows:
@@ -128,15 +128,7 @@ def _paper(table: str, task: str) -> dict:
         home = task if start in _SHARED else "ablations"
         known = {key: n for key, n in zip(metrics, paper[numbers]) if n is not None}
         entries.append(
-            dict(
-                name=name,
-                config=config.format(network),
-                options=[],
-                pretrain=start,
-                cell=(home, *place),
-                checkpoint=f"iter_{count[:-1]}000.pth",
-                paper=known,
-            )
+            row(name, config.format(network), count, start, cell=(home, *place), paper=known)
         )
     return dict(
         name=f"{table} {task}",

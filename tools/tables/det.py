@@ -1,6 +1,6 @@
 """Infrared detection: table 2 of InfMAE, and the same question on data at hand."""
 
-from _common import PRETRAIN, iterations  # noqa: F401  (PRETRAIN is the runner's)
+from _common import PRETRAIN, WITHOUT_VALIDATION, row  # noqa: F401  (PRETRAIN is the runner's)
 
 _CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 _TABLE_2 = [
@@ -31,14 +31,7 @@ _COLUMNS = {**{f"AP50/{name}": name for name in _CLASSES}, "mAP": "mAP", "AP50":
 
 def _paper() -> dict:
     rows = [
-        dict(
-            name=name,
-            config=f"configs/det/{config}_1xb2-260k_m3fd.py",
-            options=[],
-            pretrain=start,
-            checkpoint="iter_260000.pth",
-            paper=dict(zip(_COLUMNS, numbers)),
-        )
+        row(name, f"det/{config}_1xb2-260k_m3fd", 260000, start, paper=dict(zip(_COLUMNS, numbers)))
         for name, config, start, *numbers in _TABLE_2
     ]
     title = "M3FD, infrared: AP in percent, AP50 of classes; the paper's in brackets (table 2)"
@@ -47,13 +40,12 @@ def _paper() -> dict:
 
 def _small(data: str, count: int, size: str, quick: list[str]) -> dict:
     rows = [
-        dict(
-            name=name,
-            config=f"configs/det/{algorithm}_{config}-tiny_faster-rcnn_1xb4-1k_{data}.py",
-            options=[*NETWORKS[size][config], *quick, *iterations(count)],
-            pretrain=start,
-            checkpoint=f"iter_{count}.pth",
-            paper={},
+        row(
+            name,
+            f"det/{algorithm}_{config}-tiny_faster-rcnn_1xb4-1k_{data}",
+            count,
+            start,
+            [*NETWORKS[size][config], *quick],
         )
         for name, algorithm, config, start in (
             ("from scratch", "scratch", "convvit", None),
@@ -80,12 +72,7 @@ NETWORKS: dict[str, dict[str, list[str]]] = dict(
     ),
 )
 #: Small crops, and one test at the end in place of a validation beside it.
-QUICK = [
-    "train_dataloader.dataset.pipeline.3.crop_size=(192,192)",
-    "val_cfg=None",
-    "val_dataloader=None",
-    "val_evaluator=None",
-]
+QUICK = ["train_dataloader.dataset.pipeline.3.crop_size=(192,192)", *WITHOUT_VALIDATION]
 
 #: A budget scales network, schedule and data; ``paper`` runs table 2 as printed.
 BUDGETS = {

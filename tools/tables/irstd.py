@@ -1,6 +1,6 @@
 """Infrared small targets: table 3 of InfMAE, and the same question on data at hand."""
 
-from _common import PRETRAIN, iterations  # noqa: F401  (PRETRAIN is the runner's)
+from _common import PRETRAIN, row  # noqa: F401  (PRETRAIN is the runner's)
 
 _COLUMNS = {
     "IoU": "IoU",
@@ -21,57 +21,33 @@ _TABLE_3 = [
 _IN_PERCENT = "IoU, nIoU, F1, Pd in percent"
 
 
-def _paper_row(name: str, config: str, iters: int, start: str | None, paper: dict) -> dict:
-    return dict(
-        name=name,
-        config=f"configs/irstd/{config}.py",
-        options=[],
-        pretrain=start,
-        checkpoint=f"iter_{iters}.pth",
-        paper=paper,
-    )
-
-
 def _paper() -> dict:
     setting = "1xb2-240k_irstd1k-512x512"
     rows = [
-        _paper_row(
+        row(
             name,
-            f"{config}_{setting}",
+            f"irstd/{config}_{setting}",
             240000,
             start,
             # AUC from 0 to 1, as the metric gives it.
-            {"Pd": pd, "AUC": round(auc / 100, 3), "F1": f1, "IoU": iou},
+            paper={"Pd": pd, "AUC": round(auc / 100, 3), "F1": f1, "IoU": iou},
         )
         for name, config, start, pd, auc, f1, iou in _TABLE_3
     ]
     rows += [
         # Not of the paper: an independent run of InfMAE with a UPerHead has IoU 65.70, F1 79.30.
-        _paper_row(
-            "InfMAE, UPerHead", f"infmae_convvit-base_upernet_{setting}", 240000, "infmae", {}
-        ),
-        _paper_row("U-Net", "unet-s5_fcn_1xb16-20k_irstd1k-256x256", 20000, None, {}),
+        row("InfMAE, UPerHead", f"irstd/infmae_convvit-base_upernet_{setting}", 240000, "infmae"),
+        row("U-Net", "irstd/unet-s5_fcn_1xb16-20k_irstd1k-256x256", 20000, None),
     ]
     title = f"IRSTD-1k: {_IN_PERCENT}; the paper's in brackets (table 3)"
     return dict(name="irstd1k", title=title, metrics=_COLUMNS, rows=rows)
 
 
-def _row(name: str, config: str, count: int, start: str | None, options: list[str]) -> dict:
-    return dict(
-        name=name,
-        config=f"configs/irstd/{config}.py",
-        options=[*options, *iterations(count)],
-        pretrain=start,
-        checkpoint=f"iter_{count}.pth",
-        paper={},
-    )
-
-
 def _sirst_v2(count: int, encoder: str, options: list[str]) -> dict:
     config = "convvit-tiny_unet_1xb8-1k_sirstv2-128x128"
     rows = [
-        _row("from scratch", f"scratch_{config}", count, None, options),
-        _row("InfMAE on inf_mini", f"infmae_{config}", count, encoder, options),
+        row("from scratch", f"irstd/scratch_{config}", count, None, options),
+        row("InfMAE on inf_mini", f"irstd/infmae_{config}", count, encoder, options),
     ]
     title = f"sirst_v2, {count} iterations of 8 crops of 128x128: {_IN_PERCENT}"
     return dict(name="sirst_v2", title=title, metrics=_COLUMNS, rows=rows)
@@ -84,8 +60,8 @@ def _synthetic(unet_count: int, count: int, options: list[str]) -> dict:
         f" of 8: {_IN_PERCENT}"
     )
     rows = [
-        _row("U-Net", f"{unet}_synthetic-64x64", unet_count, None, []),
-        _row("encoder from scratch", f"{encoder}_synthetic-64x64", count, None, options),
+        row("U-Net", f"irstd/{unet}_synthetic-64x64", unet_count, None, []),
+        row("encoder from scratch", f"irstd/{encoder}_synthetic-64x64", count, None, options),
     ]
     return dict(name="synthetic", title=title, metrics=_COLUMNS, rows=rows)
 

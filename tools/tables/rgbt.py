@@ -6,37 +6,28 @@ the published weights take their place by ``--start mspecgene=FILE``.
 
 import os
 
-from _common import PRETRAIN, iterations  # noqa: F401  (PRETRAIN is the runner's)
+from _common import PRETRAIN, WITHOUT_VALIDATION, row  # noqa: F401  (PRETRAIN is the runner's)
 
 _START = "mspecgene-tiny"
 # Where RGBTBackbone keeps the encoder that a checkpoint is for.
 _INNER = "model.backbone.backbone"
-_QUICK = ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]
 
 
 def _row(name: str, config: str, count: int, options: list[str], encoder: str = _INNER) -> dict:
-    return dict(
-        name=name,
-        config=f"configs/{config}.py",
-        options=[*options, *_QUICK, *iterations(count)],
-        pretrain=_START,
-        encoder=encoder,
-        checkpoint=f"iter_{count}.pth",
-        paper={},
-    )
+    return row(name, config, count, _START, [*options, *WITHOUT_VALIDATION], encoder=encoder)
 
 
 def _detection(count: int, crops: list[str]) -> dict:
     """MSRS; the truth is that of the fused images for all rows."""
 
-    def row(name: str, which: str, encoder: str) -> dict:
+    def of(name: str, which: str, encoder: str) -> dict:
         config = f"det/mspecgene_vit-tiny_faster-rcnn_1xb4-1k_msrs{which}-480x640"
         return _row(name, config, count, crops, encoder)
 
     rows = [
-        row("both images", "", _INNER),
-        row("infrared alone", "-infrared", "model.backbone"),
-        row("visible alone", "-visible", "model.backbone"),
+        of("both images", "", _INNER),
+        of("infrared alone", "-infrared", "model.backbone"),
+        of("visible alone", "-visible", "model.backbone"),
     ]
     metrics = {"AP50": "AP50", "mAP": "mAP", "AP50/person": "person", "AP50/car": "car"}
     title = f"Detection, msrs_det, {count} iterations of 4 crops: AP in percent"
@@ -60,7 +51,7 @@ _DATA = os.environ.get("MMSPEC_DATA", "data")  # as in the configs
 def _matching(count: int) -> dict:
     """SIFT, frozen encoders and heads on them, all by one tool and on both sets of pairs."""
 
-    def row(name: str, method: str, start: str | None, *arguments: str, **more) -> dict:
+    def by(name: str, method: str, start: str | None, *arguments: str, **more) -> dict:
         command = ["tools/analysis_tools/matching.py", method, *arguments]
         command += ["--roadscene", f"{_DATA}/roadscene", "--registration", f"{_DATA}/registration"]
         score = dict(command=[*command, "--json", "{metrics}"], read=_of_the_method)
@@ -71,7 +62,7 @@ def _matching(count: int) -> dict:
     def head(name: str, start: str | None, options: list[str]) -> dict:
         options = [f"train_cfg.max_iters={count}", f"param_scheduler.1.end={count}", *options]
         training = dict(config=_MATCHING, options=options, checkpoint=f"iter_{count}.pth")
-        return row(name, "{weights}", start, "--config", _MATCHING, **training)
+        return by(name, "{weights}", start, "--config", _MATCHING, **training)
 
     metrics = {
         f"{key}/{name}": f"{title} {name}"
@@ -79,11 +70,11 @@ def _matching(count: int) -> dict:
         for name in ("MMA@3", "MMA@5", "AUC@5", "AUC@10")
     }
     rows = [
-        row("SIFT", "sift", None, seeds=(0,)),
-        row("same place", "same-place", None, seeds=(0,)),
-        row("ConvViT untrained", "random", None, "--seed", "{seed}"),
-        row("InfMAE frozen", "{weights}", "infmae-tiny", seeds=(0,)),
-        row("M-SpecGene frozen", "{weights}", _START, seeds=(0,)),
+        by("SIFT", "sift", None, seeds=(0,)),
+        by("same place", "same-place", None, seeds=(0,)),
+        by("ConvViT untrained", "random", None, "--seed", "{seed}"),
+        by("InfMAE frozen", "{weights}", "infmae-tiny", seeds=(0,)),
+        by("M-SpecGene frozen", "{weights}", _START, seeds=(0,)),
         head("head on an untrained ViT", None, ["model.backbone.init_cfg=None"]),
         head("head on M-SpecGene", _START, []),
     ]
@@ -131,13 +122,12 @@ def _published(name: str, title: str, metrics: dict[str, str], rows: list[tuple]
         title=f"{title}; M-SpecGene's own in brackets",
         metrics=metrics,
         rows=[
-            dict(
-                name=data,
-                config=f"configs/{config}.py",
-                options=[],
-                pretrain="mspecgene",
+            row(
+                data,
+                config,
+                count,
+                "mspecgene",
                 encoder=_INNER,
-                checkpoint=f"iter_{count}.pth",
                 paper=dict(zip(metrics, numbers)),
             )
             for data, config, count, *numbers in rows

@@ -1,6 +1,6 @@
 """Infrared semantic segmentation: table 1 of InfMAE, and the same question on data at hand."""
 
-from _common import PRETRAIN, iterations  # noqa: F401  (PRETRAIN is the runner's)
+from _common import PRETRAIN, row  # noqa: F401  (PRETRAIN is the runner's)
 
 _CLASSES = ("Car", "Person", "Bike", "Curve", "Car Stop", "Guardrail", "Color Cone", "Bump")
 _TABLE_1 = [
@@ -45,12 +45,11 @@ _IMPOSSIBLE = (
 
 def _paper() -> dict:
     rows = [
-        dict(
-            name=name,
-            config=f"configs/seg/{config}_1xb2-240k_msrs-480x640.py",
-            options=[],
-            pretrain=start,
-            checkpoint="iter_240000.pth",
+        row(
+            name,
+            f"seg/{config}_1xb2-240k_msrs-480x640",
+            240000,
+            start,
             paper=dict(zip(_COLUMNS, numbers)),
         )
         for name, config, start, *numbers in _TABLE_1
@@ -62,13 +61,12 @@ def _paper() -> dict:
 def _small(data: str, metrics: dict, count: int, size: str) -> dict:
     no_decay = ["optim_wrapper.paramwise_cfg.layer_decay_rate=1.0"]
     rows = [
-        dict(
-            name=name,
-            config=f"configs/seg/{kind}_convvit-tiny_upernet_1xb4-1k_{data}.py",
-            options=[*NETWORKS[size], *own, *iterations(count)],
-            pretrain=start,
-            checkpoint=f"iter_{count}.pth",
-            paper={},
+        row(
+            name,
+            f"seg/{kind}_convvit-tiny_upernet_1xb4-1k_{data}",
+            count,
+            start,
+            [*NETWORKS[size], *own],
         )
         for name, kind, start, own in (
             ("from scratch", "scratch", None, []),
