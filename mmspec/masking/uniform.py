@@ -14,12 +14,9 @@ from .patch_mask import PatchMask
 class UniformMask(PatchMask):
     """One sampled patch in each 2x2 window, and which of these are hidden behind a mask token.
 
-    ``ids_keep`` lists the sampled patches window by window, row by row, so that they form a compact
-    image of (rows / 2, columns / 2) patches. ``mask`` is True where no pixel was seen: at patches
-    that were not sampled and at those of ``secondary``.
-
-    Attributes:
-        secondary: (B, V) bool, sampled patches that the encoder sees as a mask token.
+    ``ids_keep`` lists the sampled patches window by window, row by row: a compact image of
+    (rows / 2, columns / 2) patches. The encoder sees those of ``secondary``, (B, V) bool, as a mask
+    token; ``mask`` is True where no pixel was seen, there and at patches that were not sampled.
     """
 
     secondary: Tensor

@@ -5,31 +5,12 @@ To add one: write a public function with the name and the arguments that mmcv ca
 """
 
 from collections.abc import Callable
-
-from . import (
-    carafe,
-    deformable_attention,
-    deformable_convolution,
-    deformable_roi_pooling,
-    focal_loss,
-    masked_convolution,
-    position_sensitive_mask,
-    regions,
-    suppression,
-    synchronized_norm,
-)
+from importlib import import_module
 
 _MODULES = (
-    carafe,
-    deformable_attention,
-    deformable_convolution,
-    deformable_roi_pooling,
-    focal_loss,
-    masked_convolution,
-    position_sensitive_mask,
-    regions,
-    suppression,
-    synchronized_norm,
+    *("carafe", "deformable_attention", "deformable_convolution", "deformable_roi_pooling"),
+    *("focal_loss", "masked_convolution", "position_sensitive_mask", "regions", "suppression"),
+    "synchronized_norm",
 )
 
 
@@ -40,7 +21,7 @@ def _version() -> str:
 
 OPERATORS: dict[str, Callable] = {
     name: function
-    for module in _MODULES
+    for module in (import_module(f".{name}", __package__) for name in _MODULES)
     for name, function in vars(module).items()
     if getattr(function, "__module__", "") == module.__name__ and not name.startswith("_")
 }

@@ -63,12 +63,11 @@ class ConvViT(BaseModule):
         arch: 'base' (the paper's), 'small', 'tiny', or a dict with ``embed_dims``, ``depths`` and
             ``mlp_ratios`` (three each) and ``num_heads`` (of stage 3).
         out_indices: which of (F1, F2, F3, F4) the dense forward returns; by default all, with
-            ``pretraining`` the first three. F4 is made by a 3x3 stride-2 convolution that
-            pre-training does not have. Stages behind the last of these maps are not built, but for
-            pre-training, which needs all.
+            ``pretraining`` the first three: F4's 3x3 stride-2 convolution is new at fine-tuning.
+            Stages behind the last of these maps are built for pre-training alone.
         final_norm: apply the final LayerNorm to F3 (and so to F4).
-        pretraining: build what masked pre-training alone uses: the two convolutions that bring F1
-            and F2 to the patch grid, and the final norm.
+        pretraining: build what masked pre-training alone uses: the convolutions that bring F1 and
+            F2 to the patch grid, and the final norm.
         drop_path_rate: stochastic depth, growing linearly over all blocks.
         use_rel_pos: learned relative positions in stage 3, starting at zero, for fine-tuning alone.
         window_size: tokens a side of the windows of attention in stage 3 (ViTDet, arXiv 2203.16527,
@@ -80,8 +79,7 @@ class ConvViT(BaseModule):
         frozen_stages: -1 none; n freezes stages 1..n with their embeddings (3: the whole encoder
             but F4's convolution).
         pretrain_grid: patches a side in pre-training, the unit of positions (14 for 224 pixels).
-        init_cfg: ``dict(type='mmspec.PretrainedEncoder', checkpoint=...)`` to start from a
-            checkpoint.
+        init_cfg: ``dict(type='mmspec.PretrainedEncoder', checkpoint=...)`` to start from one.
     """
 
     #: Pixels of the image in a pixel of F1, F2, F3, F4.

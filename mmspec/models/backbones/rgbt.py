@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModule, ModuleDict, ModuleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmspec.conventions import MODALITIES
 from mmspec.registry import MODELS
@@ -27,14 +27,12 @@ class RGBTBackbone(BaseModule):
     belongs in the inner dict. With shared weights both modalities go through the encoder in one
     batch of 2B images, the infrared ones first; batch norms then have common statistics.
 
-    An absent modality has no maps of its own: the present one's stand in for them, before the
-    fusion, whichever that is (so ``concat`` repeats them, ``sum`` doubles them, ``max`` and
-    ``gated`` give them back). Heads then see features in the range they know, with no further
-    weights, which zeros would not give. A modality is absent where its three channels of an image
-    are all exactly 0: so ``RGBTDetDataPreprocessor`` and ``RGBTSegDataPreprocessor`` mark images
-    that are black throughout, as ``DropModality`` makes them. It may be another one in each image
-    of a batch. In a batch of three channels the other modality is absent everywhere and costs
-    nothing.
+    In place of an absent modality's maps the present one's are fused with themselves (``concat``
+    repeats them, ``sum`` doubles them, ``max`` and ``gated`` give them back): heads see features in
+    the range they know, which zeros would not give. A modality is absent where its three channels
+    of an image are all exactly 0: so ``RGBTDetDataPreprocessor`` and ``RGBTSegDataPreprocessor``
+    mark images that are black throughout, as ``DropModality`` makes them. In a batch of three
+    channels the other modality is absent everywhere and costs nothing.
 
     Args:
         backbone: config of any encoder of images (N, 3, H, W) that returns maps (N, C, H', W').
@@ -65,7 +63,12 @@ class RGBTBackbone(BaseModule):
         self.encoders = ModuleDict({name: MODELS.build(copy.deepcopy(backbone)) for name in names})
         maps = self._probe_maps()
         self.out_strides = tuple(_PROBE_SIZE // m.shape[-1] for m in maps)
-        self.fusions = ModuleList(_build_fusion(fusion, m.shape[1]) for m in maps)
+        self.fusions = ModuleList(
+            FUSIONS[fusion](m.shape[1])
+            if isinstance(fusion, str)
+            else MODELS.build({**fusion, "in_channels": m.shape[1]})
+            for m in maps
+        )
         self.register_forward_pre_hook(StrideCheck())
 
     @property
@@ -136,12 +139,6 @@ class RGBTBackbone(BaseModule):
                 " a ViT of mmpretrain does with out_type='featmap'"
             )
         return maps
-
-
-def _build_fusion(fusion: str | dict, in_channels: int) -> nn.Module:
-    if isinstance(fusion, str):
-        return FUSIONS[fusion](in_channels)
-    return MODELS.build({**fusion, "in_channels": in_channels})
 
 
 def _split(x: Tensor) -> tuple[Tensor, Tensor]:

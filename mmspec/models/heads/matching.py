@@ -29,9 +29,8 @@ class MatchingHead(BaseModule):
     image, so that gains, offsets and what is the same all over an image of one sensor are gone; of
     the pixels the contrast is then made even over the image.
 
-    Trained as local features usually are: random points of the infrared image, theirs in the
-    visible one by the true homography, descriptors interpolated at both, and the contrastive loss
-    of :class:`DualSoftmaxLoss`.
+    Trained as local features usually are: by the contrastive loss of :class:`DualSoftmaxLoss` of
+    descriptors at random points of the infrared image and theirs in the visible one.
 
     Args:
         in_channels: of the encoder's maps that are used.
