@@ -18,8 +18,9 @@ the curve of homography corner errors (mmspec.MatchingMetric), in pixels of the 
 
 Methods: a checkpoint (whatever mmspec.load_encoder reads), or one of a head that a config of
 configs/matching has trained, with --config; "random", a ConvViT before any training;
-"sift" with ratio test; "same-place", each point onto the very same place, which is what features
-that encode positions gain without seeing anything.
+"sift" with ratio test; "edges", a grid of points under the homography that correlates edges best
+(mmspec.matching.align_by_edges); "same-place", each point onto the very same place, which is what
+features that encode positions gain without seeing anything.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ import mmspec
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.engine.launch import read_config
 from mmspec.evaluation import MatchingMetric
-from mmspec.evaluation.matching import match_errors
+from mmspec.evaluation.matching import match_errors, project
 from mmspec.matching import (
     Matches,
     MatchingEncoder,
+    align_by_edges,
     estimate_homography,
     match_features,
 )
@@ -93,6 +95,8 @@ def parse_args() -> argparse.Namespace:
 def build_method(name: str, args: argparse.Namespace) -> Method:
     if name == "sift":
         return lambda pair: match_sift(pair.infrared, pair.visible)
+    if name == "edges":
+        return by_edges
     if name == "same-place":
         return same_place
     if name != "random":
@@ -137,12 +141,22 @@ def by_matcher(model: PairMatcher, pair: MatchingPair) -> Matches:
     return Matches(found.infrared_points, found.visible_points, found.scores)
 
 
+def by_edges(pair: MatchingPair) -> Matches:
+    found = align_by_edges([pair.infrared], [pair.visible])
+    points = _grid(pair)
+    return Matches(points, project(points, found), np.zeros(len(points)))
+
+
 def same_place(pair: MatchingPair) -> Matches:
+    points = _grid(pair)
+    return Matches(points, points, np.zeros(len(points)))
+
+
+def _grid(pair: MatchingPair) -> np.ndarray:
     rows, columns = np.mgrid[: pair.infrared.shape[0] : 8, : pair.infrared.shape[1] : 8]
     points = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float)
     # All are equally good: in the order of rows a picture of the first ones had the sky alone.
-    points = np.random.default_rng(0).permutation(points)
-    return Matches(points, points, np.zeros(len(points)))
+    return np.random.default_rng(0).permutation(points)
 
 
 def label(names: Iterable[str]) -> dict[str, str]:

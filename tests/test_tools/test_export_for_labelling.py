@@ -1,0 +1,124 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from mmspec.datasets.detection import InfraredDetDataset
+from mmspec.datasets.image_io import read_infrared
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools/dataset_converters"
+
+
+def run(monkeypatch, tool, *arguments):
+    monkeypatch.setattr(sys, "argv", [tool, *map(str, arguments)])
+    runpy.run_path(str(TOOLS / f"{tool}.py"), run_name="__main__")
+
+
+def counts(seed):
+    return np.random.default_rng(seed).integers(7000, 9000, (48, 64)).astype(np.uint16)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "deep"
+    (root / "a").mkdir(parents=True)
+    cv2.imwrite(str(root / "a/0.png"), counts(0))
+    tifffile.imwrite(root / "1.tif", counts(1))
+    return root
+
+
+@pytest.mark.parametrize("scale", ["percentiles", "range", "config"])
+def test_views_are_what_training_sees(folder, tmp_path, monkeypatch, scale):
+    options = dict(percentiles={}, range=dict(value_range=(7000, 8000)))
+    options["config"] = options["range"]
+    arguments = dict(percentiles=[], range=["--range", 7000, 8000], config=["--config", "c.py"])
+    step = dict(type="mmspec.LoadInfraredImageFromFile", **options[scale])
+    monkeypatch.chdir(tmp_path)
+    Path("c.py").write_text(f"train_dataloader = dict(dataset=dict(pipeline=[{step}]))")
+    run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views", *arguments[scale])
+    for view, deep in (("a/0.png", "a/0.png"), ("1.png", "1.tif")):
+        seen = cv2.imread(str(tmp_path / "views" / view), cv2.IMREAD_UNCHANGED)
+        assert seen.dtype == np.uint8
+        assert np.array_equal(seen, read_infrared(folder / deep, **options[scale]))
+
+
+def test_labels_of_views_are_read_with_the_deep_files(folder, tmp_path, monkeypatch):
+    run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
+    for name in ("a/0", "1"):  # as a labelling program writes them, then moved to the deep files
+        path = folder / "labels" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("0 0.5 0.5 0.25 0.5\n")
+    options = ("--classes", "leak", "--val-share", 0.5)
+    run(monkeypatch, "to_coco", "yolo", folder, *options)
+    check_boxes(folder)
+
+
+def test_labelme_of_views_is_read_with_the_deep_files(folder, tmp_path, monkeypatch):
+    run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
+    shape = dict(label="leak", shape_type="rectangle", points=[[24, 12], [40, 36]])
+    for name in ("a/0", "1"):
+        size = dict(imageHeight=48, imageWidth=64)
+        content = dict(shapes=[shape], imagePath=f"{Path(name).name}.png", **size)
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    run(monkeypatch, "to_coco", "labelme", folder, "--val-share", 0.5)
+    check_boxes(folder)
+
+
+def check_boxes(folder):
+    """Both deep files are loaded with the box that was drawn on their views."""
+    names = []
+    for split in ("train", "val"):
+        step = dict(type="mmspec.LoadInfraredImageFromFile")
+        data = InfraredDetDataset(
+            data_root=str(folder),
+            ann_file=f"annotations/{split}.json",
+            metainfo=dict(classes=("leak",)),
+            pipeline=[step],
+        )
+        for sample in data:
+            assert sample["instances"][0]["bbox"] == pytest.approx([24, 12, 40, 36], abs=1e-3)
+            assert np.array_equal(sample["img"], read_infrared(sample["img_path"]))
+            names.append(Path(sample["img_path"]).name)
+    assert sorted(names) == ["0.png", "1.tif"]
+
+
+def test_frames_of_a_recording_and_of_arrays_are_written_deep_too(tmp_path, monkeypatch):
+    root = tmp_path / "deep"
+    root.mkdir()
+    np.save(root / "clip.npy", np.stack([counts(i) for i in range(5)]))
+    deep = tmp_path / "measured"
+    options = ("--out", tmp_path / "views", "--deep", deep, "--every", 2)
+    run(monkeypatch, "export_for_labelling", root, *options)
+    views = sorted(p.relative_to(tmp_path / "views") for p in (tmp_path / "views").rglob("*.png"))
+    assert [str(path) for path in views] == [f"clip/00000{i}.png" for i in (0, 2, 4)]
+    written = cv2.imread(str(deep / "clip/000002.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(written, counts(2))
+
+
+def test_a_radiometric_jpeg_and_a_recording(data_root, tmp_path, monkeypatch):
+    pytest.importorskip("flyr")
+    root = tmp_path / "deep"
+    root.mkdir()
+    (root / "one.jpg").symlink_to(next((data_root / "radiometric/flir_jpeg").glob("*.jpg")))
+    (root / "clip.seq").symlink_to(next((data_root / "radiometric/seq").glob("*.seq")))
+    deep = tmp_path / "measured"
+    run(monkeypatch, "export_for_labelling", root, "--out", tmp_path / "views", "--deep", deep)
+    celsius = tifffile.imread(deep / "one.tif")
+    assert celsius.dtype == np.float32
+    view = cv2.imread(str(tmp_path / "views/one.png"), cv2.IMREAD_UNCHANGED)
+    assert view.shape == celsius.shape and view.dtype == np.uint8
+    assert (deep / "clip/000000.tif").exists()
+
+
+def test_names_and_folders_that_exist_are_refused(folder, tmp_path, monkeypatch, capsys):
+    cv2.imwrite(str(folder / "1.png"), counts(2))
+    with pytest.raises(SystemExit, match="but for the suffix"):
+        run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "export_for_labelling", folder, "--out", folder)
+    assert "exists" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from value_range import proposal
+
+from mmspec.datasets.image_io import read_infrared
+
+TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/value_range.py"
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, arguments)])
+    runpy.run_path(str(TOOL), run_name="__main__")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Counts of 7000 to 8999 in PNG, TIFF and .npy, one hot pixel in a thousand, and 8 bits."""
+    root = tmp_path / "deep"
+    root.mkdir()
+    counts = np.arange(7000, 9000).astype(np.uint16).reshape(40, 50)
+    hot = counts.copy()
+    hot[0, 0] = 60000
+    cv2.imwrite(str(root / "a.png"), hot)
+    tifffile.imwrite(root / "b.tif", counts)
+    np.save(root / "c.npy", counts)
+    cv2.imwrite(str(root / "d.jpg"), np.full((40, 50), 90, np.uint8))
+    (root / "e.png").write_bytes(b"no image")
+    return root
+
+
+def test_range_share_clipped_and_kinds(folder, tmp_path, monkeypatch, capsys):
+    run(monkeypatch, folder, "--out", tmp_path / "histogram.png")
+    told = capsys.readouterr()
+    low, high = map(float, re.search(r"value_range=\(([^,]+), ([^)]+)\)", told.out).groups())
+    assert (low, high) == (7000, 9000)
+    assert "1 JPEG, uint8, gray: 8 bits, taken as they are, no range needed" in told.out
+    assert "0.000 % of the pixels below 7000, 0.017 % above 9000" in told.out
+    assert "e.png" in told.err
+    assert (tmp_path / "histogram.png").stat().st_size > 1000
+    # What is printed can be pasted.
+    gray = read_infrared(folder / "b.tif", value_range=(low, high))
+    assert gray.min() == 0 and gray.max() == 255
+
+
+def test_every_image_counts_alike_and_ends_are_rounded_outwards():
+    images = [np.linspace(-12.34, 20, 100_000), np.linspace(30, 56.78, 100)]
+    assert proposal(images, 0) == (-13, 57)
+    assert proposal([np.full(10, 5.0)], 0.1) == (5, 6)
+
+
+def test_pictures_alone_need_no_range(folder, monkeypatch):
+    for name in ("a.png", "b.tif", "c.npy"):
+        (folder / name).unlink()
+    with pytest.raises(SystemExit, match="no range is needed"):
+        run(monkeypatch, folder)
+
+
+def test_temperatures_beside_counts_are_refused(data_root, folder, monkeypatch, capsys):
+    pytest.importorskip("flyr")
+    (folder / "flir.jpg").symlink_to(next((data_root / "radiometric/flir_jpeg").glob("*.jpg")))
+    with pytest.raises(SystemExit, match="two units"):
+        run(monkeypatch, folder)
+    run(monkeypatch, folder, "--unit", "counts")
+    assert "FLIR radiometric JPEG, uint16, counts" in capsys.readouterr().out

@@ -1,0 +1,133 @@
+#!/usr/bin/env python
+"""Write 8-bit views of deep infrared files, to label in any program."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+
+import mmspec
+from mmspec.datasets.files import IMAGE_SUFFIXES, find_images, without_suffix
+from mmspec.engine.launch import LaunchError, read_config
+from mmspec.registry import TRANSFORMS
+from mmspec.thermal import ThermalImage, UnreadableImageError
+from mmspec.thermal.image import UNITS
+from mmspec.thermal.recordings import SUFFIXES as RECORDINGS
+from mmspec.thermal.scaling import Scaling, to_gray
+
+DESCRIPTION = """\
+Write OUT/NAME.png, 8 bits, of every deep file FOLDER/NAME.* (16-bit PNG and TIFF, float, .npy,
+radiometric JPEG), and OUT/NAME/000000.png, ... of the frames of recordings and of TIFF files of
+several pages: label these, and train on what was measured. Labels go by name; put their files, or
+their folder labels/, into FOLDER and run to_coco.py on it.
+
+Gray levels are those that training sees: of --config's loader, or by --range, or between each
+image's percentiles, the loader's default. Files of 8 bits are written as they are.
+
+What to_coco.py and the data sets take for a picture, or do not find, is written once more by
+--deep DIR, as it was measured (16-bit PNG, or TIFF of floating point) and under the same names:
+radiometric JPEG, .npy, and the frames of recordings. Then FOLDER is DIR.
+"""
+DEEP = (*RECORDINGS, ".npy", ".npz")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="searched with its subfolders")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the views, a new one")
+    parser.add_argument("--deep", type=Path, metavar="DIR", help="folder of the values, a new one")
+    parser.add_argument("--config", help="whose loader scales")
+    help_ = "values that become black and white, see value_range.py"
+    parser.add_argument("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=help_)
+    parser.add_argument("--unit", choices=UNITS, help="of radiometric files, default celsius")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="N-th frame alone")
+    args = parser.parse_args()
+    if args.config and args.range:
+        parser.error("--config has a range of its own: give one of both")
+    if args.every < 1:
+        parser.error("--every is at least 1")
+    for path in filter(None, (args.out, args.deep)):
+        if path.exists():
+            parser.error(f"{path} exists; give the name of a new folder")
+    return args
+
+
+def scaling_of(config: str) -> Scaling:
+    """The scaling of the loader in a config's training pipeline.
+
+    Raises:
+        LaunchError: no such config, or no loader of infrared images in it.
+    """
+
+    def loaders(node: object) -> Iterator[dict]:
+        if isinstance(node, dict):
+            if str(node.get("type", "")).endswith("LoadInfraredImageFromFile"):
+                yield node
+            for child in node.values():
+                yield from loaders(child)
+        elif isinstance(node, list | tuple):
+            for child in node:
+                yield from loaders(child)
+
+    for step in loaders(read_config(config).to_dict().get("train_dataloader", {})):
+        return TRANSFORMS.build(step).scaling
+    raise LaunchError(f"{config}: no LoadInfraredImageFromFile in train_dataloader")
+
+
+def views(folder: Path, unit: str | None, every: int) -> Iterator[tuple[str, Path, ThermalImage]]:
+    """Name of a view without suffix, its file, and what was measured."""
+    names: dict[str, str] = {}
+    for found in find_images(str(folder), (*IMAGE_SUFFIXES, *DEEP)):
+        path = folder / found
+        name = without_suffix(found)
+        name = name if name != found else found.rsplit(".", 1)[0]
+        if name in names:
+            raise UnreadableImageError.of(path, f"has the name of {names[name]} but for the suffix")
+        names[name] = found
+        image = mmspec.read_thermal(path, unit)
+        if image.frames == 1:
+            yield name, path, image
+            continue
+        for index in range(0, image.frames, every):
+            yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, unit, index)
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, pixels)
+    else:
+        cv2.imwrite(str(path), pixels)
+
+
+def main() -> None:
+    args = parse_args()
+    count, deep = 0, 0
+    try:
+        scaling = scaling_of(args.config) if args.config else Scaling(args.range)
+        for name, source, image in views(args.folder, args.unit, args.every):
+            write(args.out / f"{name}.png", to_gray(image, scaling))
+            count += 1
+            picture = source.suffix.lower() not in DEEP and image.frames == 1
+            if args.deep and not (picture and "radiometric" not in image.source):
+                suffix = ".tif" if image.values.dtype.kind == "f" else ".png"
+                write(args.deep / f"{name}{suffix}", image.values)
+                deep += 1
+    except (LaunchError, ImportError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{args.out}: {count:,} views of 8 bits; label them")
+    if deep:
+        print(f"{args.deep}: {deep:,} files as they were measured")
+    print(f"then: to_coco.py yolo (or voc, labelme, cvat, coco) {args.deep or args.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+#!/usr/bin/env python
+"""Propose one range of values that become black and white for all images of a data set."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import mmspec
+from mmspec.datasets.files import IMAGE_SUFFIXES, find_images
+from mmspec.thermal import ThermalImage, UnreadableImageError
+from mmspec.thermal.recordings import SUFFIXES as RECORDINGS
+
+DESCRIPTION = """\
+Read a folder of deep images (16-bit PNG and TIFF, float TIFF, .npy, .npz, radiometric JPEG, FLIR
+recordings) and propose the range of values, in the unit of the files, that training shows from
+black to white: all but --clip percent of the pixels at either end, images counting alike, rounded
+outwards. One range for all images keeps a temperature the same gray level in each of them; the
+percentiles of each image, the default of the loader, do not. Files of 8 bits need no range and are
+counted apart.
+"""
+SUFFIXES = (*IMAGE_SUFFIXES, ".npy", ".npz", *RECORDINGS)
+SAMPLES = 20_000  # pixels of an image, evenly spaced
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="searched with its subfolders")
+    parser.add_argument("--out", type=Path, help="picture of the histogram to write")
+    help_ = "percent of the pixels beyond either end, default %(default)s"
+    parser.add_argument("--clip", type=float, default=0.1, help=help_)
+    parser.add_argument("--limit", type=int, default=1000, help="frames read, default %(default)s")
+    parser.add_argument("--unit", choices=("celsius", "counts"), help="of radiometric files")
+    args = parser.parse_args()
+    if not 0 <= args.clip < 50 or args.limit < 1:
+        parser.error("--clip is below 50 percent and --limit at least 1")
+    if args.out is not None and args.out.exists():
+        parser.error(f"{args.out} exists; give the name of a new file")
+    return args
+
+
+def frames(folder: Path, limit: int, unit: str | None) -> Iterator[tuple[Path, ThermalImage]]:
+    """Frames of the files, evenly spaced over files and recordings; what cannot be read is said."""
+    paths = [folder / name for name in find_images(str(folder), SUFFIXES)]
+    places = np.linspace(0, len(paths) - 1, min(limit, len(paths))).round().astype(int)
+    for place in places:
+        path, each = paths[place], max(1, limit // len(paths))
+        try:
+            first = _read(path, unit, 0)
+            yield path, first
+            count = min(each, first.frames)
+            for index in np.linspace(0, first.frames - 1, count).round().astype(int)[1:]:
+                yield path, _read(path, unit, int(index))
+        except (UnreadableImageError, ImportError) as error:
+            print(f"left out: {error}", file=sys.stderr)
+
+
+def _read(path: Path, unit: str | None, index: int) -> ThermalImage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # colours and the like: of 8 bits
+        try:
+            return mmspec.read_thermal(path, unit, index)
+        except UnreadableImageError:
+            if unit is None:
+                raise
+            return mmspec.read_thermal(path, None, index)  # no file of a camera has another unit
+
+
+def measured(image: ThermalImage) -> np.ndarray:
+    """A sample of the pixels that hold a measurement, evenly spaced: (N,) float64."""
+    values = image.values if image.absent is None else image.values[~image.absent]
+    values = values[np.isfinite(values)].astype(np.float64)
+    return values[:: max(1, values.size // SAMPLES)]
+
+
+def proposal(values: list[np.ndarray], clip: float) -> tuple[float, float]:
+    """The range without ``clip`` percent at either end, every array counting alike, rounded."""
+    pixels = np.concatenate(values)
+    weights = np.concatenate([np.full(each.size, 1 / each.size) for each in values])
+    order = pixels.argsort()
+    shares = weights[order].cumsum() / len(values)
+    low, high = (
+        float(pixels[order[min(np.searchsorted(shares, share), pixels.size - 1)]])
+        for share in (clip / 100, 1 - clip / 100)
+    )
+    # To two digits of the width, outwards: -12.34 to 56.78 becomes -13 to 57.
+    step = 10.0 ** (np.floor(np.log10(high - low)) - 1) if high > low else 1.0
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    return round(low, 6), round(max(high, low + step), 6)
+
+
+def draw(values: list[np.ndarray], unit: str, found: tuple[float, float], path: Path) -> None:
+    figure = Figure((8, 4), layout="constrained")
+    axes = figure.add_subplot()
+    pixels = np.concatenate(values)
+    weights = np.concatenate([np.full(each.size, 100 / each.size / len(values)) for each in values])
+    axes.hist(pixels, bins=256, weights=weights, log=True, color="0.4")
+    for value in found:
+        axes.axvline(value, color="tab:red")
+        axes.annotate(f"{value:g}", (value, 1), xycoords=("data", "axes fraction"), color="tab:red")
+    axes.set(xlabel=unit, ylabel="pixels (%), log")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    print(f"picture: {path}")
+
+
+def main() -> None:
+    args = parse_args()
+    kinds: Counter[str] = Counter()
+    deep: dict[str, list[np.ndarray]] = {}
+    try:
+        for _, image in frames(args.folder, args.limit, args.unit):
+            kinds[f"{image.source}, {image.values.dtype}, {image.unit}"] += 1
+            if image.values.dtype != np.uint8:
+                deep.setdefault(image.unit, []).append(measured(image))
+    except OSError as error:
+        sys.exit(f"error: {error}")
+    for kind, count in kinds.most_common():
+        eight = ": 8 bits, taken as they are, no range needed" if "uint8" in kind else ""
+        print(f"{count:>8,} {kind}{eight}")
+    if not deep:
+        sys.exit("no deep image was found: no range is needed")
+    if len(deep) > 1:
+        counts = " and ".join(f"{len(values):,} in {unit}" for unit, values in deep.items())
+        sys.exit(f"error: {counts}: one range cannot serve two units; give --unit, or part them")
+    ((unit, values),) = deep.items()
+    low, high = proposal(values, args.clip)
+    spans = np.array([np.percentile(each, (0.5, 50, 99.5)) for each in values])
+    told = ", ".join(f"{low_:g} to {high_:g}" for low_, high_ in zip(spans.min(0), spans.max(0)))
+    print(f"0.5 %, median and 99.5 % of single images ({unit}): {told}")
+    below, above = (
+        100 * np.mean([outside.mean() for outside in each])
+        for each in ([one < low for one in values], [one > high for one in values])
+    )
+    print(f"clipped: {below:.3f} % of the pixels below {low:g}, {above:.3f} % above {high:g}")
+    print("for the config:")
+    print(f"    dict(type='mmspec.LoadInfraredImageFromFile', value_range=({low:g}, {high:g}))")
+    if args.out is not None:
+        draw(values, unit, (low, high), args.out)
+
+
+if __name__ == "__main__":
+    main()
