@@ -22,17 +22,13 @@ class PretrainedEncoder:
 
     Args:
         checkpoint: the file.
-        min_coverage: see :func:`~mmspec.checkpoints.load_into`; 0 accepts any checkpoint.
-        gray: normalisations, as there, for a backbone of ``in_channels=1`` whose checkpoint was
-            trained with means or stds that differ between its three channels.
+        min_coverage, gray: see :func:`~mmspec.checkpoints.load_into`; coverage 0 accepts any.
     """
 
     def __init__(
         self, checkpoint: str, min_coverage: float = 1.0, gray: dict | None = None
     ) -> None:
-        self.checkpoint = checkpoint
-        self.min_coverage = min_coverage
-        self.gray = gray
+        self.checkpoint, self.min_coverage, self.gray = checkpoint, min_coverage, gray
 
     def __call__(self, module: nn.Module) -> None:
         if hasattr(module, "backbone"):

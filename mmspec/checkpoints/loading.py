@@ -37,7 +37,6 @@ class LoadReport:
     """What became of every tensor of a backbone and of a checkpoint.
 
     Attributes:
-        info: the checkpoint.
         matched: tensors of the backbone that were loaded as they are.
         resized: loaded after a change of shape, {name: how}.
         missing: tensors of the backbone that keep their initial values, {name: why}.
@@ -252,8 +251,8 @@ def load_into(
         hint = f" ({', '.join(hints)})" if hints else ""
         raise CheckpointError(
             f"{type(backbone).__name__} and checkpoint do not go together: {'; '.join(reasons)}. "
-            f"Give the settings it was trained with{hint}, or min_coverage=0 to go on all "
-            f"the same\n{report}"
+            f"Give the settings it was trained with{hint}, or min_coverage=0 to go on all the same"
+            f"\n{report}"
         )
     return report
 

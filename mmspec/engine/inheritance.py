@@ -39,8 +39,7 @@ def check_inherited_values(path: str | Path) -> None:
 
 @functools.cache
 def _check_once(path: Path, modified: int) -> None:
-    """Check a file that several others inherit from, or that a training's hook asks for again."""
-    check_file(path)
+    check_file(path)  # which others may inherit from, and a training's hook asks for again
 
 
 def check_file(path: str | Path) -> None:

@@ -12,6 +12,7 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmspec.__main__ import tools_folder
 from mmspec.registry import HOOKS
 
 from .inheritance import RUNNER_KEYS, InheritedValueError, acting, check_inherited_values
@@ -170,9 +171,7 @@ def _places(cfg: Config, variable: str) -> list[str]:
 
 def _similar_configs(path: str) -> str:
     """The nearest file names among the configs beside ``tools``, in a clone or in ``.mim``."""
-    package = Path(__file__).resolve().parents[1]
-    homes = [home for home in (package.parent, package / ".mim") if (home / "configs").is_dir()]
-    configs = {file.name: file for home in homes for file in (home / "configs").rglob("*.py")}
+    configs = {file.name: file for file in tools_folder().with_name("configs").rglob("*.py")}
     close = difflib.get_close_matches(Path(path).with_suffix(".py").name, configs, n=3)
     return "; did you mean " + ", ".join(str(configs[name]) for name in close) if close else ""
 

@@ -26,21 +26,18 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
     """Shrink learning rates towards the input: ``lr * rate ** (layers - 1 - layer)``.
 
     The layer of a parameter is what the backbone's ``get_layer_depth(name, 'backbone.')`` says
-    (ConvViT, MaskedViT and mmpretrain's backbones have it); all that is outside the backbone, such
-    as necks and heads, is the last layer. It serves any model with a ``backbone``: mmseg's and
-    mmdet's too, which mmpretrain's own constructor does not take (MAE, arXiv 2111.06377, appendix
-    A.1; BEiT, arXiv 2106.08254). Positions and tokens (``WITHOUT_DECAY``) have no weight decay, as
-    there, unless a custom key gives them one.
+    (ConvViT, MaskedViT and mmpretrain's backbones have it); necks and heads are the last layer.
+    Models of mmseg and mmdet, which mmpretrain's own constructor does not take, are served too
+    (MAE, arXiv 2111.06377, appendix A.1; BEiT, arXiv 2106.08254). Positions and tokens
+    (``WITHOUT_DECAY``) have no weight decay, as there, unless a custom key gives them one.
 
     ``optim_wrapper=dict(constructor='mmspec.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75, norm_decay_mult=0.0, bias_decay_mult=0.0))``
 
     Args:
-        optim_wrapper_cfg: as for mmengine's default constructor, with a learning rate and a weight
-            decay.
-        paramwise_cfg: ``layer_decay_rate`` in (0, 1], and of mmengine's keys, with their meaning
-            there: ``custom_keys`` (with ``decay_mult`` alone), ``norm_decay_mult``,
-            ``bias_decay_mult``, ``flat_decay_mult``.
+        optim_wrapper_cfg: mmengine's, with a learning rate and a weight decay.
+        paramwise_cfg: ``layer_decay_rate`` in (0, 1], and mmengine's ``custom_keys`` (with
+            ``decay_mult`` alone), ``norm_decay_mult``, ``bias_decay_mult``, ``flat_decay_mult``.
 
     Raises:
         ValueError: an unknown key, no or an impossible ``layer_decay_rate``, no learning rate or

@@ -59,6 +59,8 @@ class PictureHook(Hook):
 
     folder: str
     modes = ("val", "test")
+    #: Whose curves are drawn after a test.
+    metric: type[BaseMetric] | tuple = ()
 
     def __init__(self, num_images: int | None = 8, out_dir: str | None = None) -> None:
         self.num_images = num_images
@@ -75,22 +77,18 @@ class PictureHook(Hook):
             classes: names of the data set's classes; none where it has no labels.
         """
 
-    def draw_curves(self, runner: Runner) -> None:
-        """Draw what the metrics of a test left; nothing here."""
+    def draw_curves(self, metric: BaseMetric, folder: Path) -> None:
+        """Draw what a metric of the class's kind left, in the main process, after a test."""
 
     def test_folder(self, runner: Runner) -> Path:
         return Path(self.out_dir or Path(runner.work_dir) / self.folder / "test")
 
-    def test_metrics(self, runner: Runner, kind: type[BaseMetric]) -> list[BaseMetric]:
-        """The metrics of a kind that a test ran; its folder is there then."""
-        found = [metric for metric in runner.test_evaluator.metrics if isinstance(metric, kind)]
-        if found:
-            self.test_folder(runner).mkdir(parents=True, exist_ok=True)
-        return found
-
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         with without_ending_the_run("the curves of the test"):
-            self.draw_curves(runner)
+            for metric in runner.test_evaluator.metrics:
+                if isinstance(metric, self.metric):
+                    self.test_folder(runner).mkdir(parents=True, exist_ok=True)
+                    self.draw_curves(metric, self.test_folder(runner))
 
     def _before_epoch(self, runner: Runner, mode: str = "train") -> None:
         self.seen = 0
@@ -142,21 +140,21 @@ class DetectionPictureHook(PictureHook):
     """
 
     folder = "detections"
+    metric = MissRateMetric
 
     def __init__(self, *args, score_threshold: float = 0.3, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.score_threshold = score_threshold
 
-    def draw_curves(self, runner: Runner) -> None:
-        for metric in self.test_metrics(runner, MissRateMetric):
-            if metric.curves:  # in the main process, and of settings with a pedestrian
-                setting = next(iter(metric.curves))[0]
-                panels = {
-                    time: {setting: metric.curves[setting, time]}
-                    for time in TIMES
-                    if (setting, time) in metric.curves
-                }
-                save_miss_rate_curves(panels, self.test_folder(runner) / "miss_rate.png")
+    def draw_curves(self, metric: MissRateMetric, folder: Path) -> None:
+        if metric.curves:  # of settings with a pedestrian
+            setting = next(iter(metric.curves))[0]
+            panels = {
+                time: {setting: metric.curves[setting, time]}
+                for time in TIMES
+                if (setting, time) in metric.curves
+            }
+            save_miss_rate_curves(panels, folder / "miss_rate.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
         return draw_detection(image, sample, classes, self.score_threshold)
@@ -171,15 +169,15 @@ class SmallTargetPictureHook(PictureHook):
     """
 
     folder = "small_targets"
+    metric = SmallTargetMetric
     modes = ("test",)
 
     def __init__(self, num_images: int | None = None, out_dir: str | None = None) -> None:
         super().__init__(num_images, out_dir)
 
-    def draw_curves(self, runner: Runner) -> None:
-        for metric in self.test_metrics(runner, SmallTargetMetric):
-            if metric.roc is not None:
-                save_roc_curve(metric.roc, self.test_folder(runner) / "roc.png")
+    def draw_curves(self, metric: SmallTargetMetric, folder: Path) -> None:
+        if metric.roc is not None:
+            save_roc_curve(metric.roc, folder / "roc.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
         return draw_small_targets(image, sample)
@@ -195,18 +193,17 @@ class SaliencyPictureHook(PictureHook):
     """
 
     folder = "saliency"
+    metric = SaliencyMetric
 
-    def draw_curves(self, runner: Runner) -> None:
-        folder = self.test_folder(runner)
-        for metric in self.test_metrics(runner, SaliencyMetric):
-            if metric.curves:  # in the main process
-                save_pr_curves(metric.curves, folder / "pr_curve.png")
-                numbers = {
-                    name or "all": {key: values.tolist() for key, values in asdict(curve).items()}
-                    for name, curve in metric.curves.items()
-                }
-                numbers["thresholds"] = (THRESHOLDS / 255).tolist()
-                dump(numbers, folder / "pr_curve.json")
+    def draw_curves(self, metric: SaliencyMetric, folder: Path) -> None:
+        if metric.curves:
+            save_pr_curves(metric.curves, folder / "pr_curve.png")
+            numbers = {
+                name or "all": {key: values.tolist() for key, values in asdict(curve).items()}
+                for name, curve in metric.curves.items()
+            }
+            numbers["thresholds"] = (THRESHOLDS / 255).tolist()
+            dump(numbers, folder / "pr_curve.json")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
         return draw_saliency(image, sample)
