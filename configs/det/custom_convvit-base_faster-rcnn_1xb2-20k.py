@@ -6,7 +6,8 @@ _base_ = "./infmae_convvit-base_mask-rcnn_1xb2-260k_m3fd.py"
 data_root = "data/mine"  # annotations/train.json, annotations/val.json and the images they name
 classes = ("person", "car")  # as to_coco.py printed them
 checkpoint = "InfMAE.pth"  # an encoder to start from; None: scratch
-value_range = None  # raw values of deep images that become black and white; None: of each image
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 2
 max_iters = 20000
 
@@ -24,15 +25,16 @@ model = dict(
     ),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(value_range=value_range)
 train_pipeline[1] = dict(type="LoadAnnotations", with_bbox=True)
 train_pipeline[2].update(scale=scale)
 train_pipeline[3].update(crop_size=scale)
 test_pipeline = _base_.test_pipeline
-test_pipeline[0].update(value_range=value_range)
 test_pipeline[1].update(scale=scale)
 mine = dict(
-    type="mmspec.InfraredDetDataset", data_root=data_root, metainfo=dict(classes=classes)
+    type="mmspec.InfraredDetDataset",
+    data_root=data_root,
+    infrared_scale=infrared_scale,
+    metainfo=dict(classes=classes),
 )
 train_dataloader = dict(
     batch_size=batch_size,

@@ -6,7 +6,8 @@ _base_ = "./infmae_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"
 data_root = "data/mine"  # annotations/train.json, annotations/val.json and the images they name
 classes = ("person", "car")  # as to_coco.py printed them
 checkpoint = None  # an encoder to start from, such as work_dirs/tiny/epoch_20.pth; None: scratch
-value_range = None  # raw values of deep images that become black and white; None: of each image
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 4
 max_iters = 1000
 
@@ -25,14 +26,15 @@ model = dict(
     roi_head=dict(bbox_head=dict(num_classes=len(classes))),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(value_range=value_range)
 train_pipeline[2].update(scale=scale)
 train_pipeline[3].update(crop_size=crop_size)
 test_pipeline = _base_.test_pipeline
-test_pipeline[0].update(value_range=value_range)
 test_pipeline[1].update(scale=scale)
 mine = dict(
-    type="mmspec.InfraredDetDataset", data_root=data_root, metainfo=dict(classes=classes)
+    type="mmspec.InfraredDetDataset",
+    data_root=data_root,
+    infrared_scale=infrared_scale,
+    metainfo=dict(classes=classes),
 )
 train_dataloader = dict(
     batch_size=batch_size, dataset=dict(**mine, split="train", pipeline=train_pipeline)

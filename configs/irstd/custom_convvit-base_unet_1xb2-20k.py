@@ -5,7 +5,8 @@ _base_ = "./infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py"
 # ============ Often changed ============
 data_root = "data/mine"  # images/NAME.*, masks/NAME.* (0 and 255), train.txt and val.txt
 checkpoint = "InfMAE.pth"  # an encoder to start from; None: scratch
-value_range = None  # raw values of deep images that become black and white; None: of each image
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0, 100), float32=True)
 batch_size = 2
 max_iters = 20000
 
@@ -21,11 +22,14 @@ model = dict(
     ),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(value_range=value_range)
 train_pipeline[2].update(crop_size=crop_size)
 test_pipeline = _base_.test_pipeline
-test_pipeline[0].update(value_range=value_range)
-mine = dict(_delete_=True, type="mmspec.SmallTargetDataset", data_root=data_root)
+mine = dict(
+    _delete_=True,
+    type="mmspec.SmallTargetDataset",
+    data_root=data_root,
+    infrared_scale=infrared_scale,
+)
 train_dataloader = dict(
     batch_size=batch_size, dataset=dict(**mine, split="train", pipeline=train_pipeline)
 )

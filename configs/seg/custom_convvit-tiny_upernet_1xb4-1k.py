@@ -11,7 +11,8 @@ ann_file = "{split}.txt"
 classes = ("background", "leak")
 label_values = None  # class of each pixel value, {0: 0, 255: 1}; None: the values are the classes
 checkpoint = None  # an encoder to start from, such as work_dirs/tiny/epoch_20.pth; None: scratch
-value_range = None  # raw values of deep images that become black and white; None: of each image
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 4
 max_iters = 1000
 
@@ -29,16 +30,15 @@ model = dict(
     auxiliary_head=dict(num_classes=len(classes)),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(value_range=value_range)
 train_pipeline[2].update(scale=crop_size[::-1])
 train_pipeline[3].update(crop_size=crop_size, cat_max_ratio=1.0 if len(classes) < 3 else 0.75)
 test_pipeline = _base_.test_pipeline
-test_pipeline[0].update(value_range=value_range)
 test_pipeline[1].update(scale=crop_size[::-1])
 mine = dict(
     _delete_=True,
     type="mmspec.InfraredSegDataset",
     data_root=data_root,
+    infrared_scale=infrared_scale,
     data_prefix=data_prefix,
     ann_file=ann_file,
     metainfo=dict(classes=classes),

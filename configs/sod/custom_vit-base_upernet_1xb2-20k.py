@@ -6,7 +6,8 @@ _base_ = "./mspecgene_vit-base_upernet_1xb2-160k_vt5000-768x768.py"
 data_root = "data/mine"  # {train,val}/T/NAME.*, {train,val}/RGB/NAME.*, {train,val}/GT/NAME.*
 modality = "both"  # "infrared" or "visible": one of the two images alone
 checkpoint = "M-SpecGene.pth"  # an encoder to start from; None: scratch
-value_range = None  # raw values of deep images that become black and white; None: of each image
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 2
 max_iters = 20000
 
@@ -22,10 +23,10 @@ model = dict(
     )
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(value_range=value_range)
 test_pipeline = _base_.test_pipeline
-test_pipeline[0].update(value_range=value_range)
-mine = dict(_delete_=True, type="mmspec.SaliencyDataset", modality=modality)
+mine = dict(
+    _delete_=True, type="mmspec.SaliencyDataset", modality=modality, infrared_scale=infrared_scale
+)
 train_dataloader = dict(
     batch_size=batch_size,
     dataset=dict(**mine, data_root=f"{data_root}/train", pipeline=train_pipeline),

@@ -11,7 +11,8 @@ _base_ = [
 data_root = "data/mine"  # {train,val}/T/NAME.*, {train,val}/RGB/NAME.*, {train,val}/GT/NAME.*
 modality = "both"  # "infrared" or "visible": one of the two images alone
 checkpoint = None  # an encoder to start from: a ViT of six layers and 192 channels; None: scratch
-value_range = None  # raw values of deep images that become black and white; None: of each image
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 4
 max_iters = 1000
 
@@ -47,13 +48,13 @@ model = dict(
 )
 scale = (4 * crop_size[1], crop_size[0])  # (longest, shorter) side: the latter counts
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(value_range=value_range)
 train_pipeline[2].update(scale=scale)
 train_pipeline[3].update(crop_size=crop_size)
 test_pipeline = _base_.test_pipeline
-test_pipeline[0].update(value_range=value_range)
 test_pipeline[1].update(scale=scale)
-mine = dict(_delete_=True, type="mmspec.SaliencyDataset", modality=modality)
+mine = dict(
+    _delete_=True, type="mmspec.SaliencyDataset", modality=modality, infrared_scale=infrared_scale
+)
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,

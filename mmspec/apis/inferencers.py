@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS, DefaultScope
 
+from mmspec.datasets.modality import settle_scale
 from mmspec.datasets.transforms import LoadInfraredImageFromFile, LoadRGBTImageFromFile
 from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import INFERENCERS
@@ -36,6 +37,7 @@ class _OwnLoader:
             first = TRANSFORMS.build(dataset.pipeline[0])
         if not isinstance(first, LoadInfraredImageFromFile | LoadRGBTImageFromFile):
             return super()._init_pipeline(cfg)
+        settle_scale([first], cfg.test_dataloader.dataset.get("infrared_scale"))
         pairs = isinstance(first, LoadRGBTImageFromFile)
         self.load = _Given(first, dataset.get("modality", "both" if pairs else "infrared"))
         return Compose([self.load, *dataset.pipeline[1:]])

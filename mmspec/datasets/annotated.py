@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from mmengine.logging import print_log
 
-from .modality import MODALITY_PATHS, check_depth, misreads
+from .modality import MODALITY_PATHS, check_depth, misreads, settle_scale
 from .repeatable import RepeatableSamplesMixin
 from .sizes import add_size_checks
 
-#: Options of every data set that go to mmengine's ``BaseDataset`` as they are, which explains them.
+#: Options of every data set. ``infrared_scale`` is for its loading step, arguments of
+#: ``mmspec.thermal.scaling.Scaling``, and kept in checkpoints. The others are ``BaseDataset``'s.
 PASSED_ON = (
-    *("metainfo", "indices", "serialize_data", "pipeline"),
+    *("infrared_scale", "metainfo", "indices", "serialize_data", "pipeline"),
     *("test_mode", "lazy_init", "max_refetch"),
 )
 
@@ -50,6 +51,7 @@ class AnnotatedMixin(RepeatableSamplesMixin):
         ann_file: str,
         *,
         lazy_init: bool = False,
+        infrared_scale: Mapping | None = None,
         **options,
     ) -> None:
         self.split = split
@@ -69,6 +71,7 @@ class AnnotatedMixin(RepeatableSamplesMixin):
         self._settle_classes()
         for step in self.pipeline.transforms:
             self._check_step(step)
+        self._metainfo.update(settle_scale(self.pipeline.transforms, infrared_scale))
         add_size_checks(self.pipeline.transforms)
         if not lazy_init:
             self.full_init()

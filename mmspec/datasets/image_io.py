@@ -4,7 +4,9 @@ The files themselves are decoded by :mod:`mmspec.thermal`.
 """
 
 import io
+import math
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -18,21 +20,27 @@ from mmspec.thermal.errors import UnreadableImageError
 from mmspec.thermal.jpeg import JPEG, decode_jpeg, has_metadata
 from mmspec.thermal.orientation import ON_ITS_SIDE, orientation_of, orientation_of_page
 from mmspec.thermal.pictures import PNG, check_png
-from mmspec.thermal.read import NODATA, decode
-from mmspec.thermal.scaling import Scaling, to_gray
+from mmspec.thermal.read import NODATA, decode, read_thermal
+from mmspec.thermal.scaling import CLIPS, RANGE_OF_8_BITS, Scaling, limits_of, to_gray
 from mmspec.thermal.tiff import BAD_NODATA, TIFF, without_alpha
 
 SEQUENCE = "a file of several frames, only the first is read; split it into one file a frame"
 
 
 def read_infrared(
-    source: str | PathLike | bytes | np.ndarray, *, name: str | None = None, **scaling
+    source: str | PathLike | bytes | np.ndarray,
+    *,
+    name: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    percentiles: tuple[float, float] = (0, 100),
+    **scaling,
 ) -> np.ndarray:
-    """Read a JPEG, PNG, TIFF or BMP file, or pixels from elsewhere, as gray.
+    """Read a file of any kind that :func:`mmspec.read_thermal` reads, as gray.
 
     8-bit values are kept as they are; deeper images (16-bit, 32-bit, float) are scaled to 0..255.
     Palettes are looked up, alpha is ignored, EXIF / TIFF orientation is applied. Three equal
-    channels are one; other colours become luma (ITU-R BT.601) with a warning.
+    channels are one; other colours become luma (ITU-R BT.601) with a warning. Of a radiometric JPEG
+    what was measured is read, not its picture, unless ``unit='gray'``.
 
     Pixels without a measurement do not take part in the scaling and are filled, with a warning that
     counts them: NaN and infinite values and floats beyond 1e30, the value of a TIFF's GDAL_NODATA
@@ -42,19 +50,23 @@ def read_infrared(
         source: path, the file's bytes, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any
             depth.
         name: what errors and warnings call the file; the path unless given.
-        **scaling: ``value_range``, ``percentiles`` and ``nodata_level``, see :class:`Scaling`.
+        value_range: ``range`` of :class:`~mmspec.thermal.scaling.Scaling`.
+        percentiles: its own; here nothing is clipped unless asked for.
+        **scaling: its other arguments but ``sequence``.
 
     Returns:
-        (H, W) uint8. A constant image of more than 8 bits gives zeros.
+        (H, W) uint8; with ``float32=True`` float32 of more than 8 bits. A constant image of more
+        than 8 bits gives zeros.
 
     Raises:
         UnreadableImageError: not such a file, empty, cut short, damaged, of size zero, or without
             a single measurement.
         ValueError: a scaling that cannot be.
     """
-    gray, remarks = decode_infrared(source, name, Scaling(**scaling))
+    gray, remarks = decode_infrared(source, name, Scaling(value_range, percentiles, **scaling))
     for remark in remarks:
-        warnings.warn(f"{_name_of(source, name)}: {remark}", stacklevel=2)
+        if remark != RANGE_OF_8_BITS:  # no news of one file
+            warnings.warn(f"{_name_of(source, name)}: {remark}", stacklevel=2)
     return gray
 
 
@@ -62,23 +74,51 @@ def decode_infrared(
     source: str | PathLike | bytes | np.ndarray,
     name: str | None = None,
     scaling: Scaling | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read as :func:`read_infrared` does, but return the remarks instead of warning.
 
     Returns:
-        (H, W) uint8, and which of ``COLOURED``, ``SEQUENCE``, ``SURPLUS``, ``NODATA`` and
-        ``BAD_NODATA`` hold, the last two with the file's own numbers behind a colon (see
+        (H, W) uint8 or float32, and remarks, some with the file's own numbers behind a colon (see
         :func:`remark_kind`).
     """
-    name = _name_of(source, name)
+    name, scaling = _name_of(source, name), scaling or Scaling()
     data = source if isinstance(source, bytes | np.ndarray) else _content(source)
     try:
-        image = decode(data)
-        gray = to_gray(image, scaling or Scaling())
+        image = decode(data, scaling.unit)
+        gray, of_scaling = to_gray(image, scaling, limits)
     except UnreadableImageError as error:
         raise UnreadableImageError.of(name, error.reason) from None
-    remarks = image.remarks if image.frames == 1 else (*image.remarks, SEQUENCE)
-    return gray, remarks
+    sequence = (SEQUENCE,) if image.frames > 1 else ()
+    return gray, (*image.remarks, *sequence, *of_scaling)
+
+
+def sequence_limits(name: str, scaling: Scaling) -> tuple[float, float] | None:
+    """The one mapping of the images beside a file, or of the recording that a frame is from.
+
+    Args:
+        name: path of an image, or ``RECORDING#NUMBER``.
+        scaling: with ``sequence``.
+
+    Returns:
+        Values that become 0 and 255; None where all are of 8 bits.
+    """
+    recording = name.rpartition("#")[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when each is loaded
+        if recording and Path(recording).is_file():
+            count = read_thermal(recording, scaling.unit).frames
+            images = [read_thermal(recording, scaling.unit, i) for i in _spread(range(count))]
+        else:
+            paths = sorted(Path(name).parent.glob(f"*{Path(name).suffix}"))
+            images = [read_thermal(path, scaling.unit) for path in _spread(paths)]
+    deep = [image for image in images if image.values.dtype != np.uint8]
+    return limits_of(deep, scaling) if deep else None
+
+
+def _spread(found: Sequence) -> Sequence:
+    """At most 32, evenly spread."""
+    return found[:: max(1, math.ceil(len(found) / 32))]
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
@@ -175,7 +215,7 @@ def cannot_open(name: str | PathLike, error: OSError) -> UnreadableImageError:
 
 def remark_kind(remark: str) -> str:
     """A remark without the numbers of its file, by which remarks of many files are counted."""
-    return next((kind for kind in (NODATA, BAD_NODATA) if remark.startswith(kind)), remark)
+    return next((kind for kind in (NODATA, BAD_NODATA, CLIPS) if remark.startswith(kind)), remark)
 
 
 def _name_of(source: str | PathLike | bytes | np.ndarray, name: str | None) -> str:

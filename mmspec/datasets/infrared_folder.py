@@ -13,6 +13,7 @@ from mmspec.text_files import each_once, read_names
 
 from .annotated import check_options
 from .files import find_images
+from .modality import settle_scale
 from .repeatable import RepeatableSamplesMixin
 
 
@@ -35,7 +36,8 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             counted, and another one is drawn; only in training (``test_mode=False``).
         backend_args: of mmengine's file backend, to read ``ann_file``.
         **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
-            ``lazy_init``, ``serialize_data``, ``max_refetch``, ``metainfo``.
+            ``lazy_init``, ``serialize_data``, ``max_refetch``, ``metainfo``; and
+            ``infrared_scale``, arguments of :class:`~mmspec.thermal.scaling.Scaling`.
 
     Raises:
         FileNotFoundError: No folder, no images in it, or an empty list.
@@ -58,12 +60,14 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         self.backend_args = backend_args
         self._broken: set[int] = set()
         self._broken_in_a_row = 0
+        infrared_scale = options.pop("infrared_scale", None)
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
             data_prefix=dict(img_path=data_prefix) if isinstance(data_prefix, str) else data_prefix,
             **options,
         )
+        self._metainfo.update(settle_scale(self.pipeline.transforms, infrared_scale))
 
     def load_data_list(self) -> list[dict]:
         folder = self.data_prefix["img_path"]

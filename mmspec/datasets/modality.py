@@ -1,12 +1,13 @@
 """Which images of an infrared / visible pair a data set gives, and which steps load them."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from mmspec.conventions import MODALITIES
+from mmspec.thermal.scaling import Scaling
 
 from .transforms.loading import LoadInfraredImageFromFile
 
@@ -23,6 +24,14 @@ def misreads(step: Callable, modality: str) -> bool:
     if modality == "both":
         return isinstance(step, (LoadImageFromFile, LoadInfraredImageFromFile))
     return modality == "visible" and isinstance(step, LoadInfraredImageFromFile)
+
+
+def settle_scale(steps: Iterable[Callable], infrared_scale: Mapping | None) -> dict[str, dict]:
+    """Give a data set's setting to its loading steps; what they have, for its ``metainfo``."""
+    loaders = [step for step in steps if hasattr(step, "scaling")]
+    for loader in loaders if infrared_scale is not None else ():
+        loader.scaling = Scaling(**infrared_scale)
+    return dict(infrared_scale=loaders[0].scaling.setting()) if loaders else {}
 
 
 def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> None:

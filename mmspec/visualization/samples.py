@@ -146,11 +146,13 @@ def _label(sample: BaseDataElement) -> np.ndarray | None:
 
 
 def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The picture in a pipeline's result (C, H', W') uint8, at a size (H, W).
+    """The picture in a pipeline's result (C, H', W'), uint8 or float32 of 0 to 255, at a size (H, W).
 
     Of three channels, blue, green and red, it is (H, W, 3) RGB, or (H, W) if they are equal; of
     other numbers (H, W), the first.
     """
+    if tensor.is_floating_point():
+        tensor = tensor.round().clamp(0, 255).byte()
     image = tensor[: 3 if len(tensor) == 3 else 1].permute(1, 2, 0).cpu().numpy()
     gray = (image == image[..., :1]).all()
     image = np.ascontiguousarray(image[..., 0] if gray else image[..., ::-1])

@@ -17,7 +17,7 @@ from PIL import Image
 from prediction_cases import CASES, Case, predictor_of, saved
 
 import mmspec
-from mmspec.apis import InputError, Inputs, ResultFolder, TaskError
+from mmspec.apis import InputError, Inputs, Predictor, ResultFolder, TaskError
 from mmspec.apis.results import ResultError
 from mmspec.datasets.image_io import UnreadableImageError
 
@@ -161,6 +161,21 @@ def test_files_arrays_and_pages_are_read_alike(predictor, tmp_path):
         pages = list(model.predict(str(tmp_path / name)))
         assert [page.frame.index for page in pages] == [0, 1]
         assert torch.equal(pages[0].image, file)
+
+
+def test_a_checkpoints_own_scale_wins_over_the_configs(predictor, folder, tmp_path, caplog):
+    config, checkpoint = saved(CASES["segmentation"], folder)
+    content = torch.load(checkpoint, weights_only=False)
+    scale = dict(range=(7000, 17200))
+    meta = {**(content.get("meta") or {}), "dataset_meta": dict(infrared_scale=scale)}
+    torch.save({**content, "meta": meta}, tmp_path / "trained.pth")
+    deep = scene(0).astype(np.uint16) * 40 + 7000
+    with caplog.at_level("WARNING"):
+        model = Predictor(config, tmp_path / "trained.pth", device="cpu")
+    assert "infrared_scale={} of the config is left aside: " in caplog.text
+    assert "trained with {'range': (7000, 17200)}" in caplog.text
+    levels = next(model.predict(deep)).image.float()
+    assert torch.equal(levels, next(predictor("segmentation").predict(scene(0))).image.float())
 
 
 def test_colours_of_arrays_are_those_of_files(predictor, given):

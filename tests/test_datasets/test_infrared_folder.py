@@ -265,14 +265,14 @@ def test_pixels_without_a_measurement_are_told_once_and_filled(tmp_path):
         raw = np.arange(600, dtype=np.float32).reshape(20, 30)
         raw[0, : 5 if name == "a" else 7] = np.nan
         tifffile.imwrite(tmp_path / f"{name}.tif", raw)
-    load = LoadInfraredImageFromFile(nodata_level=17)
+    load = LoadInfraredImageFromFile(infrared_scale=dict(nodata_level=17))
     with pytest.warns(
         UserWarning, match=r"a\.tif: .*: 5 of 600 pixels \(0.8%\) \(said once\)"
     ) as told:
         images = [load(dict(img_path=str(tmp_path / f"{name}.tif")))["img"] for name in "ab"]
     assert len(told) == 1
     assert (images[0][0, :5] == 17).all() and (images[1][0, :7] == 17).all()
-    assert "nodata_level=17" in repr(load)
+    assert "'nodata_level': 17" in repr(load)
     with pytest.raises(ValueError, match="color_type='rgb'"):
         LoadInfraredImageFromFile(color_type="rgb")
 
@@ -305,7 +305,7 @@ def test_loader_warns_of_colour_once(tmp_path):
 def test_loader_scales_by_value_range(tmp_path):
     raw = np.tile(np.arange(1000, 1032, dtype=np.uint16), (32, 1))
     Image.fromarray(raw).save(tmp_path / "raw.png")
-    loader = LoadInfraredImageFromFile(value_range=(1000, 1255))
+    loader = LoadInfraredImageFromFile(infrared_scale=dict(range=(1000, 1255)))
     img = loader(dict(img_path=str(tmp_path / "raw.png")))["img"]
     np.testing.assert_array_equal(img[0], np.arange(32))
 

@@ -127,5 +127,19 @@ def test_ranges_that_make_no_sense(options, message):
 
 
 def test_float_images_are_refused(gray):
-    with pytest.raises(TypeError, match="img is float32, uint8 is needed"):
-        apply(gray.astype(np.float32))
+    with pytest.raises(TypeError, match="img is float64, give uint8 or float32"):
+        apply(gray.astype(np.float64))
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+def test_fractions_of_levels_are_changed_as_levels_are_and_not_rounded(gray, shape):
+    levels = gray if len(shape) == 2 else np.repeat(gray[..., None], 3, axis=2)
+    change = dict(gain=(1.3, 1.3), offset=(0.2, 0.2), gamma=(0.8, 0.8))
+    fractions = apply(levels.astype(np.float32), **change)
+    assert fractions.dtype == np.float32 and fractions.shape == shape
+    assert np.abs(fractions - apply(levels, **change)).max() <= 0.5 + 1e-4
+    between = apply(levels + np.float32(0.25), **change)
+    assert (between > fractions)[fractions < 254].all()
+    noisy = apply(levels.astype(np.float32), noise=(0.2, 0.2))
+    assert noisy.dtype == np.float32 and noisy.min() >= 0 and noisy.max() <= 255
+    assert (noisy % 1 > 0).mean() > 0.9

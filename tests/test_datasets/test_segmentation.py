@@ -245,7 +245,7 @@ def test_16_bit_infrared_by_another_folder(tmp_path):
         ramp = np.arange(48, dtype=np.uint16).reshape(SIZE) * 100 + 20000
         save(tmp_path / "train/thermal_raw" / f"{name}.png", ramp)
     prefix = dict(infrared_path="{split}/thermal_raw")
-    load = [dict(LOAD[0], value_range=(20000, 24700)), LOAD[1]]
+    load = [dict(LOAD[0], infrared_scale=dict(range=(20000, 24700))), LOAD[1]]
     sample = build("PST900Dataset", tmp_path, data_prefix=prefix, pipeline=load)[0]
     assert (sample["img"][0, 0, 0], sample["img"][-1, -1, 0]) == (0, 255)
 
@@ -602,4 +602,4 @@ def test_without_mmseg_other_data_sets_work_and_these_say_what_is_missing():
 
 
 def test_loader_repr_shows_its_options():
-    assert "value_range=(1, 2)" in repr(LoadRGBTImageFromFile(value_range=(1, 2)))
+    assert "'range': (1, 2)" in repr(LoadRGBTImageFromFile(infrared_scale=dict(range=(1, 2))))

@@ -1,4 +1,6 @@
 # A folder of infrared images for pre-training, unmasked: for algorithms that mask in the model.
+_base_ = "../infrared_scale.py"
+
 image_size = 224
 train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile"),
@@ -20,7 +22,12 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type="DefaultSampler", shuffle=True),
     collate_fn=dict(type="default_collate"),
-    dataset=dict(type="mmspec.InfraredFolder", data_root="data/inf30", pipeline=train_pipeline),
+    dataset=dict(
+        type="mmspec.InfraredFolder",
+        data_root="data/inf30",
+        infrared_scale=_base_.infrared_scale,
+        pipeline=train_pipeline,
+    ),
 )
 
 # Held-out images, for `tools/test.py`: the error on masked patches.
@@ -38,6 +45,7 @@ test_dataloader = dict(
     collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="mmspec.InfraredFolder",
+        infrared_scale=_base_.infrared_scale,
         data_root="data/inf30_test",
         pipeline=test_pipeline,
         test_mode=True,

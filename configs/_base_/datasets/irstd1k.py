@@ -2,6 +2,8 @@
 _base_ = "./msrs.py"
 
 crop_size = (512, 512)
+# 0.5 % of an image is more than its targets: nothing is clipped, and levels keep their fractions.
+infrared_scale = dict(percentiles=(0, 100), float32=True)
 train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
     dict(type="mmspec.LoadSegmentationLabels"),
@@ -21,6 +23,7 @@ train_dataloader = dict(
         type="mmspec.IRSTD1kDataset",
         data_root="data/IRSTD-1k",
         split="trainval",
+        infrared_scale=infrared_scale,
         pipeline=train_pipeline,
     )
 )
@@ -31,6 +34,7 @@ val_dataloader = dict(
         type="mmspec.IRSTD1kDataset",
         data_root="data/IRSTD-1k",
         split="test",
+        infrared_scale=infrared_scale,
         pipeline=test_pipeline,
     ),
 )

@@ -1,5 +1,7 @@
 # Infrared detection on M3FD, boxes alone: the recipe of the InfMAE paper, section 5.3, filled up
 # from ConvMAE's and ViTDet's.
+_base_ = "../infrared_scale.py"
+
 scale = (1024, 768)  # (width, height) of M3FD
 train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
@@ -33,6 +35,7 @@ train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
         type="mmspec.M3FDDataset",
+        infrared_scale=_base_.infrared_scale,
         data_root="data/M3FD",
         split="train",
         filter_cfg=dict(filter_empty_gt=True),
@@ -45,6 +48,7 @@ val_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="mmspec.M3FDDataset",
+        infrared_scale=_base_.infrared_scale,
         data_root="data/M3FD",
         split="test",
         test_mode=True,

@@ -1,5 +1,7 @@
 # Infrared segmentation on MSRS: the recipe of the InfMAE paper, section 5.2, filled up from
 # ConvMAE's.
+_base_ = "../infrared_scale.py"
+
 crop_size = (480, 640)
 train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"),
@@ -22,7 +24,11 @@ train_dataloader = dict(
     num_workers=4,
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
-        type="mmspec.MSRSDataset", data_root="data/MSRS", split="train", pipeline=train_pipeline
+        type="mmspec.MSRSDataset",
+        data_root="data/MSRS",
+        split="train",
+        infrared_scale=_base_.infrared_scale,
+        pipeline=train_pipeline,
     ),
 )
 val_dataloader = dict(
@@ -33,6 +39,7 @@ val_dataloader = dict(
         type="mmspec.MSRSDataset",
         data_root="data/MSRS",
         split="test",
+        infrared_scale=_base_.infrared_scale,
         pipeline=test_pipeline,
         test_mode=True,
     ),

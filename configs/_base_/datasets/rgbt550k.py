@@ -1,4 +1,6 @@
 # Aligned pairs in two folders, for pre-training; masks are drawn in the model.
+_base_ = "../infrared_scale.py"
+
 image_size = 224
 # What a data sample keeps: the names of the channels, which the data preprocessor goes by.
 meta_keys = ("sample_idx", "img_path", "ori_shape", "img_shape", "flip", "channels")
@@ -31,6 +33,7 @@ train_dataloader = dict(
     collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="mmspec.RGBTFolder",
+        infrared_scale=_base_.infrared_scale,
         data_root="data/rgbt550k",
         infrared="ir",
         visible="rgb",
@@ -58,6 +61,7 @@ test_dataloader = dict(
     collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="mmspec.RGBTFolder",
+        infrared_scale=_base_.infrared_scale,
         data_root="data/rgbt550k_test",
         infrared="ir",
         visible="rgb",

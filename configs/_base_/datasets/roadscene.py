@@ -1,5 +1,7 @@
 # RoadScene for matching: pairs are aligned; a random homography views the infrared image, and is
 # the truth.
+_base_ = "../infrared_scale.py"
+
 width = 256  # of tested images; metrics are in pixels of this size
 # Height and width: of a part of the image, at about the scale of tested images, and of the two
 # views in it, each at a place of its own.
@@ -35,7 +37,11 @@ test_pipeline = [
 ]
 # Under other numbers these are 19, 35 and 85 of the registration set, which is a test set.
 in_registration = ("FLIR_00993", "FLIR_04229", "FLIR_05872")
-pairs = dict(type="mmspec.RoadSceneMatchingDataset", data_root="data/RoadScene")
+pairs = dict(
+    type="mmspec.RoadSceneMatchingDataset",
+    data_root="data/RoadScene",
+    infrared_scale=_base_.infrared_scale,
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,

@@ -1,7 +1,9 @@
 """Load an infrared image into a pipeline."""
 
+import os
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -13,7 +15,9 @@ from mmspec.datasets.image_io import (
     cannot_open,
     decode_infrared,
     remark_kind,
+    sequence_limits,
 )
+from mmspec.datasets.said_once import SaidOnce
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
 
@@ -22,13 +26,14 @@ COLOR_TYPES = ("grayscale", "color")  # of those that mmcv knows
 
 @TRANSFORMS.register_module()
 class LoadInfraredImageFromFile(BaseTransform):
-    """Load an infrared image of any common kind as 8-bit gray (see ``read_infrared``).
+    """Load an infrared image of any common kind as gray (see ``read_infrared``).
 
     One channel is the default: crops, resizes and the copy to the GPU then cost a third, and a data
     preprocessor with three means expands the batch to the three equal channels a network expects.
 
     Required keys: ``img_path``. Added keys: ``img`` (H, W) uint8, or (H, W, 3) uint8 with
-    ``color_type='color'``; ``img_shape`` and ``ori_shape``, both (H, W).
+    ``color_type='color'``, float32 of deeper files if the scale says so; ``img_shape`` and
+    ``ori_shape``, both (H, W).
 
     Args:
         color_type: 'grayscale'; or 'color', three equal channels, for pipelines of mmdet and mmseg
@@ -37,14 +42,14 @@ class LoadInfraredImageFromFile(BaseTransform):
         min_size: images whose width and height are both below are refused: 20 pixels, the rule of
             InfMAE, section 3; 0 takes all.
         backend_args: of mmengine's file backend.
-        **scaling: ``value_range``, ``percentiles`` and ``nodata_level`` for images of more than 8
-            bits, see :class:`~mmspec.datasets.image_io.Scaling`.
+        infrared_scale: how images of more than 8 bits become gray levels, arguments of
+            ``mmspec.thermal.scaling.Scaling``. Give it to the data set rather than here:
+            checkpoints keep the data set's, and mmcv's loader for arrays does not take it.
 
     Raises:
         UnreadableImageError: the file cannot be opened or read, is too small, or of another size
             than its annotation states (``height`` and ``width``, as mmdet's data sets have them).
-            A colour image, a TIFF of several frames and pixels without a measurement give a
-            warning, once a loader (and worker) and kind.
+            What is to be known of a file gives a warning, once a data set and kind.
     """
 
     def __init__(
@@ -52,21 +57,21 @@ class LoadInfraredImageFromFile(BaseTransform):
         color_type: str = "grayscale",
         min_size: int = 20,
         backend_args: dict | None = None,
-        **scaling,
+        infrared_scale: Mapping[str, Any] | None = None,
     ) -> None:
         if color_type not in COLOR_TYPES:
             raise ValueError(f"color_type={color_type!r}: {', '.join(COLOR_TYPES)}")
         self.color_type, self.min_size, self.backend_args = color_type, min_size, backend_args
-        self.scaling = Scaling(**scaling)
-        self._remarked: set[str] = set()
+        self.scaling = Scaling(**(infrared_scale or {}))
+        self._limits: dict[str, tuple[float, float] | None] = {}  # of sequences
+        self._once = SaidOnce()
 
     def transform(self, results: dict) -> dict:
         name = str(results["img_path"])
         content = content_of(results, name, self.backend_args)
-        img, remarks = decode_infrared(content, name, self.scaling)
+        img, remarks = decode_infrared(content, name, self.scaling, self._sequence(name))
         for remark in remarks:
-            if (kind := remark_kind(remark)) not in self._remarked:
-                self._remarked.add(kind)
+            if self._once(remark_kind(remark)):
                 warnings.warn(f"{name}: {remark} (said once)", stacklevel=2)
         height, width = img.shape
         if max(height, width) < self.min_size:
@@ -78,10 +83,18 @@ class LoadInfraredImageFromFile(BaseTransform):
         results["img_shape"] = results["ori_shape"] = (height, width)
         return check_loaded_size(results)
 
+    def _sequence(self, name: str) -> tuple[float, float] | None:
+        if not self.scaling.sequence:
+            return None
+        of = name.rpartition("#")[0] or os.path.dirname(name)
+        if of not in self._limits:
+            self._limits[of] = sequence_limits(name, self.scaling)
+        return self._limits[of]
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(color_type={self.color_type!r}, min_size={self.min_size},"
-            f" backend_args={self.backend_args}, {self.scaling})"
+            f" backend_args={self.backend_args}, infrared_scale={self.scaling.setting()})"
         )
 
 

@@ -22,7 +22,8 @@ class InfraredPhotometric(BaseTransform):
     One draw holds for the whole image and for all its channels, so equal ones stay equal. Draws
     come from NumPy's global generator, as in mmseg's transforms.
 
-    Modified keys: ``img``, (H, W) or (H, W, C) uint8, stays uint8.
+    Modified keys: ``img``, (H, W) or (H, W, C), uint8 or float32 of 0 to 255, which is not rounded
+    to whole levels.
 
     Args:
         gain: range of the factor on differences from the mean level, drawn uniformly in its
@@ -34,7 +35,7 @@ class InfraredPhotometric(BaseTransform):
 
     Raises:
         ValueError: A range or probability that makes no sense.
-        TypeError: An image that is not uint8.
+        TypeError: An image that is neither uint8 nor float32.
     """
 
     def __init__(
@@ -62,16 +63,16 @@ class InfraredPhotometric(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         img = results["img"]
-        if img.dtype != np.uint8:
-            raise TypeError(
-                f"InfraredPhotometric: img is {img.dtype}, uint8 is needed; place it"
-                " before a conversion to float"
-            )
+        if img.dtype not in (np.uint8, np.float32):
+            raise TypeError(f"InfraredPhotometric: img is {img.dtype}, give uint8 or float32")
         img = np.ascontiguousarray(img)
         (mean,), (contrast,) = (x[0] for x in cv2.meanStdDev(img.reshape(len(img), -1)))
         curve = self._draw_curve(mean, contrast)
         noise = self._draw(np.random.uniform, self.noise)
-        changed = cv2.LUT(img, np.rint(curve).clip(0, 255).astype(np.uint8))
+        if img.dtype == np.uint8:
+            changed = cv2.LUT(img, np.rint(curve).clip(0, 255).astype(np.uint8))
+        else:
+            changed = np.interp(img, np.arange(256), curve.clip(0, 255)).astype(np.float32)
         if noise:
             changed = _add_noise(changed, noise * contrast)
         results["img"] = changed.reshape(img.shape)  # OpenCV drops a last axis of one
@@ -152,10 +153,12 @@ def _log_uniform(low: float, high: float) -> float:
 
 
 def _add_noise(img: np.ndarray, std: float) -> np.ndarray:
-    """Add the same whole-level Gaussian noise to every channel, saturating."""
+    """Add the same Gaussian noise to every channel, in whole levels to uint8, saturating."""
     # A generator of its own: the global one has no float32 and takes twice as long.
     generator = np.random.default_rng(np.random.randint(2**31))
     noise = generator.standard_normal(img.shape[:2], np.float32) * np.float32(std)
+    if img.dtype == np.float32:
+        return np.clip(img + (noise if img.ndim == 2 else noise[..., None]), 0, 255)
     noise = np.rint(noise, out=noise).astype(np.int16)
     if img.ndim == 3:
         noise = cv2.merge([noise] * img.shape[2])

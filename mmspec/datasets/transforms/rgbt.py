@@ -1,7 +1,9 @@
 """Load the image of a sample that has an infrared and a visible side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from mmspec.datasets.image_io import UnreadableImageError, decode_image, decode_
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.pairs import COLOURS, PAIR, join_pair
 from mmspec.registry import TRANSFORMS
+from mmspec.thermal.scaling import Scaling
 
 from .loading import LoadInfraredImageFromFile, content_of
 
@@ -37,8 +40,8 @@ class LoadRGBTImageFromFile(BaseTransform):
 
     Args:
         backend_args: of mmengine's file backend.
-        **scaling: ``value_range``, ``percentiles`` and ``nodata_level`` for infrared images of more
-            than 8 bits, see :class:`~mmspec.datasets.image_io.Scaling`.
+        infrared_scale: as in ``LoadInfraredImageFromFile``; but levels are whole, as the visible
+            image's are.
 
     Raises:
         UnreadableImageError: a file cannot be opened or read, has no fourth channel where infrared
@@ -46,12 +49,24 @@ class LoadRGBTImageFromFile(BaseTransform):
             their annotation states (``height`` and ``width``).
     """
 
-    def __init__(self, backend_args: dict | None = None, **scaling) -> None:
+    def __init__(
+        self, backend_args: dict | None = None, infrared_scale: Mapping[str, Any] | None = None
+    ) -> None:
         self.backend_args = backend_args
         self._load_infrared = LoadInfraredImageFromFile(
-            min_size=0, backend_args=backend_args, **scaling
+            min_size=0,
+            backend_args=backend_args,
+            infrared_scale={**(infrared_scale or {}), "float32": False},
         )
-        self.scaling = self._load_infrared.scaling
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the infrared image."""
+        return self._load_infrared.scaling
+
+    @scaling.setter
+    def scaling(self, scaling: Scaling) -> None:
+        self._load_infrared.scaling = replace(scaling, float32=False)
 
     def transform(self, results: dict) -> dict:
         modality = results["modality"]
@@ -88,7 +103,10 @@ class LoadRGBTImageFromFile(BaseTransform):
         return pixels[..., 3], pixels[..., :3]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(backend_args={self.backend_args}, {self.scaling})"
+        return (
+            f"{type(self).__name__}(backend_args={self.backend_args},"
+            f" infrared_scale={self.scaling.setting()})"
+        )
 
 
 def stack_channels(
