@@ -166,7 +166,7 @@ def export_checkpoint(
     about = dict(config=Path(config).name, classes=predictor.task.classes)
     scaling = getattr(predictor.load.transforms[-1], "scaling", None)
     if scaling is not None:  # of frames of more than 8 bits
-        about |= asdict(scaling)
+        about |= asdict(scaling) | dict(infrared_scale=scaling.setting())
     return export_model(predictor.model, batches, path, about=about, **how)
 
 

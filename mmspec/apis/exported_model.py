@@ -35,7 +35,7 @@ class ExportedModel:
     Attributes:
         details: what was written about it, by name: ``kind``, ``outputs``, ``size``, ``classes``...
         kind: 'segmentor', 'detector', 'encoder' or 'raw'.
-        dataset_meta: ``classes``.
+        dataset_meta: ``classes`` and ``infrared_scale``.
         decode_head: of a segmentor: what else its post-processing asks for.
 
     Raises:
@@ -50,7 +50,7 @@ class ExportedModel:
         if "kind" not in self.details:
             raise ExportedModelError(f"{path}: not written by tools/export.py: no metadata")
         self.kind = self.details["kind"]
-        self.dataset_meta = dict(classes=self.details.get("classes"))
+        self.dataset_meta = {k: self.details.get(k) for k in ("classes", "infrared_scale")}
         self.align_corners = self.details.get("align_corners")
         self.decode_head = SimpleNamespace(threshold=self.details.get("threshold"))
 

@@ -52,6 +52,9 @@ class Scaling:
     nodata_level: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("range", "percentiles"):  # JSON and configs have lists
+            if (pair := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(pair))
         if self.nodata_level is not None and not 0 <= self.nodata_level <= 255:
             raise ValueError(
                 f"nodata_level must be a gray level, 0 to 255, got {self.nodata_level}"

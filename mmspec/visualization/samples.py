@@ -146,7 +146,7 @@ def _label(sample: BaseDataElement) -> np.ndarray | None:
 
 
 def loaded_image(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The picture in a pipeline's result (C, H', W'), uint8 or float32 of 0 to 255, at a size (H, W).
+    """The picture in a pipeline's result (C, H', W'), uint8 or float32, at a size (H, W).
 
     Of three channels, blue, green and red, it is (H, W, 3) RGB, or (H, W) if they are equal; of
     other numbers (H, W), the first.

@@ -132,7 +132,7 @@ def test_a_data_set_keeps_its_scale_for_the_checkpoint(tmp_path):
     default = InfraredFolder(str(tmp_path), pipeline=[LoadInfraredImageFromFile()])
     assert default.metainfo["infrared_scale"] == {}
     pair = LoadRGBTImageFromFile(infrared_scale=scale)
-    assert pair.scaling == Scaling(range=(29000, 30000))
+    assert pair.scaling == Scaling(range=(29000, 30000)) == Scaling(range=[29000, 30000])
 
 
 def test_absent_pixels_take_no_part():
