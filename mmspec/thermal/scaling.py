@@ -13,8 +13,8 @@ from .errors import UnreadableImageError
 from .image import UNITS, ThermalImage
 
 #: Times the sensor's noise that 0 to 255 span at least: 13 FLIR and 2 DJI pictures, a recording and
-#: 99 % of three data sets of 8 bits span 55 times and more; a wall alone then has a deviation of 5.
-NOISES = 50
+#: 99 % of three data sets of 8 bits span 55 times and more; a wall alone then has a deviation of 8.
+NOISES = 32
 CLIPS = "the range clips more than half of the pixels"
 RANGE_OF_8_BITS = "a range is for deeper files: the levels of 8 bits are kept as they are"
 _CENTIKELVIN = (20000, 60000)  # of scenes from -73 to 327 Celsius
