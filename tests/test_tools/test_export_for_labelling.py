@@ -34,12 +34,13 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("scale", ["percentiles", "range", "config"])
 def test_views_are_what_training_sees(folder, tmp_path, monkeypatch, scale):
-    options = dict(percentiles={}, range=dict(value_range=(7000, 8000)))
+    options = dict(percentiles=dict(percentiles=(0.5, 99.5)), range=dict(value_range=(7000, 8000)))
     options["config"] = options["range"]
+    setting = "infrared_scale=dict(range=(7000, 8000), float32=True)"
     arguments = dict(percentiles=[], range=["--range", 7000, 8000], config=["--config", "c.py"])
-    step = dict(type="mmspec.LoadInfraredImageFromFile", **options[scale])
+    step = dict(type="mmspec.LoadInfraredImageFromFile")
     monkeypatch.chdir(tmp_path)
-    Path("c.py").write_text(f"train_dataloader = dict(dataset=dict(pipeline=[{step}]))")
+    Path("c.py").write_text(f"train_dataloader = dict(dataset=dict({setting}, pipeline=[{step}]))")
     run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views", *arguments[scale])
     for view, deep in (("a/0.png", "a/0.png"), ("1.png", "1.tif")):
         seen = cv2.imread(str(tmp_path / "views" / view), cv2.IMREAD_UNCHANGED)
@@ -82,7 +83,8 @@ def check_boxes(folder):
         )
         for sample in data:
             assert sample["instances"][0]["bbox"] == pytest.approx([24, 12, 40, 36], abs=1e-3)
-            assert np.array_equal(sample["img"], read_infrared(sample["img_path"]))
+            seen = read_infrared(sample["img_path"], percentiles=(0.5, 99.5))
+            assert np.array_equal(sample["img"], seen)
             names.append(Path(sample["img_path"]).name)
     assert sorted(names) == ["0.png", "1.tif"]
 

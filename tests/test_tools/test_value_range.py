@@ -38,7 +38,9 @@ def folder(tmp_path):
 def test_range_share_clipped_and_kinds(folder, tmp_path, monkeypatch, capsys):
     run(monkeypatch, folder, "--out", tmp_path / "histogram.png")
     told = capsys.readouterr()
-    low, high = map(float, re.search(r"value_range=\(([^,]+), ([^)]+)\)", told.out).groups())
+    low, high = map(
+        float, re.search(r"infrared_scale = dict\(range=\(([^,]+), ([^)]+)\)", told.out).groups()
+    )
     assert (low, high) == (7000, 9000)
     assert "1 JPEG, uint8, gray: 8 bits, taken as they are, no range needed" in told.out
     assert "0.000 % of the pixels below 7000, 0.017 % above 9000" in told.out

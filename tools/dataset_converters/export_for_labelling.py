@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import tifffile
 
 import mmspec
 from mmspec.datasets.files import IMAGE_SUFFIXES, find_images, without_suffix
+from mmspec.datasets.modality import settle_scale
 from mmspec.engine.launch import LaunchError, read_config
 from mmspec.registry import TRANSFORMS
 from mmspec.thermal import ThermalImage, UnreadableImageError
@@ -67,18 +69,20 @@ def scaling_of(config: str) -> Scaling:
         LaunchError: no such config, or no loader of infrared images in it.
     """
 
-    def loaders(node: object) -> Iterator[dict]:
+    def loaders(node: object, scale: dict | None = None) -> Iterator[tuple[dict, dict | None]]:
+        """Loading steps, each with the setting of its data set."""
         if isinstance(node, dict):
+            scale = node.get("infrared_scale", scale)
             if str(node.get("type", "")).endswith("LoadInfraredImageFromFile"):
-                yield node
-            for child in node.values():
-                yield from loaders(child)
-        elif isinstance(node, list | tuple):
-            for child in node:
-                yield from loaders(child)
+                yield node, scale
+        children = node.values() if isinstance(node, dict) else node
+        for child in children if isinstance(node, dict | list | tuple) else ():
+            yield from loaders(child, scale)
 
-    for step in loaders(read_config(config).to_dict().get("train_dataloader", {})):
-        return TRANSFORMS.build(step).scaling
+    for step, scale in loaders(read_config(config).to_dict().get("train_dataloader", {})):
+        loader = TRANSFORMS.build(step)
+        settle_scale([loader], scale)
+        return replace(loader.scaling, float32=False)
     raise LaunchError(f"{config}: no LoadInfraredImageFromFile in train_dataloader")
 
 
@@ -114,7 +118,7 @@ def main() -> None:
     try:
         scaling = scaling_of(args.config) if args.config else Scaling(args.range)
         for name, source, image in views(args.folder, args.unit, args.every):
-            write(args.out / f"{name}.png", to_gray(image, scaling))
+            write(args.out / f"{name}.png", to_gray(image, scaling)[0])
             count += 1
             picture = source.suffix.lower() not in DEEP and image.frames == 1
             if args.deep and not (picture and "radiometric" not in image.source):

@@ -143,7 +143,7 @@ def main() -> None:
     )
     print(f"clipped: {below:.3f} % of the pixels below {low:g}, {above:.3f} % above {high:g}")
     print("for the config:")
-    print(f"    dict(type='mmspec.LoadInfraredImageFromFile', value_range=({low:g}, {high:g}))")
+    print(f"    infrared_scale = dict(range=({low:g}, {high:g}))")
     if args.out is not None:
         draw(values, unit, (low, high), args.out)
 
