@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
+from mmspec.masking import SCORES
 from mmspec.visualization.panels import MASKED
 
 REPO = Path(__file__).resolve().parents[2]
@@ -128,9 +129,10 @@ def test_masking_follows_the_state_of_the_checkpoint(tool, root, capsys):
 
 
 def test_masking_of_one_image(tool):
-    row = cells(tool("masking", "infmae/epoch_1.pth", "ir.png"), 1, 6)[0]
+    # The image, the mask of the config, those of every score and a random one.
+    row = cells(tool("masking", "infmae/epoch_1.pth", "ir.png"), 1, 3 + len(SCORES))[0]
     masks = [visible(cell) for cell in row[1:]]
-    assert [mask.sum() for mask in masks] == [4] * 5
+    assert [mask.sum() for mask in masks] == [4] * (2 + len(SCORES))
     assert np.array_equal(masks[0], masks[1])  # the config masks by intensity
 
 
