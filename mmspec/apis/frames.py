@@ -1,8 +1,6 @@
 """What is predicted on: image files, folders, globs, arrays, recordings, and pairs of them.
 
-Recordings are read frame by frame. A reader of another kind of recording is a class with a path for
-its argument, a length, ``rate`` (frames a second) and an iterator over pixels; it is found by its
-suffix in ``RECORDINGS``.
+Recordings are read frame by frame (:mod:`mmspec.thermal.recordings`).
 """
 
 from __future__ import annotations
@@ -14,17 +12,13 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mmspec.conventions import MODALITIES
 from mmspec.datasets.files import IMAGE_SUFFIXES, Fault, find_images
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.rgbt_folder import match_pairs
-from mmspec.thermal.recordings import SUFFIXES as FLIR_SUFFIXES
-from mmspec.thermal.recordings import FlirRecording
-from mmspec.thermal.tiff import SUFFIXES as TIFF_SUFFIXES
-from mmspec.thermal.tiff import TiffFrames
+from mmspec.thermal.recordings import RECORDINGS, open_recording
 
 #: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
 One = str | PathLike | np.ndarray
@@ -44,43 +38,6 @@ class Frame:
 
 class InputError(ValueError):
     """Inputs that are not there or that the model does not take; the message has the way out."""
-
-
-class VideoFrames:
-    """Frames of a video file, (H, W, 3) uint8, blue first, by OpenCV.
-
-    Raises:
-        UnreadableImageError: it cannot be opened, or ends before its last frame.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        video = cv2.VideoCapture(path)
-        if not video.isOpened():
-            raise UnreadableImageError.of(path, "not a video that OpenCV can read")
-        self._length = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.rate = float(video.get(cv2.CAP_PROP_FPS)) or 25.0
-        video.release()
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        video, seen = cv2.VideoCapture(self.path), 0
-        try:
-            while (pixels := video.read()[1]) is not None:
-                seen += 1
-                yield pixels
-        finally:
-            video.release()
-        if seen < self._length:
-            reason = f"ends after {seen:,} of {self._length:,} frames: cut short or damaged"
-            raise UnreadableImageError.of(self.path, reason)
-
-
-_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm")
-_READERS = {VideoFrames: _VIDEOS, TiffFrames: TIFF_SUFFIXES, FlirRecording: FLIR_SUFFIXES}
-RECORDINGS = {suffix: reader for reader, suffixes in _READERS.items() for suffix in suffixes}
 
 
 class Inputs:
@@ -172,7 +129,7 @@ class Inputs:
         stem = os.path.splitext(relative)[0]
         stem = "/".join(part for part in Path(stem).parts if part not in ("..", "/"))
         try:
-            readers = tuple(filter(None, map(_recording, files)))
+            readers = tuple(filter(None, map(open_recording, files)))
         except UnreadableImageError as error:
             self.fault(error, files[0])
             return
@@ -205,20 +162,6 @@ def _files(path: str) -> Iterable[tuple[str, str]]:
         if found := sorted(filter(os.path.isfile, glob.glob(path, recursive=True))):
             return [(one, root) for one in found]
     raise InputError(f"{path}: no such file or folder, and nothing matches it as a pattern")
-
-
-def _recording(file: str) -> VideoFrames | TiffFrames | FlirRecording | None:
-    """The reader of a file that holds frames; None of a still image."""
-    suffix = Path(file).suffix.lower()
-    if suffix not in RECORDINGS:
-        return None
-    try:
-        reader = RECORDINGS[suffix](file)
-    except UnreadableImageError:
-        if suffix not in IMAGE_SUFFIXES:
-            raise
-        return None  # said when it is loaded
-    return reader if suffix not in IMAGE_SUFFIXES or len(reader) > 1 else None
 
 
 def _called(given: object) -> str:

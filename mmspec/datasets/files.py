@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from mmengine.fileio import join_path
 
+from mmspec.thermal.recordings import RECORDINGS
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+ALL_SUFFIXES = tuple(dict.fromkeys((*IMAGE_SUFFIXES, *RECORDINGS)))
 _NAMED_AT_ONCE = 10
 
 
@@ -28,9 +31,9 @@ def named(faults: Sequence[Fault]) -> str:
 
 
 def without_suffix(path: str) -> str:
-    """'a/00001D.png' gives 'a/00001D'; what follows a dot and is no image suffix stays."""
+    """'a/00001D.png' gives 'a/00001D'; what follows a dot and is no suffix stays."""
     stem, suffix = os.path.splitext(path)
-    return stem if suffix.lower() in IMAGE_SUFFIXES else path
+    return stem if suffix.lower() in ALL_SUFFIXES else path
 
 
 def index_by_name(folder: str, paths: Iterable[str]) -> tuple[dict[str, str], list[Fault]]:
@@ -79,12 +82,16 @@ def pair(
     return samples, faults
 
 
-def find_images(folder: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
+def find_images(
+    folder: str,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    left_out: Counter[str] | None = None,
+) -> list[str]:
     """Paths of the images below ``folder``, relative to it, with '/', sorted.
 
     Suffixes count in any case, hidden files and folders do not, links are followed and each folder
     is entered once. A link named as an image that leads nowhere, or to itself, is listed, so that
-    loading names it.
+    loading names it. ``left_out`` takes how many files there are of each other suffix.
 
     Raises:
         FileNotFoundError: No such local folder, or no image in it; says what else was found. Or a
@@ -97,7 +104,7 @@ def find_images(folder: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[s
             " backend than the local disk need an ann_file that lists them)"
         )
     images: list[str] = []
-    others: Counter[str] = Counter()
+    others: Counter[str] = Counter() if left_out is None else left_out
     entered: set[tuple[int, int]] = set()
     pending = [""]
     while pending:

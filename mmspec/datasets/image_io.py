@@ -21,10 +21,14 @@ from mmspec.thermal.jpeg import JPEG, decode_jpeg, has_metadata
 from mmspec.thermal.orientation import ON_ITS_SIDE, orientation_of, orientation_of_page
 from mmspec.thermal.pictures import PNG, check_png
 from mmspec.thermal.read import NODATA, decode, read_thermal
+from mmspec.thermal.recordings import read_frame
 from mmspec.thermal.scaling import CLIPS, RANGE_OF_8_BITS, Scaling, limits_of, to_gray
 from mmspec.thermal.tiff import BAD_NODATA, TIFF, without_alpha
 
-SEQUENCE = "a file of several frames, only the first is read; split it into one file a frame"
+SEQUENCE = (
+    "a file of several frames, only the first is read; name one as clip.tif#12, or sample them by"
+    " InfraredFolder(frame_step=1)"
+)
 
 
 def read_infrared(
@@ -192,6 +196,8 @@ def image_size(path: str | PathLike) -> tuple[int, int]:
         UnreadableImageError: it cannot be opened, or is not an image.
     """
     data = _content(path)
+    if isinstance(data, np.ndarray):
+        return data.shape[1::-1]
     try:
         if data.startswith(TIFF):
             with tifffile.TiffFile(io.BytesIO(data)) as tiff:
@@ -223,7 +229,10 @@ def _name_of(source: str | PathLike | bytes | np.ndarray, name: str | None) -> s
     return name or (f"<{type(source).__name__}>" if in_memory else str(source))
 
 
-def _content(path: str | PathLike) -> bytes:
+def _content(path: str | PathLike) -> bytes | np.ndarray:
+    """A file's bytes, or the pixels of a frame that ``clip.seq#12`` names."""
+    if (pixels := read_frame(str(path))) is not None:
+        return pixels
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
@@ -10,20 +11,22 @@ from mmengine.logging import print_log
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
+from mmspec.thermal.recordings import RECORDINGS, open_recording
 
 from .annotated import check_options
-from .files import find_images
+from .files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
 from .modality import settle_scale
 from .repeatable import RepeatableSamplesMixin
 
 
 @DATASETS.register_module()
 class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
-    """Every image below a folder, or those that a list names.
+    """Every image and frame of a recording below a folder, or those that a list names.
 
     Only names are read at the start, no headers, so that 300,000 images on a network disk start in
-    seconds; what a file holds shows when it is loaded. A sample is ``dict(img_path=...)`` through
-    ``pipeline``.
+    seconds; what a file holds shows when it is loaded. Of recordings (SEQ, CSQ, video, .npy, .npz)
+    the frames are counted, not decoded. A sample is ``dict(img_path=...)`` through ``pipeline``,
+    that of a frame ``clip.seq#12``.
 
     Args:
         data_root: folder of the images, searched with its subfolders (links are followed, each
@@ -31,9 +34,14 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         data_prefix: subfolder of ``data_root`` that holds the images.
         ann_file: text file, one image path a line relative to the folder of images, as
             ``tools/dataset_converters/prepare_corpus.py`` writes; then the folder is not searched.
-            Needed where the images are on another storage backend than the local disk.
+            Needed where the images are on another storage backend than the local disk, which
+            recordings cannot be.
+        frame_step: sample every n-th frame of recordings, and of TIFFs with several pages, each of
+            which is opened at the start for it. None: every frame, and the first page of TIFFs; 0:
+            no recordings.
         skip_broken: False: an image that cannot be read raises. True: it is logged by name,
-            counted, and another one is drawn; only in training (``test_mode=False``).
+            counted, and another one is drawn; only in training (``test_mode=False``). A recording
+            whose frames cannot be counted is left out.
         backend_args: of mmengine's file backend, to read ``ann_file``.
         **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
             ``lazy_init``, ``serialize_data``, ``max_refetch``, ``metainfo``; and
@@ -51,11 +59,15 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         data_prefix: str | dict = "",
         ann_file: str = "",
         *,
+        frame_step: int | None = None,
         skip_broken: bool = False,
         backend_args: dict | None = None,
         **options,
     ) -> None:
         check_options(self, options)
+        if frame_step is not None and frame_step < 0:
+            raise ValueError(f"frame_step={frame_step}: every n-th frame, or 0 for none")
+        self.frame_step = frame_step
         self.skip_broken = skip_broken
         self.backend_args = backend_args
         self._broken: set[int] = set()
@@ -71,16 +83,66 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         folder = self.data_prefix["img_path"]
-        if not self.ann_file:
-            images = [dict(img_path=os.path.join(folder, path)) for path in find_images(folder)]
-            print_log(f"{len(images):,} images in {folder} and below", logger="current")
-            return images
-        paths = each_once(read_names(self.ann_file, self.backend_args), self.ann_file)
-        images = [dict(img_path=join_path(folder, path)) for path in paths]
+        if self.ann_file:
+            paths = each_once(read_names(self.ann_file, self.backend_args), self.ann_file)
+            if not paths:
+                raise FileNotFoundError(f"{self.ann_file}: an empty list of images")
+            where = f"listed in {self.ann_file}"
+        else:
+            paths, where = self.find(folder), f"in {folder} and below"
+        images, num_frames = [], 0
+        for path in paths:
+            full = join_path(folder, path)
+            if (length := self.count_frames(full)) is None:
+                images.append(full)
+            else:
+                images += (f"{full}#{index}" for index in range(0, length, self.frame_step or 1))
+                num_frames += len(range(0, length, self.frame_step or 1))
         if not images:
-            raise FileNotFoundError(f"{self.ann_file}: an empty list of images")
-        print_log(f"{len(images):,} images listed in {self.ann_file}", logger="current")
-        return images
+            raise FileNotFoundError(f"no images {where}: each recording there is broken")
+        of_recordings = f" and {num_frames:,} frames of recordings" if num_frames else ""
+        print_log(f"{len(images) - num_frames:,} images{of_recordings} {where}", logger="current")
+        return [dict(img_path=path) for path in images]
+
+    def find(self, folder: str) -> list[str]:
+        """Paths of images and recordings below a folder; what else there is is logged."""
+        left_out: Counter[str] = Counter()
+        found = find_images(
+            folder, IMAGE_SUFFIXES if self.frame_step == 0 else ALL_SUFFIXES, left_out
+        )
+        if left_out:
+            counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common(8))
+            recorded = self.frame_step == 0 and not left_out.keys().isdisjoint(RECORDINGS)
+            print_log(
+                f"left out in {folder} and below: {counts}."
+                + (" frame_step=1 samples the frames of recordings." if recorded else "")
+                + f" Read are {', '.join(ALL_SUFFIXES)}: convert what should be",
+                logger="current",
+                level=logging.WARNING,
+            )
+        return found
+
+    def count_frames(self, path: str) -> int | None:
+        """How many frames a recording has; None of a still image, 0 of one that is skipped.
+
+        Raises:
+            UnreadableImageError: they cannot be counted, unless such recordings are skipped.
+        """
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix not in RECORDINGS or (suffix in IMAGE_SUFFIXES and not self.frame_step):
+            return None
+        try:
+            recording = open_recording(path)
+            return None if recording is None else len(recording)
+        except UnreadableImageError as error:
+            self.leave_out(error)
+            return 0
+
+    def leave_out(self, error: UnreadableImageError) -> None:
+        """Log a broken recording, or raise."""
+        if self.test_mode or not self.skip_broken:
+            raise error
+        print_log(f"Left out, broken recording: {error}", "current", logging.WARNING)
 
     def prepare_data(self, idx: int) -> dict | None:
         """The sample ``idx`` after the pipeline; None if it is broken and may be skipped."""

@@ -1,10 +1,11 @@
 """Aligned pairs of infrared and visible images without labels, for pre-training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
+from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
 
@@ -22,6 +23,7 @@ class RGBTFolder(InfraredFolder):
     ``ir/a/0001.jpg`` and ``rgb/a/0001.png``). An image without its partner is an error that names
     both; ``tools/dataset_converters/prepare_pairs.py`` reports all and writes a list of the
     complete pairs. Sizes are compared when a pair is loaded, as names alone are read at the start.
+    Two recordings of one name and as many frames are pairs frame by frame.
 
     A sample is ``dict(img_path, infrared_path, visible_path, modality='both')`` through
     ``pipeline``, which begins with ``LoadRGBTImageFromFile``; ``img_path`` is the infrared image.
@@ -38,7 +40,8 @@ class RGBTFolder(InfraredFolder):
 
     Raises:
         FileNotFoundError: No folder, no pair, an empty list, or an image without its partner.
-        UnreadableImageError: On loading, see ``skip_broken``.
+        UnreadableImageError: On loading, see ``skip_broken``, and of two recordings whose numbers
+            of frames differ.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class RGBTFolder(InfraredFolder):
             pairs, faults = self._listed_pairs(lines), []
         else:
             folders = {side: self.data_prefix[side] for side in _OTHER}
-            pairs, faults = match_pairs(folders, lines, self.ann_file)
+            pairs, faults = match_pairs(folders, lines, self.ann_file, self.find)
+        pairs = [frames for pair in pairs for frames in self._frames(*pair)]
         print_log(
             f"{len(pairs):,} pairs in {self.data_prefix['infrared']} and"
             f" {self.data_prefix['visible']}",
@@ -85,6 +89,20 @@ class RGBTFolder(InfraredFolder):
             for infrared, visible in pairs
         ]
         return samples, faults
+
+    def _frames(self, infrared: str, visible: str) -> list[tuple[str, str]]:
+        """A pair of still images as it is, one of recordings frame by frame."""
+        lengths = self.count_frames(infrared), self.count_frames(visible)
+        if lengths == (None, None):
+            return [(infrared, visible)]
+        if lengths[0] == lengths[1]:
+            steps = range(0, lengths[0], self.frame_step or 1)
+            return [(f"{infrared}#{index}", f"{visible}#{index}") for index in steps]
+        if 0 not in lengths:  # one that is broken was told already
+            counts = ["a still image" if n is None else f"{n:,} frames" for n in lengths]
+            reason = f"{counts[0]}, its visible partner {visible} {counts[1]}: no pair"
+            self.leave_out(UnreadableImageError.of(infrared, reason))
+        return []
 
     def _lines(self) -> list[str] | None:
         if not self.ann_file:
@@ -109,7 +127,10 @@ class RGBTFolder(InfraredFolder):
 
 
 def match_pairs(
-    folders: dict[str, str], names: Sequence[str] | None = None, listed_in: str = ""
+    folders: dict[str, str],
+    names: Sequence[str] | None = None,
+    listed_in: str = "",
+    find: Callable[[str], list[str]] = find_images,
 ) -> tuple[list[tuple[str, str]], list[Fault]]:
     """Pair up the images below two folders by their relative paths without suffix.
 
@@ -117,6 +138,7 @@ def match_pairs(
         folders: 'infrared' and 'visible'.
         names: pairs to find, with or without a suffix; by default all, sorted.
         listed_in: file that lists the names.
+        find: gives the paths below a folder, by default those of still images.
 
     Returns:
         (infrared path, visible path) of each complete pair, and what is without a partner; each
@@ -124,7 +146,7 @@ def match_pairs(
     """
     found, faults = {}, []
     for side, folder in folders.items():
-        found[side], clashes = index_by_name(folder, find_images(folder))
+        found[side], clashes = index_by_name(folder, find(folder))
         faults += clashes
     if names is None:
         names = sorted(set().union(*found.values()))

@@ -1,23 +1,73 @@
-"""FLIR's recordings: frames of counts, one FFF block after the other."""
+"""Recordings: files of frames, counted without decoding, each frame read by its number.
+
+A frame's name is its file's with the number, from 0, behind a hash: ``clip.seq#12``. A reader of
+another kind of recording is a :class:`Recording` that is found by its suffix in ``RECORDINGS``.
+"""
 
 from __future__ import annotations
 
 import logging
 import mmap
+import os
+import re
+import zipfile
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
+import tifffile
 
-from . import flir
+from . import flir, tiff
 from .errors import UnreadableImageError
 from .image import ThermalImage
 
 _log = logging.getLogger(__name__)
 SUFFIXES = (".seq", ".csq", ".fff")
+_OPEN_AT_ONCE = 8
+_PATIENCE = 20_000  # milliseconds that OpenCV may take for a frame; damaged files can stall it
+_LARGEST_NPZ = 1 << 30  # bytes of a compressed array, which is held in memory
 
 
-class FlirRecording:
+class Recording:
+    """A file's frames: ``len()``, ``frame(index)`` and an iterator over them.
+
+    Attributes:
+        path: the file.
+        rate: frames a second.
+    """
+
+    rate = 25.0  # where the file does not tell, of a video of results
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self.frame, range(len(self)))
+
+    def frame(self, index: int) -> np.ndarray:
+        """Pixels (H, W) or (H, W, 3), blue first, of any depth.
+
+        Raises:
+            UnreadableImageError: there are fewer frames, or it cannot be decoded.
+        """
+        if not -len(self) <= index < len(self):
+            raise UnreadableImageError.of(self.path, f"no frame {index}: it has {len(self)}")
+        try:
+            return self._decode(index % len(self))
+        except Exception as error:  # on damaged bytes decoders raise whatever they trip over
+            reason = getattr(error, "reason", f"damaged ({type(error).__name__}: {error})")
+            raise UnreadableImageError.of(f"{self.path}#{index}", reason) from None
+
+    def _decode(self, index: int) -> np.ndarray:
+        raise NotImplementedError
+
+
+class FlirRecording(Recording):
     """The frames of SEQ (counts as they are) and CSQ (JPEG-LS) files, read one at a time.
 
     A last frame that is cut is warned of and left out.
@@ -29,7 +79,7 @@ class FlirRecording:
     rate = 30.0  # frames a second of most cameras; the file does not tell
 
     def __init__(self, path: str | Path) -> None:
-        self.path = str(path)
+        super().__init__(path)
         try:
             with open(path, "rb") as file:
                 self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -52,10 +102,6 @@ class FlirRecording:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for index in range(len(self)):
-            yield self.counts(index)
-
     def _cut(self, start: int, reason: str) -> None:
         if not self.starts:
             raise UnreadableImageError.of(self.path, f"no whole FLIR frame: {reason}")
@@ -74,17 +120,9 @@ class FlirRecording:
             raise UnreadableImageError.of(self.path, f"no frame {index}: it has {len(self)}")
         return flir.parse(memoryview(self.data), self.starts[index])
 
-    def counts(self, index: int) -> np.ndarray:
-        """The sensor's counts of a frame, (H, W) uint16.
-
-        Raises:
-            UnreadableImageError: it cannot be decoded.
-        """
-        block = self.block(index)
-        try:
-            return flir.counts(block)
-        except UnreadableImageError as error:
-            raise UnreadableImageError.of(self.path, f"frame {index}: {error.reason}") from None
+    def _decode(self, index: int) -> np.ndarray:
+        """The sensor's counts, (H, W) uint16."""
+        return flir.counts(self.block(index))
 
     def image(
         self, index: int, unit: str | None, parameters: Mapping[str, float] = {}
@@ -92,5 +130,175 @@ class FlirRecording:
         """A frame in a unit, see :func:`mmspec.read_thermal`."""
         if unit == "gray":
             raise UnreadableImageError.of(self.path, "no picture in it: read unit='counts'")
-        values, block = self.counts(index), self.block(index)
+        values, block = self.frame(index), self.block(index)
         return flir.image(block, values, unit, parameters, "FLIR recording", len(self))
+
+
+class TiffFrames(Recording):
+    """Pages of a TIFF that have the size of its first one and are no thumbnail and no mask."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        try:
+            self.file = tifffile.TiffFile(self.path)
+            self.pages = tiff.frames(self.file)
+        except Exception as error:  # on damaged bytes it raises whatever it trips over
+            raise UnreadableImageError.of(self.path, f"no TIFF ({error})") from None
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    def _decode(self, index: int) -> np.ndarray:
+        pixels, absent, *_ = tiff.decode_page(self.file, self.pages[index], self.path)
+        if absent is not None and pixels.dtype != np.uint8:  # 8 bits are not scaled by their values
+            pixels = pixels.astype(np.float32)
+            pixels[absent] = np.nan
+        return pixels
+
+
+class VideoFrames(Recording):
+    """Frames of a video file by OpenCV: (H, W, 3) uint8, blue first, or (H, W) uint16.
+
+    The latter are those of lossless codecs (FFV1), which OpenCV would cut to 8 bits without a word.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
+        given = [number for limit in limits for number in (limit, _PATIENCE)]
+        self.video = cv2.VideoCapture(self.path, cv2.CAP_FFMPEG, given)
+        if not self.video.isOpened():
+            self.video = cv2.VideoCapture(self.path)  # what another library of OpenCV's reads
+        if not self.video.isOpened():
+            raise UnreadableImageError.of(self.path, "not a video that OpenCV can read")
+        self._length = max(0, int(self.video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        if self._length == 0:
+            raise UnreadableImageError.of(self.path, "a video of no frames")
+        self.rate = float(self.video.get(cv2.CAP_PROP_FPS)) or self.rate
+        pixel_format = int(self.video.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(4, "little")
+        if pixel_format.startswith(b"Y1"):  # FFmpeg's tag of gray of 9 to 16 bits
+            self.video.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _decode(self, index: int) -> np.ndarray:
+        if index != self._next:
+            self.video.set(cv2.CAP_PROP_POS_FRAMES, index)
+        found, pixels = self.video.read()
+        self._next = index + 1 if found else -1
+        if not found:
+            raise UnreadableImageError(
+                f"ends after {index:,} of {self._length:,} frames: cut short or damaged"
+            )
+        return pixels
+
+
+class ArrayFrames(Recording):
+    """Frames of a .npy, or of a .npz with one array: (N, H, W), or (N, H, W, 1 to 4), blue first.
+
+    Their count stands in the header. A .npy is read frame by frame; a .npz, which is one compressed
+    stream, as a whole when a frame is asked for.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.array = None
+        try:
+            if zipfile.is_zipfile(self.path):
+                with zipfile.ZipFile(self.path) as archive:
+                    names = archive.namelist()
+                    if len(names) != 1:
+                        shown = ", ".join(name.removesuffix(".npy") for name in names)
+                        reason = f"{len(names)} arrays ({shown}): give one a file"
+                        raise UnreadableImageError(reason)
+                    with archive.open(names[0]) as file:
+                        version, _ = np.lib.format.read_magic(file)
+                        header = getattr(np.lib.format, f"read_array_header_{version}_0")
+                        shape, _, dtype = header(file)
+            else:
+                self.array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+                shape, dtype = self.array.shape, self.array.dtype
+        except Exception as error:  # on damaged bytes it raises whatever it trips over
+            reason = getattr(error, "reason", f"no NumPy file ({type(error).__name__}: {error})")
+            raise UnreadableImageError.of(self.path, reason) from None
+        still = len(shape) == 2 or (len(shape) == 3 and shape[-1] <= 4)
+        if dtype.kind not in "uif" or len(shape) not in (2, 3, 4) or 0 in shape:
+            raise UnreadableImageError.of(self.path, f"no frames: an array {shape} of {dtype}")
+        self.shape = (1, *shape) if still else shape
+        self.bytes = int(np.prod(shape)) * dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _decode(self, index: int) -> np.ndarray:
+        if self.array is None:
+            if self.bytes > _LARGEST_NPZ:
+                raise UnreadableImageError(
+                    f"{self.bytes / 2**30:.1f} GiB in one compressed stream: save it as .npy"
+                )
+            (self.array,) = np.load(self.path, allow_pickle=False).values()
+        return np.array(self.array.reshape(self.shape)[index])
+
+
+RECORDINGS: dict[str, type[Recording]] = {
+    **dict.fromkeys(SUFFIXES, FlirRecording),
+    **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm"), VideoFrames),
+    **dict.fromkeys((".npy", ".npz"), ArrayFrames),
+    **dict.fromkeys(tiff.SUFFIXES, TiffFrames),
+}
+_FRAME = re.compile(rf"(.+(?:{'|'.join(map(re.escape, RECORDINGS))}))#(\d+)", re.IGNORECASE)
+
+
+def open_recording(path: str | Path) -> Recording | None:
+    """The frames of a file; None of a still image: of another kind, or a TIFF or array of one.
+
+    Raises:
+        UnreadableImageError: it cannot be opened, or is damaged. A TIFF is a still image then,
+            whose fault shows when it is read.
+    """
+    path = str(path)
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in RECORDINGS:
+        return None
+    if not os.path.isfile(path):  # a pipe would be waited for
+        reason = "no regular file" if os.path.exists(path) else "no such file"
+        raise UnreadableImageError.of(path, reason)
+    try:
+        found = RECORDINGS[suffix](path)
+    except UnreadableImageError:
+        if suffix in tiff.SUFFIXES:
+            return None
+        raise
+    return None if isinstance(found, TiffFrames | ArrayFrames) and len(found) == 1 else found
+
+
+def split_frame(name: str) -> tuple[str, int] | None:
+    """File and number of a frame's name, ``clip.seq#12``; None of the name of a still image."""
+    found = _FRAME.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
+
+
+def read_frame(name: str) -> np.ndarray | None:
+    """The pixels of ``clip.seq#12``; None of the name of a still image.
+
+    A process keeps the recordings open that it read last.
+
+    Raises:
+        UnreadableImageError: see :meth:`Recording.frame`.
+    """
+    frame = split_frame(name)
+    if frame is None:
+        return None
+    path, index = frame
+    # By process: those that were forked would share the place in the file.
+    recording = _opened(path, os.getpid())
+    if recording is None:
+        raise UnreadableImageError.of(path, "a still image, or no TIFF: it has no frames")
+    return recording.frame(index)
+
+
+@lru_cache(maxsize=_OPEN_AT_ONCE)
+def _opened(path: str, process: int) -> Recording | None:
+    return open_recording(path)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import tifffile
@@ -31,36 +29,6 @@ _REDUCED, _TRANSPARENCY = 1, 4  # bits of NewSubfileType
 _GDAL_NODATA = 42113  # TIFF tag; text
 
 
-class TiffFrames:
-    """The frames of a TIFF file: pages that have the size of its first one.
-
-    Raises:
-        UnreadableImageError: it cannot be opened, or a page cannot be decoded.
-    """
-
-    rate = 25.0  # frames a second of a video of results; the file does not tell
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                self._length = len(_frames(tiff))
-        except Exception as error:  # on damaged bytes it raises whatever it trips over
-            raise UnreadableImageError.of(path, f"no TIFF ({error})") from None
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        with tifffile.TiffFile(self.path) as tiff:
-            for index, page in enumerate(_frames(tiff)):
-                try:
-                    yield _decode(tiff, page, self.path).pixels
-                except Exception as error:
-                    reason = f"page {index}: {type(error).__name__}: {error}"
-                    raise UnreadableImageError.of(self.path, reason) from None
-
-
 def decode_tiff(data: bytes, frame: int = 0) -> Pixels:
     """One frame, upright; of 8 bits or less uint8, of palettes the colours.
 
@@ -71,20 +39,20 @@ def decode_tiff(data: bytes, frame: int = 0) -> Pixels:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         if len(tiff.pages) == 0:
             raise UnreadableImageError("TIFF cut short or damaged: it lists no image")
-        pages = _frames(tiff)
+        pages = frames(tiff)
         if not -len(pages) <= frame < len(pages):
             raise UnreadableImageError(f"no frame {frame}: it has {len(pages)}")
-        return _decode(tiff, pages[frame], data)._replace(frames=len(pages))
+        return decode_page(tiff, pages[frame], data)._replace(frames=len(pages))
 
 
-def _frames(tiff: tifffile.TiffFile) -> list[int]:
+def frames(tiff: tifffile.TiffFile) -> list[int]:
     """Numbers of the pages that have the first one's size and are no thumbnail and no mask."""
     size = tiff.pages[0].shape[:2]
     alike = (i for i, page in enumerate(tiff.pages) if page.shape[:2] == size)
     return [i for i in alike if not i or not tiff.pages[i].subfiletype & (_REDUCED | _TRANSPARENCY)]
 
 
-def _decode(tiff: tifffile.TiffFile, number: int, source: bytes | str) -> Pixels:
+def decode_page(tiff: tifffile.TiffFile, number: int, source: bytes | str) -> Pixels:
     page = tiff.pages[number]
     if page.imagewidth * page.imagelength == 0:
         raise UnreadableImageError(f"TIFF of {page.imagewidth} x {page.imagelength} pixels")

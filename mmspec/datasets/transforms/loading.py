@@ -20,6 +20,7 @@ from mmspec.datasets.image_io import (
 from mmspec.datasets.said_once import SaidOnce
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
+from mmspec.thermal.recordings import read_frame
 
 COLOR_TYPES = ("grayscale", "color")  # of those that mmcv knows
 
@@ -101,14 +102,18 @@ class LoadInfraredImageFromFile(BaseTransform):
 def content_of(results: Mapping, name: str, backend_args: dict | None) -> bytes | np.ndarray:
     """The bytes of a sample's file, or the pixels that its ``frames`` hold in the file's place.
 
-    A frame of a recording and an array in memory have no file of their own: ``frames`` are pixels
-    by the name that ``img_path``, ``infrared_path`` or ``visible_path`` has, blue first.
+    An array in memory has no file of its own: ``frames`` are pixels by the name that ``img_path``,
+    ``infrared_path`` or ``visible_path`` has, blue first. A name such as ``clip.seq#12`` is a frame
+    of a recording on the local disk.
 
     Raises:
-        UnreadableImageError: the file of mmengine's backend cannot be opened.
+        UnreadableImageError: the file of mmengine's backend cannot be opened, or the frame not
+            read.
     """
     if name in (frames := results.get("frames", {})):
         return frames[name]
+    if (pixels := read_frame(name)) is not None:
+        return pixels
     try:
         return bytes(fileio.get(name, backend_args=backend_args))
     except OSError as error:

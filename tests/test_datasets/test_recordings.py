@@ -1,0 +1,262 @@
+"""Recordings as sequences of a folder: counted at the start, decoded a frame at a time."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from mmengine.dataset import DefaultSampler
+from torch.utils.data import DataLoader
+
+from mmspec.datasets import InfraredFolder, RGBTFolder
+from mmspec.datasets.image_io import UnreadableImageError, image_size, read_infrared
+from mmspec.thermal.recordings import RECORDINGS, open_recording, read_frame, split_frame
+
+PIPELINE = [dict(type="mmspec.LoadInfraredImageFromFile")]
+PAIRS = [dict(type="mmspec.LoadRGBTImageFromFile")]
+FRAMES = 6
+WRITERS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "FFV1"}
+
+
+def frames(count=FRAMES, dtype=np.uint8, size=(48, 64)) -> np.ndarray:
+    """(N, H, W), a gradient that each frame turns further, so that each is told from the others."""
+    ramp = np.add.outer(np.arange(size[0]), np.arange(size[1])).astype(float)
+    stack = np.stack([np.roll(ramp, 10 * i, axis=1) + 20 * i for i in range(count)])
+    return (stack / stack.max() * (250 if dtype == np.uint8 else 60000)).astype(dtype)
+
+
+def flir_block(counts: np.ndarray) -> bytes:
+    from test_read_thermal import fff
+
+    return fff(counts.astype("<u2").tobytes(), *counts.shape[::-1])
+
+
+def write(path, stack: np.ndarray) -> str:
+    suffix = path.suffix
+    if suffix in WRITERS:
+        depth = [cv2.VIDEOWRITER_PROP_IS_COLOR, 0]
+        if stack.dtype == np.uint16:
+            depth += [cv2.VIDEOWRITER_PROP_DEPTH, cv2.CV_16U]
+        code = cv2.VideoWriter_fourcc(*WRITERS[suffix])
+        video = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, 25, stack.shape[:0:-1], depth)
+        assert video.isOpened()
+        for frame in stack:
+            video.write(frame)
+        video.release()
+    elif suffix == ".tif":
+        tifffile.imwrite(path, stack, photometric="minisblack")
+    elif suffix == ".seq":
+        path.write_bytes(b"".join(map(flir_block, stack)))
+    elif suffix == ".npy":
+        np.save(path, stack)
+    else:
+        np.savez_compressed(path, frames=stack)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _of_test_thermal(monkeypatch):
+    monkeypatch.syspath_prepend(os.path.join(os.path.dirname(__file__), "..", "test_thermal"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype"),
+    [
+        (".seq", np.uint16), (".tif", np.uint16), (".tif", np.uint8), (".npy", np.float32),
+        (".npz", np.uint16), (".avi", np.uint8), (".mp4", np.uint8), (".mkv", np.uint8),
+        (".mkv", np.uint16),
+    ],
+)  # fmt: skip
+def test_each_frame_by_its_number_in_any_order(tmp_path, suffix, dtype):
+    stack = frames(dtype=dtype)
+    path = write(tmp_path / f"clip{suffix}", stack)
+    recording = open_recording(path)
+    assert len(recording) == FRAMES
+    assert all(map(np.array_equal, recording, (recording.frame(i) for i in range(FRAMES))))
+    lossless = suffix not in (".avi", ".mp4")
+    for index in (4, 1, 2, 5, 0, -1):
+        found = recording.frame(index)
+        found = found if found.ndim == 2 else found[..., 1]
+        assert found.dtype == dtype and found.shape == (48, 64)
+        apart = np.abs(found.astype(float) - stack[index]).mean()
+        assert apart == 0 if lossless else apart < 5
+    with pytest.raises(UnreadableImageError, match=rf"clip{suffix}: no frame 6: it has 6"):
+        recording.frame(6)
+
+
+def test_a_folder_samples_the_frames_of_all(tmp_path):
+    (tmp_path / "b").mkdir()
+    for suffix in (".seq", ".npy", ".mkv"):
+        write(tmp_path / "b" / f"clip{suffix}", frames(dtype=np.uint16))
+    cv2.imwrite(str(tmp_path / "a.png"), frames()[0])
+    np.save(tmp_path / "still.npy", frames(dtype=np.uint16)[3])
+    dataset = InfraredFolder(str(tmp_path), pipeline=PIPELINE)
+    names = [os.path.relpath(dataset.get_data_info(i)["img_path"], tmp_path) for i in range(20)]
+    assert len(dataset) == 20 and (names[0], names[-1]) == ("a.png", "still.npy")
+    assert names[1:7] == [f"b/clip.mkv#{i}" for i in range(6)]
+    by_name = {name: dataset[i]["img"] for i, name in enumerate(names)}
+    assert all(image.shape == (48, 64) and image.dtype == np.uint8 for image in by_name.values())
+    for index in range(FRAMES):
+        same = [by_name[f"b/clip{suffix}#{index}"] for suffix in (".seq", ".npy", ".mkv")]
+        assert np.array_equal(*same[:2]) and np.array_equal(*same[1:])
+    assert np.array_equal(by_name["still.npy"], by_name["b/clip.npy#3"])
+    every_third = InfraredFolder(str(tmp_path), frame_step=3, pipeline=PIPELINE)
+    assert len(every_third) == 2 + 3 * 2
+    listed = tmp_path / "list.txt"
+    listed.write_text("b/clip.npy#5\nb/clip.seq\na.png\n")
+    assert len(InfraredFolder(str(tmp_path), ann_file=str(listed), pipeline=PIPELINE)) == 8
+
+
+def test_pages_of_a_tiff_are_frames_where_a_step_says_so(tmp_path):
+    path = write(tmp_path / "clip.tif", frames())
+    assert len(InfraredFolder(str(tmp_path))) == 1
+    with pytest.warns(UserWarning, match=r"only the first is read; name one as clip\.tif#12"):
+        assert np.array_equal(read_infrared(path), frames()[0])
+    dataset = InfraredFolder(str(tmp_path), frame_step=2, pipeline=PIPELINE)
+    assert [dataset[i]["img_path"] for i in range(3)] == [f"{path}#{i}" for i in (0, 2, 4)]
+    assert np.array_equal(dataset[1]["img"], frames()[2])
+    assert image_size(f"{path}#2") == (64, 48)
+
+
+def test_workers_have_files_of_their_own(tmp_path):
+    """Forked processes share the place in a file that was open before."""
+    for name in ("one.mkv", "two.tif", "three.avi"):
+        write(tmp_path / name, frames(12))
+    dataset = InfraredFolder(str(tmp_path), frame_step=1, pipeline=PIPELINE)
+    expected = [dataset[i]["img"].copy() for i in range(len(dataset))]
+    loader = DataLoader(
+        dataset, batch_size=2, num_workers=2, sampler=DefaultSampler(dataset, shuffle=True),
+        collate_fn=list, multiprocessing_context="fork",
+    )  # fmt: skip
+    seen = 0
+    for sample in (sample for batch in loader for sample in batch):
+        assert np.array_equal(sample["img"], expected[sample["sample_idx"]])
+        seen += 1
+    assert seen == 36
+
+
+def test_what_is_left_out_is_counted_with_the_way_out(tmp_path, caplog):
+    cv2.imwrite(str(tmp_path / "a.png"), frames()[0])
+    write(tmp_path / "clip.avi", frames())
+    for name in ("b.raw", "c.raw", "notes.docx"):
+        (tmp_path / name).write_bytes(b"1")
+    said = []
+
+    def load(**options):
+        from mmspec.datasets import infrared_folder
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(infrared_folder, "print_log", lambda text, *_, **__: said.append(text))
+            dataset = InfraredFolder(str(tmp_path), **options)
+        text, said[:] = " ".join(said), []
+        return len(dataset), text
+
+    count, text = load()
+    assert count == 7 and "left out in" in text and "2 .raw, 1 .docx" in text
+    assert "1 images and 6 frames of recordings" in text and "convert what should be" in text
+    count, text = load(frame_step=0)
+    assert count == 1 and "1 .avi" in text
+    assert "frame_step=1 samples the frames of recordings" in text
+
+
+def broken_file(tmp_path, kind: str) -> str:
+    stack = frames(dtype=np.uint16)
+    if kind == "cut.seq":
+        path = tmp_path / kind
+        path.write_bytes(flir_block(stack[0])[:400])
+    elif kind == "text.avi":
+        path = tmp_path / kind
+        path.write_text("no video")
+    elif kind == "picture.seq":
+        path = tmp_path / kind
+        path.write_bytes(cv2.imencode(".png", stack[0])[1].tobytes())
+    elif kind == "empty.avi":
+        path = tmp_path / kind
+        write(path, frames()[:0])
+    elif kind == "pipe.mp4":
+        os.mkfifo(path := tmp_path / kind)
+    elif kind == "words.npy":
+        np.save(path := tmp_path / kind, np.array([["a"] * 3] * 3))
+    elif kind == "objects.npy":
+        np.save(path := tmp_path / kind, np.array([{}, {}]), allow_pickle=True)
+    elif kind == "two.npz":
+        np.savez(path := tmp_path / kind, one=stack, two=stack)
+    elif kind == "cut.npy":
+        path = tmp_path / kind
+        np.save(path, stack)
+        path.write_bytes(path.read_bytes()[:-500])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("cut.seq", "no whole FLIR frame: .* bytes of it are missing"),
+        ("picture.seq", "no whole FLIR frame: no FLIR frame begins here"),
+        ("text.avi", "not a video that OpenCV can read"),
+        ("empty.avi", "not a video that OpenCV can read|a video of no frames"),
+        ("pipe.mp4", "no regular file"),
+        ("words.npy", "no frames: an array"),
+        ("objects.npy", "no NumPy file"),
+        ("two.npz", r"2 arrays \(one, two\): give one a file"),
+        ("cut.npy", "no NumPy file"),
+    ],
+)
+def test_a_bad_recording_is_named_at_the_start(tmp_path, kind, reason):
+    path = broken_file(tmp_path, kind)
+    with pytest.raises(UnreadableImageError, match=f"{path}: {reason}"):
+        InfraredFolder(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="each recording there is broken"):
+        InfraredFolder(str(tmp_path), skip_broken=True)
+    cv2.imwrite(str(tmp_path / "good.png"), frames()[0])
+    assert len(InfraredFolder(str(tmp_path), skip_broken=True)) == 1
+
+
+def test_a_bad_frame_is_named_when_it_is_loaded(tmp_path):
+    stack = frames(dtype=np.float32)
+    stack[2] = np.nan
+    stack[3, :4] = np.nan
+    path = write(tmp_path / "clip.npy", stack)
+    dataset = InfraredFolder(str(tmp_path), pipeline=PIPELINE)
+    with pytest.raises(UnreadableImageError, match=r"clip\.npy#2: none of its 3,072 pixels holds"):
+        dataset[2]
+    with pytest.warns(UserWarning, match=rf"{path}#3: pixels that hold no measurement.*256 of"):
+        dataset[3]
+    data = open(write(tmp_path / "clip.avi", frames()), "rb").read()
+    (tmp_path / "clip.avi").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(UnreadableImageError, match=r"clip\.avi#[45]: ends after"):
+        for index in range(len(open_recording(tmp_path / "clip.avi"))):
+            read_frame(f"{tmp_path / 'clip.avi'}#{index}")
+
+
+def test_a_sequence_that_is_cut_keeps_its_whole_frames(tmp_path, caplog):
+    path = tmp_path / "clip.seq"
+    path.write_bytes(b"".join(map(flir_block, frames(dtype=np.uint16)))[:-100])
+    assert len(InfraredFolder(str(tmp_path))) == FRAMES - 1
+
+
+def test_pairs_of_recordings(tmp_path):
+    for side in ("ir", "rgb"):
+        (tmp_path / side).mkdir()
+    write(tmp_path / "ir" / "clip.seq", frames(dtype=np.uint16))
+    write(tmp_path / "rgb" / "clip.avi", frames())
+    dataset = RGBTFolder(str(tmp_path), pipeline=PAIRS, frame_step=2)
+    assert len(dataset) == 3
+    sample = dataset[1]
+    assert sample["img"].shape == (48, 64, 4) and sample["infrared_path"].endswith("clip.seq#2")
+    assert sample["visible_path"].endswith("clip.avi#2")
+    write(tmp_path / "ir" / "clip.seq", frames(5, dtype=np.uint16))
+    reason = r"clip\.seq: 5 frames, its visible partner .*clip\.avi 6 frames: no pair"
+    with pytest.raises(UnreadableImageError, match=reason):
+        RGBTFolder(str(tmp_path), pipeline=PAIRS)
+    os.remove(tmp_path / "rgb" / "clip.avi")
+    cv2.imwrite(str(tmp_path / "rgb" / "clip.png"), frames()[0])
+    with pytest.raises(UnreadableImageError, match="5 frames, its visible partner .* still image"):
+        RGBTFolder(str(tmp_path), pipeline=PAIRS)
+
+
+def test_names_of_frames():
+    assert split_frame("a/clip.SEQ#12") == ("a/clip.SEQ", 12)
+    assert split_frame("a#1.png") is None and split_frame("a.png#1") is None
+    assert set(RECORDINGS) >= {".seq", ".csq", ".avi", ".mp4", ".mkv", ".npy", ".npz", ".tif"}
