@@ -118,7 +118,6 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
                 + (" frame_step=1 samples the frames of recordings." if recorded else "")
                 + f" Read are {', '.join(ALL_SUFFIXES)}: convert what should be",
                 logger="current",
-                level=logging.WARNING,
             )
         return found
 

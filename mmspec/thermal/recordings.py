@@ -166,6 +166,8 @@ class VideoFrames(Recording):
         super().__init__(path)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
         given = [number for limit in limits for number in (limit, _PATIENCE)]
+        # Threads of a decoder do not live on in a forked worker, which would wait for them.
+        given += [cv2.CAP_PROP_N_THREADS, 1]
         self.video = cv2.VideoCapture(self.path, cv2.CAP_FFMPEG, given)
         if not self.video.isOpened():
             self.video = cv2.VideoCapture(self.path)  # what another library of OpenCV's reads

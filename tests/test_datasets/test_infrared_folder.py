@@ -93,9 +93,9 @@ def test_a_subfolder_that_cannot_be_read_is_named(folder, monkeypatch):
 
 
 def test_empty_folder_says_what_was_found(tmp_path):
-    for name in ("a.npy", "b.npy", "c.txt", "README"):
+    for name in ("a.raw", "b.raw", "c.txt", "README"):
         (tmp_path / name).touch()
-    with pytest.raises(FileNotFoundError, match=r"\.jpg, .*\.bmp, found 2 \.npy, 1 ") as error:
+    with pytest.raises(FileNotFoundError, match=r"\.jpg, .*\.npz, found 2 \.raw, 1 ") as error:
         InfraredFolder(data_root=str(tmp_path))
     assert str(tmp_path) in str(error.value)
 

@@ -158,8 +158,8 @@ def test_nothing_is_overwritten(raw, tmp_path, monkeypatch, capsys, arguments, m
 
 
 def test_folder_without_images(tmp_path, monkeypatch):
-    (tmp_path / "a.npy").touch()
-    with pytest.raises(SystemExit, match=r"error: no images in .* found 1 \.npy"):
+    (tmp_path / "a.raw").touch()
+    with pytest.raises(SystemExit, match=r"error: no images in .* found 1 \.raw"):
         run(monkeypatch, tmp_path, "--out", tmp_path / "corpus.txt", "--workers", 1)
 
 
@@ -263,3 +263,26 @@ def test_sample_is_a_repeatable_part_of_the_chosen_images(raw, tmp_path, monkeyp
     assert left == set(KEPT) - set(lists[0])
     with pytest.raises(SystemExit, match="only 5 images were chosen"):
         run(monkeypatch, raw, "--out", tmp_path / "d.txt", "--workers", 1, "--sample", 9)
+
+
+def test_frames_of_recordings_are_thinned_and_compared(raw, tmp_path, monkeypatch, capsys):
+    """One scene three times, then another: two anchors out of every second frame of eight."""
+    stack = np.stack([np.array(scene(seed)) for seed in (8, 8, 8, 8, 8, 8, 9, 9)])
+    np.save(raw / "night" / "clip.npy", stack.astype(np.uint16) * 100)
+    (raw / "night" / "notes.docx").write_text("-")
+    out = tmp_path / "corpus.txt"
+    run(monkeypatch, raw, "--out", out, "--workers", 1, "--frame-step", 2)
+    kept = out.read_text().split()
+    assert [name for name in kept if "clip" in name] == ["night/clip.npy#0", "night/clip.npy#6"]
+    assert "left out: 1 .docx" in capsys.readouterr().out
+    report = json.loads((tmp_path / "corpus.txt.report.json").read_text())
+    anchors = {entry["path"]: entry["anchor"] for entry in report["dropped"] if entry["anchor"]}
+    assert anchors["night/clip.npy#4"] == "night/clip.npy#0" and report["frame_step"] == 2
+    dataset = InfraredFolder(str(raw), ann_file=str(out),
+                             pipeline=[dict(type="mmspec.LoadInfraredImageFromFile")])  # fmt: skip
+    assert len(dataset) == len(kept) and dataset[len(kept) - 1]["img"].ndim == 2
+    run(monkeypatch, raw, "--out", tmp_path / "copy", "--copy", "--workers", 1, "--frame-step", 2)
+    copied = np.array(Image.open(tmp_path / "copy" / "night" / "clip.npy#6.png"))
+    assert np.array_equal(copied, stack[6].astype(np.uint16) * 100)
+    run(monkeypatch, raw, "--out", tmp_path / "none.txt", "--workers", 1, "--frame-step", 0)
+    assert "clip" not in (tmp_path / "none.txt").read_text()

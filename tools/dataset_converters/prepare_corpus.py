@@ -13,10 +13,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
 from corpus import DroppedImage, ImageFacts, choose_images, inspect_image
 from rich.progress import track
 
-from mmspec.datasets.files import find_images
+from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
+from mmspec.thermal import UnreadableImageError
+from mmspec.thermal.recordings import open_recording, read_frame
 
 DESCRIPTION = """\
 Choose images for pre-training from folders of raw infrared images (InfMAE, section 3).
@@ -27,6 +31,8 @@ In the order of the sources and of the names in each, an image is left out if
   3. its perceptual hash (pHash, 64 bits) differs by at most --hash-distance bits from that of an
      image kept before it, its anchor.
 Nothing is deleted or changed: the result is a list for InfraredFolder(ann_file=...), or copies.
+Of recordings (SEQ, CSQ, video, .npy, .npz, TIFF of several pages) every n-th frame is an image, by
+the name clip.seq#12; a copy of it is a PNG, clip.seq#12.png.
 """
 DISTANCE_HELP = """\
 largest hash distance that counts as a duplicate, default %(default)s. Seen on 4,222 images of five
@@ -46,6 +52,9 @@ def parse_args() -> argparse.Namespace:
         "--out", required=True, help="list file to write, or with --copy a new folder"
     )
     parser.add_argument("--copy", action="store_true", help="copy the chosen images into OUT")
+    parser.add_argument(
+        "--frame-step", type=int, default=10, help="of recordings, default %(default)s; 0: none"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the table, write nothing")
     parser.add_argument("--min-side", type=int, default=20, help="pixels, default %(default)s")
     parser.add_argument("--hash-distance", type=int, default=4, metavar="N", help=DISTANCE_HELP)
@@ -65,6 +74,8 @@ def parse_args() -> argparse.Namespace:
         parser.error("--hash-distance must be 0 to 63")
     if args.sample is not None and args.sample < 1:
         parser.error("--sample must be at least 1")
+    if args.frame_step < 0:
+        parser.error("--frame-step must not be negative")
     if args.workers < 1:
         parser.error("--workers must be at least 1")
     args.sources = [os.path.abspath(source) for source in args.sources]
@@ -96,13 +107,43 @@ def relative_path(path: str, root: str) -> str:
     return os.path.relpath(path, root).replace(os.sep, "/")
 
 
-def collect(sources: list[str]) -> dict[str, str]:
-    """Image path -> its source; an image that two sources hold belongs to the first."""
+def collect(sources: list[str], frame_step: int) -> dict[str, str]:
+    """Image or frame -> its source; an image that two sources hold belongs to the first.
+
+    A recording whose frames cannot be counted stands for one image, which then cannot be read.
+    """
     images: dict[str, str] = {}
+    left_out: Counter[str] = Counter()
     for source in sources:
-        for path in find_images(source):
-            images.setdefault(os.path.join(source, path), source)
+        suffixes = ALL_SUFFIXES if frame_step else IMAGE_SUFFIXES
+        for path in find_images(source, suffixes, left_out):
+            for name in frames_of(os.path.join(source, path), frame_step):
+                images.setdefault(name, source)
+    if left_out:
+        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common())
+        print(f"left out: {counts}; read are {', '.join(suffixes)}")
     return images
+
+
+def frames_of(path: str, frame_step: int) -> list[str]:
+    try:
+        recording = open_recording(path) if frame_step else None
+    except UnreadableImageError:
+        recording = None
+    if recording is None:
+        return [path]
+    return [f"{path}#{index}" for index in range(0, len(recording), frame_step)]
+
+
+def copy(name: str, target: Path) -> None:
+    """A file as it is; a frame as PNG, of floats as .npy."""
+    pixels = read_frame(name)
+    if pixels is None:
+        shutil.copy2(name, target)
+    elif pixels.dtype in (np.uint8, np.uint16):
+        cv2.imwrite(f"{target}.png", pixels)
+    else:
+        np.save(f"{target}.npy", pixels)
 
 
 def inspect(paths: list[str], workers: int) -> list[ImageFacts]:
@@ -152,7 +193,7 @@ def print_table(rows: list[dict]) -> None:
 def main() -> None:
     args = parse_args()
     try:
-        source_of = collect(args.sources)
+        source_of = collect(args.sources, args.frame_step)
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
     root = os.path.commonpath(args.sources)
@@ -209,7 +250,7 @@ def main() -> None:
         for name in track(names, description="Copying"):
             target = Path(args.out, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(os.path.join(root, name), target)
+            copy(os.path.join(root, name), target)
         use = f"data_root={args.out!r}"
     else:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +262,7 @@ def main() -> None:
         out=args.out,
         min_side=args.min_side,
         hash_distance=args.hash_distance,
+        frame_step=args.frame_step,
         sample=args.sample,
         seed=args.seed,
         counts=rows,
