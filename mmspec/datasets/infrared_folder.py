@@ -70,6 +70,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         self.frame_step = frame_step
         self.skip_broken = skip_broken
         self.backend_args = backend_args
+        self._left_out = ""  # for the log
         self._broken: set[int] = set()
         self._broken_in_a_row = 0
         infrared_scale = options.pop("infrared_scale", None)
@@ -101,24 +102,24 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         if not images:
             raise FileNotFoundError(f"no images {where}: each recording there is broken")
         of_recordings = f" and {num_frames:,} frames of recordings" if num_frames else ""
-        print_log(f"{len(images) - num_frames:,} images{of_recordings} {where}", logger="current")
+        print_log(
+            f"{len(images) - num_frames:,} images{of_recordings} {where}{self._left_out}",
+            logger="current",
+        )
         return [dict(img_path=path) for path in images]
 
     def find(self, folder: str) -> list[str]:
-        """Paths of images and recordings below a folder; what else there is is logged."""
+        """Paths of images and recordings below a folder; what else there is goes into the log."""
         left_out: Counter[str] = Counter()
         found = find_images(
             folder, IMAGE_SUFFIXES if self.frame_step == 0 else ALL_SUFFIXES, left_out
         )
         if left_out:
             counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common(8))
-            recorded = self.frame_step == 0 and not left_out.keys().isdisjoint(RECORDINGS)
-            print_log(
-                f"left out in {folder} and below: {counts}."
-                + (" frame_step=1 samples the frames of recordings." if recorded else "")
-                + f" Read are {', '.join(ALL_SUFFIXES)}: convert what should be",
-                logger="current",
-            )
+            self._left_out += f"; left out in {folder} and below: {counts}"
+            if self.frame_step == 0 and not left_out.keys().isdisjoint(RECORDINGS):
+                self._left_out += " (frame_step=1 samples the frames of recordings)"
+            self._left_out += f"; read are {', '.join(ALL_SUFFIXES)}: convert what should be"
         return found
 
     def count_frames(self, path: str) -> int | None:

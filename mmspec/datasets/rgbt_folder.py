@@ -81,7 +81,7 @@ class RGBTFolder(InfraredFolder):
         pairs = [frames for pair in pairs for frames in self._frames(*pair)]
         print_log(
             f"{len(pairs):,} pairs in {self.data_prefix['infrared']} and"
-            f" {self.data_prefix['visible']}",
+            f" {self.data_prefix['visible']}{self._left_out}",
             logger="current",
         )
         samples = [
