@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,3 +248,10 @@ def write_any(root: Path, dataset: str, splits: Sequence[str], count: int = 3) -
             write_boxes(root, dataset, split, names)
         else:
             write(root, dataset, split, [f"{split}{i}" for i in range(count)])
+
+
+def fff(pixels: bytes, width: int, height: int, order: str = ">") -> bytes:
+    """A FLIR block with a record of raw data alone."""
+    record = struct.pack("<HHH26x", 2, width, height) + pixels
+    header = b"FFF\0" + bytes(16) + struct.pack(f"{order}III", 100, 64, 1) + bytes(32)
+    return header + struct.pack(f"{order}HHIIII12x", 1, 2, 100, 1, 96, len(record)) + record

@@ -20,8 +20,8 @@ from mmspec.thermal.errors import UnreadableImageError
 from mmspec.thermal.jpeg import JPEG, decode_jpeg, has_metadata
 from mmspec.thermal.orientation import ON_ITS_SIDE, orientation_of, orientation_of_page
 from mmspec.thermal.pictures import PNG, check_png
-from mmspec.thermal.read import NODATA, decode, read_thermal
-from mmspec.thermal.recordings import read_frame
+from mmspec.thermal.read import NODATA, decode
+from mmspec.thermal.recordings import open_recording, read_frame, split_frame
 from mmspec.thermal.scaling import CLIPS, RANGE_OF_8_BITS, Scaling, limits_of, to_gray
 from mmspec.thermal.tiff import BAD_NODATA, TIFF, without_alpha
 
@@ -97,25 +97,33 @@ def decode_infrared(
     return gray, (*image.remarks, *sequence, *of_scaling)
 
 
-def sequence_limits(name: str, scaling: Scaling) -> tuple[float, float] | None:
-    """The one mapping of the images beside a file, or of the recording that a frame is from.
+def sequence_of(name: str) -> str:
+    """What one mapping is for: the recording of a frame, or ``FOLDER/*.SUFFIX`` of an image."""
+    if frame := split_frame(name):
+        return frame[0]
+    path = Path(name)
+    return str(path.with_name(f"*{path.suffix}"))
 
-    Args:
-        name: path of an image, or ``RECORDING#NUMBER``.
-        scaling: with ``sequence``.
+
+def sequence_limits(sequence: str, scaling: Scaling) -> tuple[float, float] | None:
+    """The one mapping of all images of a sequence, see :func:`sequence_of`.
 
     Returns:
         Values that become 0 and 255; None where all are of 8 bits.
+
+    Raises:
+        UnreadableImageError: none of them can be read from the local disk.
     """
-    recording = name.rpartition("#")[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said when each is loaded
-        if recording and Path(recording).is_file():
-            count = read_thermal(recording, scaling.unit).frames
-            images = [read_thermal(recording, scaling.unit, i) for i in _spread(range(count))]
-        else:
-            paths = sorted(Path(name).parent.glob(f"*{Path(name).suffix}"))
-            images = [read_thermal(path, scaling.unit) for path in _spread(paths)]
+    path, images, reason = Path(sequence), [], "no such images on the local disk"
+    recording = open_recording(path) if path.is_file() else None
+    for one in _spread(range(len(recording)) if recording else sorted(path.parent.glob(path.name))):
+        try:
+            data = recording.frame(one) if recording else _content(one)
+            images.append(decode(data, scaling.unit))
+        except UnreadableImageError as error:  # is told when it is loaded
+            reason = error.reason
+    if not images:
+        raise UnreadableImageError.of(sequence, f"sequence=True: {reason}")
     deep = [image for image in images if image.values.dtype != np.uint8]
     return limits_of(deep, scaling) if deep else None
 

@@ -83,8 +83,17 @@ def image(
     if unit is None and not has_flyr():
         return ThermalImage(values, "counts", frames, source, remarks=(NO_FLYR,))
     temperatures = celsius(frame, values, **parameters)
+    absent = ~np.isfinite(temperatures)  # counts that the camera's formula has no root for
+    if absent.all():
+        raise UnreadableImageError("no pixel has a temperature: read unit='counts'")
     remark = implausible(temperatures)
-    return ThermalImage(temperatures, "celsius", frames, source, remarks=(remark,) * bool(remark))
+    if absent.any():
+        temperatures[absent] = temperatures[~absent].min()
+    return ThermalImage(
+        *(temperatures, "celsius", frames, source),
+        absent=absent if absent.any() else None,
+        remarks=(remark,) * bool(remark),
+    )
 
 
 def fff_of_jpeg(data: bytes) -> bytes | None:
@@ -228,8 +237,6 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
 def implausible(temperatures: np.ndarray) -> str | None:
     """What to say of temperatures that no scene has, or None."""
     finite = temperatures[np.isfinite(temperatures)]
-    if not finite.size:
-        return "no pixel has a temperature: the file's constants are wrong"
     low, high = float(finite.min()), float(finite.max())
     if low < PLAUSIBLE[0] or high > PLAUSIBLE[1] or finite.size < temperatures.size:
         return f"temperatures from {low:.1f} to {high:.1f} Celsius: its constants may be wrong"

@@ -95,6 +95,8 @@ def to_gray(
         (H, W) uint8, or float32 of a deeper image and ``scaling.float32``; and remarks.
     """
     values, absent, remarks = image.values, image.absent, ()
+    if absent is not None and values.dtype.kind == "f":
+        values = np.where(absent, values[~absent].min(), values)
     if values.dtype == np.uint8:
         gray = np.ascontiguousarray(values)
         remarks = (RANGE_OF_8_BITS,) if scaling.range else ()
@@ -123,19 +125,22 @@ def limits_of(images: Sequence[ThermalImage], scaling: Scaling) -> tuple[float, 
     low, high = map(float, _percentile_range(together, scaling.percentiles))
     span = scaling.min_span
     if span is None:
-        span = NOISES * float(np.median([_noise(image.values) for image in images]))
+        span = NOISES * float(np.median([_noise(image) for image in images]))
     if low < high < low + span:
         low, high = (low + high - span) / 2, (low + high + span) / 2
     return low, high
 
 
-def _noise(values: np.ndarray) -> float:
+def _noise(image: ThermalImage) -> float:
     """Deviation of a sensor's noise, by the median second difference along every other row.
 
     Edges are few, so a scene's own structure hardly counts.
     """
-    rows = values[::2].astype(np.float64)
+    rows = image.values[::2].astype(np.float64)
+    if image.absent is not None:
+        rows[image.absent[::2]] = np.nan
     second = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])
+    second = second[np.isfinite(second)]
     return float(np.median(second)) / 0.6745 / math.sqrt(6) if second.size else 0.0
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from layouts import fff
 from mmengine.dataset import DefaultSampler
 from torch.utils.data import DataLoader
 
@@ -27,8 +28,6 @@ def frames(count=FRAMES, dtype=np.uint8, size=(48, 64)) -> np.ndarray:
 
 
 def flir_block(counts: np.ndarray) -> bytes:
-    from test_read_thermal import fff
-
     return fff(counts.astype("<u2").tobytes(), *counts.shape[::-1])
 
 

@@ -1,12 +1,12 @@
 """Radiometric files against known temperatures and counts, and what becomes of damaged ones."""
 
-import struct
 from contextlib import nullcontext
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
+from layouts import fff
 from PIL import Image
 
 import mmspec
@@ -20,13 +20,6 @@ def radiometric(data_root):
     if not (data_root / "radiometric").is_dir():
         pytest.skip(f"no folder {data_root / 'radiometric'}")
     return data_root / "radiometric"
-
-
-def fff(pixels: bytes, width: int, height: int, order: str = ">") -> bytes:
-    """A FLIR block with a record of raw data alone."""
-    record = struct.pack("<HHH26x", 2, width, height) + pixels
-    header = b"FFF\0" + bytes(16) + struct.pack(f"{order}III", 100, 64, 1) + bytes(32)
-    return header + struct.pack(f"{order}HHIIII12x", 1, 2, 100, 1, 96, len(record)) + record
 
 
 def test_temperatures_are_those_of_the_cameras_own_software(radiometric):

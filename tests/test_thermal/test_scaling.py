@@ -8,13 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
+from layouts import fff
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
+import mmspec
 from mmspec.datasets import InfraredFolder, read_infrared
+from mmspec.datasets.image_io import UnreadableImageError, sequence_limits, sequence_of
 from mmspec.datasets.transforms import LoadInfraredImageFromFile, LoadRGBTImageFromFile
+from mmspec.thermal import flir
 from mmspec.thermal.image import ThermalImage
 from mmspec.thermal.scaling import NOISES, Scaling, to_gray
 
@@ -119,6 +124,79 @@ def test_one_mapping_for_a_folder(tmp_path):
               for load in (alone, together)]  # fmt: skip
     assert levels[0][0] > levels[0][1] + 50
     assert levels[1][0] == pytest.approx(levels[1][1], abs=0.1)
+
+
+TOGETHER = dict(sequence=True)
+
+
+def test_folders_and_kinds_of_files_have_mappings_of_their_own(tmp_path):
+    paths = []
+    for number, name in enumerate(("run#1/a.png", "run#2/a.png", "run#2/b.tif")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        paths.append(png(tmp_path / name, WALL + 1000 * number))
+    load = LoadInfraredImageFromFile(infrared_scale=TOGETHER)
+    expected = LoadInfraredImageFromFile()(dict(img_path=paths[0]))["img"]
+    for path in paths:
+        np.testing.assert_array_equal(load(dict(img_path=path))["img"], expected)
+
+
+def test_one_mapping_for_the_frames_of_a_recording(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = [WALL, WALL + 500]
+    # Counts, which a recording's frames are, without the constants that make them Celsius.
+    Path("clip.seq").write_bytes(b"".join(fff(x.tobytes(), 320, 240) for x in frames))
+    np.save("clip.npy", np.stack(frames))
+    for name in ("clip.seq", "clip.npy"):
+        load = LoadInfraredImageFromFile(infrared_scale=TOGETHER)
+        levels = [load(dict(img_path=f"{name}#{i}"))["img"].mean() for i in (0, 1)]
+        assert levels[1] - levels[0] > 200
+
+
+def test_a_sequence_of_pixels_in_memory_is_each_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "array").mkdir()
+    given = dict(img_path="array", frames=dict(array=WALL))
+    found = LoadInfraredImageFromFile(infrared_scale=TOGETHER)(dict(given))["img"]
+    np.testing.assert_array_equal(found, LoadInfraredImageFromFile()(dict(given))["img"])
+
+
+def test_a_broken_neighbour_takes_no_part_in_a_sequence(tmp_path):
+    one = png(tmp_path / "one.png", WALL)
+    (tmp_path / "two.png").write_bytes(b"no image")
+    load = LoadInfraredImageFromFile(infrared_scale=TOGETHER)
+    assert load(dict(img_path=one))["img"].std() > 5
+    with pytest.raises(UnreadableImageError, match="elsewhere/.*local disk"):
+        sequence_limits(sequence_of("elsewhere/a.png"), Scaling(sequence=True))
+
+
+def test_absent_pixels_do_not_hide_the_noise(tmp_path):
+    """Neither as NaN, nor by the one level that they are filled with."""
+    values = WALL.astype(np.float32)
+    values[:160] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    whole = read_infrared(WALL[160:].astype(np.float32))
+    load = LoadInfraredImageFromFile(infrared_scale=dict(percentiles=(0, 100), sequence=True))
+    with pytest.warns(UserWarning, match="hold no measurement"):
+        image = mmspec.read_thermal(tmp_path / "a.tif")
+    with pytest.warns(UserWarning, match="hold no measurement"):
+        sequence = load(dict(img_path=str(tmp_path / "a.tif")))["img"]
+    for gray in (to_gray(image, Scaling(percentiles=(0, 100)))[0], sequence):
+        np.testing.assert_allclose(gray[160:], whole, atol=2)
+
+
+def test_counts_without_a_temperature_are_absent(tmp_path, monkeypatch):
+    values = RNG.normal(20, 2, (24, 32)).astype(np.float32)
+    values[3, 4] = np.nan
+    monkeypatch.setattr(flir, "has_flyr", lambda: True)
+    monkeypatch.setattr(flir, "celsius", lambda frame, counts: values.copy())
+    (tmp_path / "a.seq").write_bytes(fff(bytes(2 * values.size), 32, 24))
+    with pytest.warns(UserWarning, match="its constants may be wrong"):
+        image = mmspec.read_thermal(tmp_path / "a.seq")
+    assert image.absent.sum() == 1 and np.isnan(image.values[3, 4])
+    assert to_gray(image, Scaling(min_span=0))[0].max() == 255
+    values[:] = np.nan
+    with pytest.raises(UnreadableImageError, match="no pixel has a temperature"):
+        mmspec.read_thermal(tmp_path / "a.seq")
 
 
 def test_a_data_set_keeps_its_scale_for_the_checkpoint(tmp_path):

@@ -1,6 +1,5 @@
 """Load an infrared image into a pipeline."""
 
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +15,12 @@ from mmspec.datasets.image_io import (
     decode_infrared,
     remark_kind,
     sequence_limits,
+    sequence_of,
 )
 from mmspec.datasets.said_once import SaidOnce
 from mmspec.datasets.sizes import check_loaded_size
 from mmspec.registry import TRANSFORMS
-from mmspec.thermal.recordings import read_frame
+from mmspec.thermal.recordings import read_frame, split_frame
 
 COLOR_TYPES = ("grayscale", "color")  # of those that mmcv knows
 
@@ -70,7 +70,7 @@ class LoadInfraredImageFromFile(BaseTransform):
     def transform(self, results: dict) -> dict:
         name = str(results["img_path"])
         content = content_of(results, name, self.backend_args)
-        img, remarks = decode_infrared(content, name, self.scaling, self._sequence(name))
+        img, remarks = decode_infrared(content, name, self.scaling, self._sequence(name, content))
         for remark in remarks:
             if self._once(remark_kind(remark)):
                 warnings.warn(f"{name}: {remark} (said once)", stacklevel=2)
@@ -84,13 +84,14 @@ class LoadInfraredImageFromFile(BaseTransform):
         results["img_shape"] = results["ori_shape"] = (height, width)
         return check_loaded_size(results)
 
-    def _sequence(self, name: str) -> tuple[float, float] | None:
-        if not self.scaling.sequence:
+    def _sequence(self, name: str, content: bytes | np.ndarray) -> tuple[float, float] | None:
+        alone = isinstance(content, np.ndarray) and split_frame(name) is None
+        if alone or not self.scaling.sequence:
             return None
-        of = name.rpartition("#")[0] or os.path.dirname(name)
-        if of not in self._limits:
-            self._limits[of] = sequence_limits(name, self.scaling)
-        return self._limits[of]
+        sequence = sequence_of(name)
+        if sequence not in self._limits:
+            self._limits[sequence] = sequence_limits(sequence, self.scaling)
+        return self._limits[sequence]
 
     def __repr__(self) -> str:
         return (
