@@ -184,9 +184,11 @@ def check_dense_detector(model: nn.Module, dynamic: bool) -> None:
     head, own = model.bbox_head, ("_predict_by_feat_single", "_bbox_post_process")
     require_own(head, BaseDenseHead, "predict_by_feat", *own)
     check_nms(head, head.test_cfg)
-    if head.test_cfg.get("nms_pre", -1) <= 0:
+    # mmdet compares min_bbox_size with boxes in pixels of the file, which a graph does not know.
+    if head.test_cfg.get("nms_pre", -1) <= 0 or head.test_cfg.get("min_bbox_size", -1) > 0:
         raise ExportError(
-            f"{type(head).__name__}: test_cfg needs nms_pre > 0, has {dict(head.test_cfg)}"
+            f"{type(head).__name__}: test_cfg needs nms_pre > 0 and min_bbox_size of 0, has"
+            f" {dict(head.test_cfg)}"
         )
 
 

@@ -138,7 +138,7 @@ def parse(data: bytes | memoryview, start: int = 0) -> Frame:
         if len(entry) < _ENTRY:
             raise UnreadableImageError.of(f"byte {place}", "the frame's directory is cut")
         kind, offset, length = struct.unpack(f"{order}H10xII", entry[:20])
-        if kind:
+        if kind and length:
             records.setdefault(kind, (offset, length))
     if not records:
         raise UnreadableImageError.of(f"byte {start}", "a FLIR frame without records")
@@ -229,8 +229,11 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
         raise UnreadableImageError("its constants are zero: read unit='counts'")
     # Each count once: the formula is far slower than a table.
     levels, places = np.unique(values, return_inverse=True)
-    with np.errstate(all="ignore"):
-        table = FlyrThermogram(levels[None], constants, metadata_adjustments=parameters).celsius
+    try:
+        with np.errstate(all="ignore"):
+            table = FlyrThermogram(levels[None], constants, metadata_adjustments=parameters).celsius
+    except ArithmeticError as error:
+        raise UnreadableImageError(f"temperatures by its constants: {error}") from None
     return table[0].astype(np.float32)[places].reshape(values.shape)
 
 

@@ -145,6 +145,11 @@ def _picture(source: bytes | np.ndarray, unit: str | None, frame: int) -> Therma
                 f"not a JPEG, PNG, TIFF, BMP or NumPy file (it begins with {source[:24]!r})"
             )
     pixels, remarks = found.pixels, found.remarks
+    if pixels.dtype.kind not in "uif":
+        raise UnreadableImageError(f"pixels of type {pixels.dtype} are not gray values")
+    if not pixels.size:
+        raise UnreadableImageError(f"no pixels: an array of shape {pixels.shape}")
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     absent = _without_measurement(pixels, found.absent)
     if absent is not None:
         pixels = pixels.copy()

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UnreadableImageError
 from .image import UNITS, ThermalImage
 
 #: Times the sensor's noise that 0 to 255 span at least: 13 FLIR and 2 DJI pictures, a recording and
@@ -54,6 +53,8 @@ class Scaling:
     def __post_init__(self) -> None:
         for name in ("range", "percentiles"):  # JSON and configs have lists
             if (pair := getattr(self, name)) is not None:
+                if np.shape(pair) != (2,) or np.asarray(pair).dtype.kind not in "iuf":
+                    raise ValueError(f"{name} must be (low, high), two numbers, got {pair!r}")
                 object.__setattr__(self, name, tuple(pair))
         if self.nodata_level is not None and not 0 <= self.nodata_level <= 255:
             raise ValueError(
@@ -100,8 +101,6 @@ def to_gray(
     if values.dtype == np.uint8:
         gray = np.ascontiguousarray(values)
         remarks = (RANGE_OF_8_BITS,) if scaling.range else ()
-    elif values.dtype.kind not in "uif":
-        raise UnreadableImageError(f"pixels of type {values.dtype} are not gray values")
     else:
         if scaling.range:
             remarks = _clipping(values, scaling.range)

@@ -126,6 +126,14 @@ def test_what_cannot_be_exported_is_named(case, how, told, model_of, tmp_path):
         export_model(model, batches(model), path, **how)
 
 
+def test_a_least_size_of_boxes_is_in_pixels_of_the_file(tmp_path):
+    """Of which a graph knows nothing, so that it would leave out others than the model."""
+    model = small_model("retinanet")
+    model.bbox_head.test_cfg.min_bbox_size = 17
+    with pytest.raises(ExportError, match="test_cfg needs nms_pre > 0 and min_bbox_size of 0"):
+        export_model(model, batches(model), tmp_path / "model.onnx")
+
+
 def test_names_end_in_a_known_suffix(model_of, tmp_path):
     with pytest.raises(ExportError, match="must end in"):
         export_model(model_of("upernet"), [], tmp_path / "model.pth")

@@ -11,6 +11,7 @@ from PIL import Image
 
 import mmspec
 from mmspec.datasets.image_io import image_size, read_infrared
+from mmspec.datasets.transforms import LoadInfraredImageFromFile
 from mmspec.thermal import UnreadableImageError, dji, flir
 from mmspec.thermal.recordings import FlirRecording
 
@@ -65,6 +66,13 @@ def test_frames_of_a_recording(radiometric):
         assert np.abs(mmspec.read_thermal(path, frame=number).values - expected).max() < 1e-3
 
 
+def test_one_mapping_of_a_recording_is_by_counts_as_its_frames_are(radiometric):
+    path = radiometric / "seq" / "SampleSEQ.seq"
+    load = LoadInfraredImageFromFile(infrared_scale=dict(sequence=True))
+    for index in (0, 1):
+        assert 50 < load(dict(img_path=f"{path}#{index}"))["img"].mean() < 200
+
+
 def test_counts_of_dji_as_many_as_pixels(radiometric):
     path = radiometric / "dji" / "H20N_DJI_0001_R.JPG"
     image = mmspec.read_thermal(path, "counts")
@@ -110,6 +118,7 @@ def test_a_recording_cut_in_a_frame_leaves_it_out_and_says_so(tmp_path, caplog):
         (b"RIFF" + bytes(200), "no FLIR frame begins here"),
         (b"FFF\0" + bytes(100), "unknown version 0"),
         (fff(b"", 4, 3)[:90], "the frame's directory is cut"),
+        (fff(b"", 4, 3)[:76] + bytes(52), "a FLIR frame without records"),
         (fff(b"", 4, 3), "0 bytes of counts where 24 belong"),
         (fff(bytes(24), 60000, 3), "60000 x 3 pixels: the record is damaged"),
         (fff(b"\x89PNG" + bytes(40), 4, 3), "its PNG of counts is cut or damaged"),
@@ -236,6 +245,41 @@ def test_the_picture_of_a_radiometric_jpeg(radiometric):
     assert image.values.shape == (480, 640)
     # Loaders take what was measured, here in fewer pixels.
     assert image_size(path) == (80, 60) and read_infrared(path).shape == (60, 80)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (EIGHT + 1j, "pixels of type complex128 are not gray values"),
+        (EIGHT > 100, "pixels of type bool"),
+        (EIGHT.astype(str), "pixels of type <U3"),
+        (EIGHT.astype("M8[s]"), "pixels of type datetime64"),
+        (np.zeros((3, 4), "f4,u2"), "pixels of type"),
+        (np.zeros((0, 4), np.float32), r"no pixels: an array of shape \(0, 4\)"),
+        (np.zeros((3, 0), np.uint8), r"no pixels: an array of shape \(3, 0\)"),
+    ],
+)
+def test_arrays_that_are_no_images(tmp_path, values, reason):
+    path = saved(tmp_path / "a.npy", values)
+    for read in (mmspec.read_thermal, read_infrared):
+        with pytest.raises(UnreadableImageError, match=rf"a\.npy: {reason}"):
+            read(path)
+
+
+def test_counts_of_the_other_byte_order_stay_counts(tmp_path):
+    image = mmspec.read_thermal(saved(tmp_path / "a.npy", (EIGHT.astype("u2") * 99).astype(">u2")))
+    assert image.values.dtype == np.uint16 and image.values.max() == 220 * 99
+
+
+def test_constants_that_no_camera_has(tmp_path, radiometric, monkeypatch):
+    thermogram = pytest.importorskip("flyr.thermogram")
+
+    def divides(*_):
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr(thermogram.FlyrThermogram, "celsius", property(divides))
+    with pytest.raises(UnreadableImageError, match=r"SampleSEQ\.seq: .*float division by zero"):
+        mmspec.read_thermal(radiometric / "seq" / "SampleSEQ.seq")
 
 
 def test_what_changes_nothing_is_refused(tmp_path):

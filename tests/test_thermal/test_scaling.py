@@ -222,7 +222,15 @@ def test_absent_pixels_take_no_part():
 
 
 @pytest.mark.parametrize(
-    "wrong", [dict(min_span=-1), dict(range=(1, 2), sequence=True), dict(unit="kelvin")]
+    "wrong",
+    [
+        dict(min_span=-1),
+        dict(range=(1, 2), sequence=True),
+        dict(unit="kelvin"),
+        dict(range=(1,)),
+        dict(range=5),
+        dict(percentiles=("0", "99")),
+    ],
 )
 def test_a_scale_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="must be|a range is one"):
