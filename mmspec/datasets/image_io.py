@@ -43,7 +43,8 @@ def read_infrared(
 
     8-bit values are kept as they are; deeper images (16-bit, 32-bit, float) are scaled to 0..255.
     Palettes are looked up, alpha is ignored, EXIF / TIFF orientation is applied. Three equal
-    channels are one; other colours become luma (ITU-R BT.601) with a warning. Of a radiometric JPEG
+    channels are one; other colours become what a palette laid over, where one is known, else luma
+    (ITU-R BT.601), with a warning that says which (see ``palette``). Of a radiometric JPEG
     what was measured is read, not its picture, unless ``unit='gray'``.
 
     Pixels without a measurement do not take part in the scaling and are filled, with a warning that
@@ -89,7 +90,7 @@ def decode_infrared(
     name, scaling = _name_of(source, name), scaling or Scaling()
     data = source if isinstance(source, bytes | np.ndarray) else _content(source)
     try:
-        image = decode(data, scaling.unit)
+        image = decode(data, scaling.unit, palette=scaling.palette)
         gray, of_scaling = to_gray(image, scaling, limits)
     except UnreadableImageError as error:
         raise UnreadableImageError.of(name, error.reason) from None
@@ -212,7 +213,7 @@ def image_size(path: str | PathLike) -> tuple[int, int]:
                 page = tiff.pages[0]
                 size, orientation = (page.imagewidth, page.imagelength), orientation_of_page(page)
         elif has_metadata(data):  # measured values have another size than the picture
-            return decode(data).values.shape[::-1]
+            return decode(data, palette=None).values.shape[::-1]
         else:
             with Image.open(io.BytesIO(data)) as image:
                 size, orientation = image.size, orientation_of(image)

@@ -19,9 +19,10 @@ import numpy as np
 from .errors import UnreadableImageError
 from .image import ThermalImage
 from .jpeg import segments
+from .palettes import resampled
 
 MAGIC = (b"FFF\0", b"AFF\0")
-RAW_DATA, CAMERA_INFO = 1, 32
+RAW_DATA, CAMERA_INFO, PALETTE = 1, 32, 34
 _HEADER, _ENTRY, _RAW_HEADER = 64, 32, 32
 _PNG, _JPEG_LS = b"\x89PNG", b"\xff\xd8\xff"
 _IN_JPEG = b"FLIR\0\x01"
@@ -114,6 +115,27 @@ def fff_of_jpeg(data: bytes) -> bytes | None:
             f"{len(parts)} of {total} segments are there: the file is cut or damaged"
         )
     return b"".join(parts[number] for number in range(total))
+
+
+def palette(data: bytes) -> tuple[str, np.ndarray] | None:
+    """The palette that coloured a JPEG's picture: name and (256, 3) uint8, blue first; or None."""
+    try:
+        if (block := fff_of_jpeg(data)) is None or PALETTE not in (frame := parse(block)).records:
+            return None
+    except UnreadableImageError:  # the picture is there all the same
+        return None
+    offset, length = frame.records[PALETTE]
+    record = bytes(frame.data[offset : offset + length])
+    entries = np.frombuffer(record[112:], np.uint8)[: 3 * record[0]] if record else np.empty(0)
+    if entries.size < 6 or entries.size % 3:
+        return None
+    # Of Y, Cr and Cb, as video has them: from 16 to 235 and 240.
+    levels = (entries.reshape(-1, 3) - [16.0, 128, 128]) * 255 / [219, 224, 224]
+    red = levels[:, 0] + 1.402 * levels[:, 1]
+    green = levels[:, 0] - 0.714136 * levels[:, 1] - 0.344136 * levels[:, 2]
+    blue = levels[:, 0] + 1.772 * levels[:, 2]
+    name = record[80:112].partition(b"\0")[0].decode("latin-1")
+    return f"{name}, the file's own", resampled(np.stack([blue, green, red], 1))
 
 
 def parse(data: bytes | memoryview, start: int = 0) -> Frame:

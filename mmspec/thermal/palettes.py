@@ -13,6 +13,14 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from .errors import UnreadableImageError
+
+COLOURED = (
+    "a colour image, converted to gray by luma (0.299 R + 0.587 G + 0.114 B); where the colours are"
+    " a palette laid over temperatures, luma is not monotonic in temperature: use the gray original"
+)
+UNDONE = "coloured by a palette, which is undone:"
+
 # Corners of FLIR's palettes between which they run straight, within 5 levels (rainbow 12), as
 # (place of 223, red, green, blue), read off the files that carry them.
 _FLIR = {
@@ -36,7 +44,8 @@ _FLIR = {
 _OPENCV = ("jet", "hot", "inferno", "magma", "turbo", "viridis", "rainbow")
 #: Names of palettes: FLIR's, and those of OpenCV and matplotlib.
 PALETTES = (*_FLIR, *(f"opencv_{name}" if name in _FLIR else name for name in _OPENCV))
-
+#: What may be done with colours, beside the names of palettes.
+AUTO, REFUSE = "auto", "refuse"
 
 #: Pixels with this much between their channels are coloured; a picture with fewer than this share
 #: of them is taken for gray, or for a photo at night.
@@ -45,6 +54,12 @@ _COLOURED_BY, _LEAST_COLOURED = 24, 0.1
 #: 206 photos of streets have at most 0.14 of theirs, pictures coloured by a palette and
 #: compressed (JPEG of quality 90 with chroma at half size) 0.68 and more.
 _FURTHEST, _LEAST_FIT = 8.0, 0.6
+#: Least deviation of places along the palette, of 256: even areas of one colour prove none.
+_LEAST_SPREAD = 2.0
+#: The same of all pixels, where the palette is told. Pictures of FLIR's have at least 0.77 of them
+#: within theirs, though some have edges of the visible picture drawn in; one beside a visible
+#: picture 0.30. A photo at night may pass.
+_FURTHEST_TOLD, _LEAST_FIT_TOLD = 12.0, 0.7
 _SAMPLES = 512
 # Chroma counts half: JPEG keeps it at half the size, so that it is wrong wherever levels change.
 _WEIGHTS = np.float32([1, 0.5, 0.5])
@@ -74,25 +89,64 @@ def resampled(entries: np.ndarray, places: np.ndarray | None = None) -> np.ndarr
     return np.rint(np.stack(levels, 1).clip(0, 255)).astype(np.uint8)
 
 
-def find_palette(pixels: np.ndarray, known: dict[str, np.ndarray]) -> str | None:
+def gray_of_colours(
+    pixels: np.ndarray, luma: np.ndarray, palette: str | None, own: tuple[str, np.ndarray] | None
+) -> tuple[np.ndarray, str]:
+    """One channel of a coloured picture, and a remark that says by what.
+
+    Args:
+        pixels: (H, W, 3 or 4), blue first. Palettes colour uint8 alone.
+        luma: (H, W), what is taken where no palette is undone.
+        palette: as in :class:`~mmspec.thermal.scaling.Scaling`.
+        own: name and entries, (256, 3) uint8, of the palette that the file says it has.
+
+    Raises:
+        UnreadableImageError: colours are refused, or not those of the palette that is named.
+    """
+    if palette == REFUSE:
+        raise UnreadableImageError("a colour image, which palette='refuse' does not take")
+    if palette is None:
+        return luma, COLOURED
+    named = palette != AUTO
+    tries = [({palette: colours(palette)}, True)] if named else [(dict([own]), True)] if own else []
+    if not named:
+        tries.append(({name: colours(name) for name in PALETTES}, False))
+    for known, told in tries if pixels.dtype == np.uint8 else ():
+        if name := find_palette(pixels[..., :3], known, told):
+            return to_scalar(pixels[..., :3], known[name]), f"{UNDONE} {name}"
+    if named:
+        raise UnreadableImageError(f"its colours are not those of palette={palette!r}")
+    return luma, COLOURED
+
+
+def find_palette(
+    pixels: np.ndarray, known: dict[str, np.ndarray], told: bool = False
+) -> str | None:
     """The palette that coloured a picture (H, W, 3) uint8, blue first; None if none of them did.
 
     Args:
         pixels: the picture, of which some hundred pixels are looked at.
         known: (256, 3) uint8 by name.
+        told: the file or the user says so: the picture is taken at its word if it can be, and
+            may be almost gray, as a cold scene.
     """
     step = max(1, round((pixels.shape[0] * pixels.shape[1] / _SAMPLES) ** 0.5))
     seen = pixels[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
     coloured = np.ptp(seen, axis=-1) > _COLOURED_BY
-    if coloured.mean() < _LEAST_COLOURED:
-        return None
+    furthest, least_fit = _FURTHEST_TOLD, _LEAST_FIT_TOLD
+    if not told:
+        if coloured.mean() < _LEAST_COLOURED:
+            return None
+        seen, furthest, least_fit = seen[coloured], _FURTHEST, _LEAST_FIT
     lines = np.concatenate([_luma_chroma(entries) for entries in known.values()])
-    apart = _squared_distances(_luma_chroma(seen[coloured]) * _WEIGHTS, lines * _WEIGHTS)
+    apart = _squared_distances(_luma_chroma(seen) * _WEIGHTS, lines * _WEIGHTS)
+    apart = apart.reshape(len(apart), -1, 256)
+    even = apart.argmin(2).std(0) < _LEAST_SPREAD
     # Rounding makes a distance of zero a little less.
-    apart = np.sqrt(apart.reshape(len(apart), -1, 256).min(2).clip(0))
-    apart[:, (apart < _FURTHEST).mean(0) < _LEAST_FIT] = np.inf
+    apart = np.sqrt(apart.min(2).clip(0))
+    apart[:, ((apart < furthest).mean(0) < least_fit) | (even & (not told))] = np.inf
     # Of two that share a part, such as the dark one, the closer one.
-    means = np.minimum(apart, 2 * _FURTHEST).mean(0)
+    means = np.minimum(apart, 2 * furthest).mean(0)
     return list(known)[means.argmin()] if np.isfinite(apart).any() else None
 
 

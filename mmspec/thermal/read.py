@@ -15,14 +15,11 @@ from . import dji, flir
 from .errors import UnreadableImageError
 from .image import UNITS, Pixels, ThermalImage
 from .jpeg import JPEG, decode_jpeg, has_metadata
+from .palettes import AUTO, gray_of_colours
 from .pictures import PNG, decode_bmp, decode_png
 from .recordings import SUFFIXES, FlirRecording
 from .tiff import TIFF, decode_tiff, without_alpha
 
-COLOURED = (
-    "a colour image, converted to gray by luma (0.299 R + 0.587 G + 0.114 B); where the colours are"
-    " a palette laid over temperatures, luma is not monotonic in temperature: use the gray original"
-)
 NODATA = "pixels that hold no measurement are left out of the scaling and filled"
 
 _NPY, _NPZ = b"\x93NUMPY", b"PK\x03\x04"
@@ -30,7 +27,11 @@ _BEYOND_MEASURE = 1e30  # of floats: GIS programs mark NoData by the lowest floa
 
 
 def read_thermal(
-    path: str | Path, unit: str | None = None, frame: int = 0, **parameters: float
+    path: str | Path,
+    unit: str | None = None,
+    frame: int = 0,
+    palette: str | None = AUTO,
+    **parameters: float,
 ) -> ThermalImage:
     """Read what a thermal camera, or a program behind it, wrote.
 
@@ -55,6 +56,7 @@ def read_thermal(
             temperatures where they can be had, else counts, with a warning, else gray levels.
         frame: of a recording, a TIFF of several pages or an array of frames, from 0; negative from
             its end.
+        palette: what colours of 8 bits become, see :class:`~mmspec.thermal.scaling.Scaling`.
         parameters: in place of the file's: ``emissivity`` and ``relative_humidity`` (shares of
             one), ``object_distance`` (metres), ``reflected_apparent_temperature`` and
             ``atmospheric_temperature`` (kelvin), ``ir_window_temperature``,
@@ -77,7 +79,7 @@ def read_thermal(
         if path.suffix.lower() in SUFFIXES:
             image = FlirRecording(path).image(frame, unit, parameters)
         else:
-            image = decode(path.read_bytes(), unit, frame, parameters)
+            image = decode(path.read_bytes(), unit, frame, parameters, palette)
     except UnreadableImageError as error:
         raise UnreadableImageError.of(path, error.reason) from None
     except (OSError, ValueError, TypeError) as error:
@@ -97,12 +99,13 @@ def decode(
     unit: str | None = None,
     frame: int = 0,
     parameters: Mapping[str, float] = {},
+    palette: str | None = AUTO,
 ) -> ThermalImage:
     """Read the content of a file, or pixels from elsewhere; ``values`` keep the type they have.
 
     Args:
         source: a file's bytes, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
-        unit, frame, parameters: as in :func:`read_thermal`.
+        unit, frame, parameters, palette: as in :func:`read_thermal`.
 
     Raises:
         UnreadableImageError: its message is the reason alone.
@@ -113,7 +116,7 @@ def decode(
     if parameters and not (image and image.source.startswith("FLIR")):
         raise ValueError(f"{', '.join(parameters)}: of temperatures in FLIR's files alone")
     try:
-        image = image or _picture(source, unit, frame)
+        image = image or _picture(source, unit, frame, palette)
     except UnreadableImageError:
         raise
     except Exception as error:  # on damaged bytes the decoders raise whatever they trip over
@@ -124,7 +127,9 @@ def decode(
     return image
 
 
-def _picture(source: bytes | np.ndarray, unit: str | None, frame: int) -> ThermalImage:
+def _picture(
+    source: bytes | np.ndarray, unit: str | None, frame: int, palette: str | None
+) -> ThermalImage:
     """Pixels that are there as they are: all but radiometric JPEG and recordings."""
     found, kind, celsius = Pixels(source), "array", False
     if isinstance(source, bytes):
@@ -158,7 +163,9 @@ def _picture(source: bytes | np.ndarray, unit: str | None, frame: int) -> Therma
         remarks = (*remarks, f"{NODATA}: {share} ({absent.mean():.1%})")
     values, coloured = _one_channel(pixels)
     if coloured:
-        remarks = (COLOURED, *remarks)
+        own = flir.palette(source) if kind == "JPEG" else None
+        values, remark = gray_of_colours(pixels, values, palette, own)
+        remarks = (remark, *remarks)
     if absent is not None:
         values[absent] = values[~absent].min()
     return ThermalImage(values, _unit(values, celsius, unit), found.frames, kind, absent, remarks)

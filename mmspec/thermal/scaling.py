@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .image import UNITS, ThermalImage
+from .palettes import AUTO, PALETTES, REFUSE
 
 #: Times the sensor's noise that 0 to 255 span at least: 13 FLIR and 2 DJI pictures, a recording and
 #: 99 % of three data sets of 8 bits span 55 times and more; a wall alone then has a deviation of 8.
@@ -37,6 +38,10 @@ class Scaling:
         float32: levels stay fractions, float32, instead of whole ones, uint8; only of deeper files.
         nodata_level: gray level, 0 to 255, of pixels without a measurement; that of the image's
             minimum unless given.
+        palette: what colours of 8 bits become. 'auto': the scalar that they stand for where a
+            palette of ``mmspec.thermal.palettes``, or the one in a FLIR file, coloured them, else
+            luma; None: luma; 'refuse': an error; a palette's name: its scalar, or an error where
+            the colours are others. Gray pictures stay as they are.
 
     Raises:
         ValueError: values that cannot be.
@@ -49,6 +54,7 @@ class Scaling:
     unit: str | None = None
     float32: bool = False
     nodata_level: int | None = None
+    palette: str | None = AUTO
 
     def __post_init__(self) -> None:
         for name in ("range", "percentiles"):  # JSON and configs have lists
@@ -75,6 +81,8 @@ class Scaling:
             raise ValueError("range and sequence: a range is one for every image as it is")
         if self.unit not in (None, *UNITS):
             raise ValueError(f"unit must be one of {UNITS} or None, got {self.unit!r}")
+        if self.palette not in (choices := (None, AUTO, REFUSE, *PALETTES)):
+            raise ValueError(f"palette must be one of {choices}, got {self.palette!r}")
 
     def setting(self) -> dict[str, Any]:
         """What differs from the defaults, as ``infrared_scale`` of a config has it."""

@@ -239,7 +239,7 @@ def test_celsius_of_floats_is_what_the_reader_or_the_array_says(tmp_path):
 
 def test_the_picture_of_a_radiometric_jpeg(radiometric):
     path = radiometric / "flir_jpeg" / "FLIR_AX8.jpg"
-    with pytest.warns(UserWarning, match="a colour image"):
+    with pytest.warns(UserWarning, match="undone: Rainbow HC, the file's own"):
         image = mmspec.read_thermal(path, "gray")
     assert (image.unit, image.values.dtype, image.source) == ("gray", np.uint8, "JPEG")
     assert image.values.shape == (480, 640)

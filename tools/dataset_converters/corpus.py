@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
-from mmspec.thermal.read import COLOURED
+from mmspec.thermal.palettes import COLOURED, UNDONE
 
 try:
     import imagehash
@@ -48,7 +48,11 @@ def inspect_image(path: str) -> ImageFacts:
     bits = imagehash.phash(Image.fromarray(gray)).hash
     height, width = gray.shape
     return ImageFacts(
-        path, width, height, int.from_bytes(np.packbits(bits).tobytes(), "big"), COLOURED in remarks
+        path,
+        width,
+        height,
+        int.from_bytes(np.packbits(bits).tobytes(), "big"),
+        any(remark.startswith((COLOURED, UNDONE)) for remark in remarks),
     )
 
 

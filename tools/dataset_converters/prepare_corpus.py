@@ -232,8 +232,8 @@ def main() -> None:
         print(f"unreadable: {relative[image.path]}: {image.detail}")
     if coloured := [relative[image.path] for image in kept if image.coloured]:
         print(
-            f"{len(coloured):,} kept images are coloured and will be read by luma, the first is"
-            f" {coloured[0]}; pseudo-coloured images are no infrared measurement"
+            f"{len(coloured):,} kept images are coloured, the first is {coloured[0]}: where no"
+            " palette is known they will be read by luma, which is no infrared measurement"
         )
     if not kept:
         sys.exit("error: no image is left, nothing was written")

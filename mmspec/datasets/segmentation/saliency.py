@@ -20,7 +20,8 @@ class SaliencyDataset(MaskDataset):
 
     Suffixes may differ from folder to folder. Masks are gray with soft edges: from 128 on a pixel
     is salient, half of the range, as where the field scores (see :class:`MaskLevels`). JPEG masks
-    are taken, since two of the archives hold them. Infrared images in colour become gray by luma.
+    are taken, since two of the archives hold them. Infrared images in colour become gray as
+    ``palette`` of ``infrared_scale`` says.
 
     A sample carries ``dataset_name``, by which :class:`~mmspec.evaluation.SaliencyMetric` scores
     several data sets of one test apart; it is the class's name of the data set, and absent for
