@@ -24,11 +24,13 @@ augmentation = _base_.train_pipeline[1:]
 infrared = dict(
     type="mmspec.InfraredFolder",
     data_root=thermal_root,
+    infrared_scale=_base_.infrared_scale,
     pipeline=[dict(type="mmspec.LoadInfraredImageFromFile", color_type="color"), *augmentation],
 )
 visible = dict(
     type="mmspec.InfraredFolder",  # a folder of images; the loader tells how they are read
     data_root=visible_root,
+    infrared_scale=_base_.infrared_scale,  # not for these: sets become one by equal settings
     pipeline=[dict(type="LoadImageFromFile"), *augmentation],
 )
 train_dataloader = dict(

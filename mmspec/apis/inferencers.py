@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS, DefaultScope
+from torch import nn
 
-from mmspec.datasets.modality import settle_scale
+from mmspec.datasets.modality import settle_trained_scale
 from mmspec.datasets.transforms import LoadInfraredImageFromFile, LoadRGBTImageFromFile
 from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import INFERENCERS
@@ -30,6 +31,12 @@ class _OwnLoader:
     """
 
     load: _Given | None = None
+    trained_scale: Mapping | None = None
+
+    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None, cfg: Any) -> None:
+        super()._load_weights_to_model(model, checkpoint, cfg)
+        meta = ((checkpoint or {}).get("meta") or {}).get("dataset_meta") or {}
+        self.trained_scale = meta.get("infrared_scale")
 
     def _init_pipeline(self, cfg: Mapping) -> Any:
         dataset = cfg.test_dataloader.dataset
@@ -37,7 +44,8 @@ class _OwnLoader:
             first = TRANSFORMS.build(dataset.pipeline[0])
         if not isinstance(first, LoadInfraredImageFromFile | LoadRGBTImageFromFile):
             return super()._init_pipeline(cfg)
-        settle_scale([first], cfg.test_dataloader.dataset.get("infrared_scale"))
+        scales = dataset.get("infrared_scale"), self.trained_scale
+        settle_trained_scale([first], *scales, "the checkpoint")
         pairs = isinstance(first, LoadRGBTImageFromFile)
         self.load = _Given(first, dataset.get("modality", "both" if pairs else "infrared"))
         return Compose([self.load, *dataset.pipeline[1:]])
@@ -57,7 +65,9 @@ class _OwnLoader:
         """What the frameworks draw on: a path, or 8 bits and three channels."""
         if isinstance(given, dict):
             return given["img_path"]
-        return self.load(given)["img"] if self.load and isinstance(given, np.ndarray) else given
+        if self.load and isinstance(given, np.ndarray):
+            return np.rint(self.load(given)["img"]).astype(np.uint8)
+        return given
 
 
 class _Given:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -16,7 +15,6 @@ from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS, FUNCTIONS, MODELS, DefaultScope
 from mmengine.runner import autocast
 from mmengine.structures import BaseDataElement
@@ -26,7 +24,7 @@ from tqdm import tqdm
 from mmspec.checkpoints.safe_load import load_file
 from mmspec.datasets.files import Fault
 from mmspec.datasets.image_io import UnreadableImageError
-from mmspec.datasets.modality import MODALITY_PATHS, settle_scale
+from mmspec.datasets.modality import MODALITY_PATHS, settle_trained_scale
 from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.datasets.transforms import (
     LoadInfraredImageFromFile,
@@ -53,7 +51,7 @@ class Prediction:
 
     Attributes:
         frame: where it is from; ``frame.name`` is the name of its results.
-        image: (C, H', W') uint8, what the pipeline loaded and scaled; of tiles the whole image.
+        image: (C, H', W') uint8 or float32, what the pipeline loaded; of tiles the whole image.
         sample: the model's own data sample on the CPU, of which the metrics of a test are handed
             the same: ``pred_instances``, ``pred_sem_seg`` and ``seg_logits``, ...
         task: how it is drawn and written.
@@ -139,24 +137,11 @@ class Predictor:
             meta = self.model.dataset_meta
         else:
             meta = self._load_weights(str(checkpoint))
-        self._settle_scale(dataset.get("infrared_scale"), meta.get("infrared_scale"), checkpoint)
+        scales = dataset.get("infrared_scale"), meta.get("infrared_scale")
+        settle_trained_scale(self.load.transforms, *scales, str(checkpoint))
         classes = meta.get("classes") or (dataset.get("metainfo") or {}).get("classes")
         classes = classes or getattr(kind, "METAINFO", {}).get("classes", ())
         self.task = task_class(classes)
-
-    def _settle_scale(
-        self, of_config: Mapping | None, of_training: Mapping | None, checkpoint: str | PathLike
-    ) -> None:
-        """Have infrared images scaled as in the training, whatever the config says."""
-        given = settle_scale(self.load.transforms, of_config)
-        trained = given if of_training is None else settle_scale(self.load.transforms, of_training)
-        if given != trained:
-            print_log(
-                f"infrared_scale={given['infrared_scale']} of the config is left aside:"
-                f" {checkpoint} was trained with {trained['infrared_scale']}",
-                logger="current",
-                level=logging.WARNING,
-            )
 
     def _load_weights(self, path: str) -> Mapping:
         content = load_file(path)

@@ -1,9 +1,11 @@
 """Which images of an infrared / visible pair a data set gives, and which steps load them."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mmcv.transforms import LoadImageFromFile
+from mmengine.logging import print_log
 from PIL import Image
 
 from mmspec.conventions import MODALITIES
@@ -27,11 +29,31 @@ def misreads(step: Callable, modality: str) -> bool:
 
 
 def settle_scale(steps: Iterable[Callable], infrared_scale: Mapping | None) -> dict[str, dict]:
-    """Give a data set's setting to its loading steps; what they have, for its ``metainfo``."""
+    """Give a data set's setting to its loading steps; what they have, for its ``metainfo``.
+
+    Without such a step it is the setting itself: mmengine's ``ConcatDataset`` takes sets of equal
+    ``metainfo`` alone.
+    """
     loaders = [step for step in steps if hasattr(step, "scaling")]
     for loader in loaders if infrared_scale is not None else ():
         loader.scaling = Scaling(**infrared_scale)
-    return dict(infrared_scale=loaders[0].scaling.setting()) if loaders else {}
+    scaling = loaders[0].scaling if loaders else Scaling(**(infrared_scale or {}))
+    return dict(infrared_scale=scaling.setting())
+
+
+def settle_trained_scale(
+    steps: Iterable[Callable], of_config: Mapping | None, of_training: Mapping | None, source: str
+) -> None:
+    """:func:`settle_scale` as in the training, by the checkpoint ``source``, if that tells it."""
+    given = settle_scale(steps, of_config)
+    trained = given if of_training is None else settle_scale(steps, of_training)
+    if given != trained:
+        print_log(
+            f"infrared_scale={given['infrared_scale']} of the config is left aside:"
+            f" {source} was trained with {trained['infrared_scale']}",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> None:

@@ -76,8 +76,8 @@ class DurableCheckpointHook(CheckpointHook):
         if max_keep_ckpts == 1:
             print_log("max_keep_ckpts=1: two are kept, in case the newest is damaged", "current")
             max_keep_ckpts = 2
-        kwargs |= dict(max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend="mmspec.durable"))
-        super().__init__(*args, **kwargs)
+        fixed = dict(max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend="mmspec.durable"))
+        super().__init__(*args, **fixed, **kwargs)
         if "://" in str(self.out_dir):
             raise ValueError(
                 f"DurableCheckpointHook writes local files, not to {self.out_dir}; set "

@@ -72,7 +72,7 @@ class PictureHook(Hook):
         """The picture, (H, W, 3) uint8, of a prediction.
 
         Args:
-            image: (C, H', W') uint8, what the pipeline loaded.
+            image: (C, H', W') uint8 or float32, what the pipeline loaded.
             sample: prediction and truth.
             classes: names of the data set's classes; none where it has no labels.
         """

@@ -80,7 +80,7 @@ class FrozenEncoder(nn.Module):
                 )
             text = hashlib.sha256(Path(source).read_bytes()).hexdigest() + str(arch)
             self.backbone = self._loaded(source, arch)
-            self.name = Path(source).stem
+            self.name = str(Path(source).with_suffix(""))  # many are called epoch_20
         if self.backbone is not None:
             self.names = self._names()
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -46,6 +46,7 @@ class LabelledImages:
         **options,
     ) -> None:
         self.size, self.split = size, split
+        self.options = [f"{name}={value}" for name, value in sorted(options.items())]
         kind = DATASETS.get(f"mmspec.{dataset.removeprefix('mmspec.')}")
         if kind is None:
             raise ValueError(f"no data set {dataset!r} in mmspec; docs/data.md lists them")
@@ -79,9 +80,9 @@ class LabelledImages:
 
     @property
     def key(self) -> str:
-        """Of the images and their size: equal keys, equal arrays of features."""
+        """Of the names of images, their size and the data set's options."""
         names = [self.dataset.get_data_info(i)["img_path"] for i in self.indices]
-        text = "\n".join([type(self.dataset).__name__, str(self.size), *names])
+        text = "\n".join([type(self.dataset).__name__, str(self.size), *self.options, *names])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -104,7 +105,7 @@ class LabelledImages:
     @staticmethod
     def _boxes(instances: list[dict], shape: tuple[int, int]) -> np.ndarray:
         label = np.zeros(shape, np.uint8)
-        boxes = [(np.array(one["bbox"]).round().astype(int), one) for one in instances]
+        boxes = [(np.array(one["bbox"]).round().clip(0).astype(int), one) for one in instances]
         for (x1, y1, x2, y2), one in sorted(
             boxes, key=lambda box: -np.prod(box[0][2:] - box[0][:2])
         ):

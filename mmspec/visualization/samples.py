@@ -1,9 +1,9 @@
 """Pictures of what models predict, from the data samples in which they hand it over.
 
 The hooks of validations and tests and the predictor draw by these. Truth is drawn where a sample
-has it. Each takes ``image``, (C, H', W') uint8, what the pipeline loaded, on the CPU; the sample;
-the names of the classes; a score below which nothing is drawn; ``steady``, for a picture of one
-size whatever is found; and leaves what it does not need.
+has it. Each takes ``image``, (C, H', W') uint8 or float32, what the pipeline loaded, on the CPU;
+the sample; the names of the classes; a score below which nothing is drawn; ``steady``, for a
+picture of one size whatever is found; and leaves what it does not need.
 """
 
 from __future__ import annotations

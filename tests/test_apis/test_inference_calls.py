@@ -56,12 +56,12 @@ def test_mmdet_detects_in_a_path_and_an_array(picture):
 def weights(tmp_path_factory):
     """Makes a checkpoint of a config, as the inferencers ask for one."""
 
-    def make(config: str, classes: tuple[str, ...]) -> str:
+    def make(config: str, classes: tuple[str, ...], **meta) -> str:
         cfg = Config.fromfile(config)
         torch.manual_seed(0)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             model = MODELS.build(cfg.model)
-        meta = dict(classes=classes, palette=[(200, 0, 0)] * len(classes))
+        meta |= dict(classes=classes, palette=[(200, 0, 0)] * len(classes))
         path = str(tmp_path_factory.mktemp("weights") / "model.pth")
         torch.save(dict(meta=dict(dataset_meta=meta), state_dict=model.state_dict()), path)
         return path
@@ -93,6 +93,22 @@ def test_detection_inferencer_changes_the_import_alone(picture, weights, tmp_pat
     found = inferencer(list(picture), out_dir=str(tmp_path / "out"))["predictions"]
     assert found[0]["scores"] == found[1]["scores"] != []
     assert list((tmp_path / "out").rglob("frame.png"))
+
+
+@pytest.mark.parametrize(("task", "config"), [("Seg", SEG), ("Det", DET)])
+def test_inferencers_scale_as_the_checkpoint_was_trained(picture, weights, task, config, capfd):
+    import mmspec.apis
+
+    config = str(REPO / f"configs/{config}.py")
+    scale = dict(range=(7000, 32500), float32=True)
+    checkpoint = weights(config, tuple("abcd"), infrared_scale=scale)
+    inferencer = getattr(mmspec.apis, f"{task}Inferencer")(config, checkpoint, device="cpu")
+    assert "of the config is left aside" in "".join(capfd.readouterr())
+    deep = picture[1][..., 0].astype(np.uint16) * 100 + 7000
+    np.testing.assert_allclose(inferencer.load(deep)["img"], picture[1], atol=1e-4)
+    shown = inferencer._drawable(deep)
+    assert shown.dtype == np.uint8
+    np.testing.assert_array_equal(shown, picture[1])
 
 
 def test_pairs_are_given_as_pairs(picture, weights, tmp_path):

@@ -136,6 +136,11 @@ def test_another_folder_for_checkpoints(tmp_path):
     assert names(tmp_path / "big" / "run") == {"iter_2.pth", "iter_4.pth"}
 
 
+def test_another_backend_is_refused():
+    with pytest.raises(TypeError, match="backend_args"):
+        DurableCheckpointHook(backend_args=dict(backend="petrel"))
+
+
 def test_what_is_not_local_is_refused():
     with pytest.raises(ValueError, match="local files, not to s3://bucket; set .*=CheckpointHook"):
         DurableCheckpointHook(out_dir="s3://bucket")

@@ -111,7 +111,9 @@ def test_a_smaller_box_lies_above_a_larger_one():
         dict(bbox=[0, 0, 8, 8], bbox_label=1, ignore_flag=0),
         dict(bbox=[6, 6, 8, 8], bbox_label=1, ignore_flag=1),
     ]
+    boxes.append(dict(bbox=[-3, 8.6, 2, 14], bbox_label=0, ignore_flag=0))  # partly outside
     label = LabelledImages._boxes(boxes, (10, 10))
+    assert label[9, 1] == 1
     assert label[3, 3] == 1 and label[1, 1] == 2 and label[7, 7] == 255 and label[9, 9] == 0
 
 
@@ -138,6 +140,24 @@ def test_report(eyes, tmp_path):
     results = json.loads((tmp_path / "report" / "results.json").read_text())
     assert results["command"] == "python probe.py" and len(results["results"]) == len(records)
     assert (tmp_path / "report" / "table.md").read_text().strip() == text
+
+
+def test_checkpoints_of_one_file_name_are_two_encoders(eyes, tmp_path):
+    records = []
+    for folder, seed in (("a", 1), ("b", 2)):
+        path = tmp_path / folder / "epoch_2.pth"
+        path.parent.mkdir()
+        torch.save(FrozenEncoder("random", "tiny", seed).backbone.state_dict(), path)
+        records += probe(str(path), "EyeDataset", eyes, out=tmp_path, judges=["linear"], **ARGS)
+    text = save_report(records, tmp_path, "python probe.py")
+    assert f"| {tmp_path}/a/epoch_2 | F3 |" in text
+    assert f"| {tmp_path}/b/epoch_2 | F3 |" in text and "on these images" in text
+
+
+def test_options_of_a_data_set_have_features_of_their_own(eyes):
+    scales = (None, dict(range=(0, 100)))
+    keys = [LabelledImages("EyeDataset", eyes, "train", infrared_scale=x).key for x in scales]
+    assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(

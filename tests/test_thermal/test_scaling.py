@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tifffile
 from layouts import fff
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, ConcatDataset
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
@@ -211,6 +212,16 @@ def test_a_data_set_keeps_its_scale_for_the_checkpoint(tmp_path):
     assert default.metainfo["infrared_scale"] == {}
     pair = LoadRGBTImageFromFile(infrared_scale=scale)
     assert pair.scaling == Scaling(range=(29000, 30000)) == Scaling(range=[29000, 30000])
+
+
+def test_sets_with_and_without_infrared_images_become_one(tmp_path):
+    """As M-SpecGene's first stage has them."""
+    png(tmp_path / "a.png", WALL)
+    steps = [LoadImageFromFile()], [LoadInfraredImageFromFile(color_type="color")]
+    for scale in (None, dict(range=(29000, 30000))):
+        sets = [InfraredFolder(str(tmp_path), pipeline=x, infrared_scale=scale) for x in steps]
+        both = ConcatDataset(sets)
+        assert both.metainfo["infrared_scale"] == (scale or {})
 
 
 def test_absent_pixels_take_no_part():

@@ -48,6 +48,32 @@ def test_views_are_what_training_sees(folder, tmp_path, monkeypatch, scale):
         assert np.array_equal(seen, read_infrared(folder / deep, **options[scale]))
 
 
+def test_the_unit_of_a_config_counts_and_what_is_clipped_is_told(
+    data_root, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("flyr")
+    root = tmp_path / "deep"
+    root.mkdir()
+    (root / "one.jpg").symlink_to(next((data_root / "radiometric/flir_jpeg").glob("*.jpg")))
+    monkeypatch.chdir(tmp_path)
+    step = dict(type="mmspec.LoadInfraredImageFromFile")
+
+    def views(out, **scale):
+        Path("c.py").write_text(
+            f"train_dataloader = dict(dataset=dict(infrared_scale={scale}, pipeline=[{step}]))"
+        )
+        run(monkeypatch, "export_for_labelling", root, "--out", out, "--config", "c.py")
+        return cv2.imread(f"{out}/one.png", cv2.IMREAD_UNCHANGED)
+
+    seen = read_infrared(root / "one.jpg", unit="counts", percentiles=(0.5, 99.5))
+    assert np.array_equal(views("counts", unit="counts"), seen)
+    capsys.readouterr()
+    views("clipped", range=(500, 600))
+    assert "the range clips more than half of the pixels" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="sequence=True.*--range"):
+        views("together", sequence=True)
+
+
 def test_labels_of_views_are_read_with_the_deep_files(folder, tmp_path, monkeypatch):
     run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
     for name in ("a/0", "1"):  # as a labelling program writes them, then moved to the deep files

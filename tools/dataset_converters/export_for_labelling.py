@@ -66,7 +66,8 @@ def scaling_of(config: str) -> Scaling:
     """The scaling of the loader in a config's training pipeline.
 
     Raises:
-        LaunchError: no such config, or no loader of infrared images in it.
+        LaunchError: no such config, no loader of infrared images in it, or one that scales by all
+            images of a folder.
     """
 
     def loaders(node: object, scale: dict | None = None) -> Iterator[tuple[dict, dict | None]]:
@@ -82,12 +83,15 @@ def scaling_of(config: str) -> Scaling:
     for step, scale in loaders(read_config(config).to_dict().get("train_dataloader", {})):
         loader = TRANSFORMS.build(step)
         settle_scale([loader], scale)
+        if loader.scaling.sequence:
+            raise LaunchError(f"{config}: sequence=True is for another folder; give a --range here")
         return replace(loader.scaling, float32=False)
     raise LaunchError(f"{config}: no LoadInfraredImageFromFile in train_dataloader")
 
 
-def views(folder: Path, unit: str | None, every: int) -> Iterator[tuple[str, Path, ThermalImage]]:
+def views(folder: Path, scaling: Scaling, every: int) -> Iterator[tuple[str, Path, ThermalImage]]:
     """Name of a view without suffix, its file, and what was measured."""
+    how = dict(unit=scaling.unit, palette=scaling.palette)
     names: dict[str, str] = {}
     for found in find_images(str(folder), (*IMAGE_SUFFIXES, *DEEP)):
         path = folder / found
@@ -96,12 +100,12 @@ def views(folder: Path, unit: str | None, every: int) -> Iterator[tuple[str, Pat
         if name in names:
             raise UnreadableImageError.of(path, f"has the name of {names[name]} but for the suffix")
         names[name] = found
-        image = mmspec.read_thermal(path, unit)
+        image = mmspec.read_thermal(path, **how)
         if image.frames == 1:
             yield name, path, image
             continue
         for index in range(0, image.frames, every):
-            yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, unit, index)
+            yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, frame=index, **how)
 
 
 def write(path: Path, pixels: np.ndarray) -> None:
@@ -117,8 +121,12 @@ def main() -> None:
     count, deep = 0, 0
     try:
         scaling = scaling_of(args.config) if args.config else Scaling(args.range)
-        for name, source, image in views(args.folder, args.unit, args.every):
-            write(args.out / f"{name}.png", to_gray(image, scaling)[0])
+        scaling = replace(scaling, unit=args.unit or scaling.unit)
+        for name, source, image in views(args.folder, scaling, args.every):
+            gray, remarks = to_gray(image, scaling)
+            for remark in remarks:
+                print(f"{source}: {remark}", file=sys.stderr)
+            write(args.out / f"{name}.png", gray)
             count += 1
             picture = source.suffix.lower() not in DEEP and image.frames == 1
             if args.deep and not (picture and "radiometric" not in image.source):
