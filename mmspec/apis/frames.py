@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from mmspec.conventions import MODALITIES
-from mmspec.datasets.files import IMAGE_SUFFIXES, Fault, find_images
+from mmspec.datasets.files import ALL_SUFFIXES, Fault, find_images
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.rgbt_folder import match_pairs
-from mmspec.thermal.recordings import RECORDINGS, open_recording
+from mmspec.thermal.recordings import open_recording
 
 #: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
 One = str | PathLike | np.ndarray
@@ -30,7 +30,7 @@ class Frame:
 
     name: str  # of its results: a path without suffix, unique among the inputs
     files: tuple[str, ...]  # what messages call the image, or the infrared and the visible image
-    pixels: tuple[np.ndarray, ...] = ()  # in place of the files, of arrays and recordings
+    pixels: tuple[np.ndarray | bytes, ...] = ()  # in place of the files: arrays, of FLIR blocks
     recording: str = ""  # the recording it is from, '' of a still image
     index: int = 0  # its number in the recording
     rate: float = 0.0  # of the recording, frames a second
@@ -47,7 +47,7 @@ class Inputs:
         given: a path, a folder (searched with its subfolders), a glob, pixels, or a list of these
             (an iterator too, which is taken one by one and has no length); for ``sides=2`` a pair
             (infrared, visible) of files, arrays or folders, or a list of pairs. Of two folders the
-            images with the same path but for the suffix are a pair.
+            images and recordings with the same path but for the suffix are pairs.
         sides: images that the model takes: 1, or 2 for aligned pairs.
         broken, and what is raised: see :meth:`Predictor.predict`.
     """
@@ -83,7 +83,8 @@ class Inputs:
             reason = f"{counts} frames, the surplus is left out"
             self.fault(UnreadableImageError.of(" and ".join(files), reason), files[0])
         try:
-            for i, pixels in enumerate(zip(*readers)):
+            for i in range(min(map(len, readers))):
+                pixels = tuple(reader.content(i) for reader in readers)
                 called = tuple(f"{file}#{i}" for file in files)
                 yield Frame(f"{name}/{i:06d}", called, pixels, name, i, float(readers[0].rate))
         except UnreadableImageError as error:
@@ -113,7 +114,7 @@ class Inputs:
             raise InputError(f"{' and '.join(absent)}: no such file or folder")
         folders = [os.path.isdir(path) for path in given.values()]
         if all(folders):
-            pairs, faults = match_pairs(given)
+            pairs, faults = match_pairs(given, find=_images)
             for fault in faults:
                 self.fault(UnreadableImageError.of(fault.path, fault.reason), fault.path)
             for pair in pairs:
@@ -151,8 +152,7 @@ class Inputs:
 def _files(path: str) -> Iterable[tuple[str, str]]:
     """Files that a path, folder or glob stands for, each with the folder its name starts from."""
     if os.path.isdir(path):
-        suffixes = tuple(dict.fromkeys((*IMAGE_SUFFIXES, *RECORDINGS)))
-        return [(os.path.join(path, name), path) for name in find_images(path, suffixes)]
+        return [(os.path.join(path, name), path) for name in _images(path)]
     if os.path.isfile(path):
         return [(path, os.path.dirname(path) or ".")]
     if glob.has_magic(path):
@@ -162,6 +162,10 @@ def _files(path: str) -> Iterable[tuple[str, str]]:
         if found := sorted(filter(os.path.isfile, glob.glob(path, recursive=True))):
             return [(one, root) for one in found]
     raise InputError(f"{path}: no such file or folder, and nothing matches it as a pattern")
+
+
+def _images(folder: str) -> list[str]:
+    return find_images(folder, ALL_SUFFIXES)
 
 
 def _called(given: object) -> str:

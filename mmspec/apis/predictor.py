@@ -314,9 +314,10 @@ class _PixelsToo:
             except Exception as error:  # whatever decoders trip over
                 reason = f"cannot be read ({type(error).__name__}: {error})"
                 raise UnreadableImageError.of(name, reason) from None
-        if pixels.dtype != np.uint8:
+        kind = getattr(pixels, "dtype", "uint16")  # of FLIR's blocks
+        if kind != np.uint8:
             reason = (
-                f"pixels of type {pixels.dtype}, and the config's loader is for 8 bits; use"
+                f"pixels of type {kind}, and the config's loader is for 8 bits; use"
                 " dict(type='mmspec.LoadInfraredImageFromFile', color_type='color')"
             )
             raise UnreadableImageError.of(name, reason)

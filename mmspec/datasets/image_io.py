@@ -17,6 +17,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmspec.thermal.errors import UnreadableImageError
+from mmspec.thermal.flir import MAGIC as FLIR
 from mmspec.thermal.jpeg import JPEG, decode_jpeg, has_metadata
 from mmspec.thermal.orientation import ON_ITS_SIDE, orientation_of, orientation_of_page
 from mmspec.thermal.pictures import PNG, check_png
@@ -119,7 +120,7 @@ def sequence_limits(sequence: str, scaling: Scaling) -> tuple[float, float] | No
     recording = open_recording(path) if path.is_file() else None
     for one in _spread(range(len(recording)) if recording else sorted(path.parent.glob(path.name))):
         try:
-            data = recording.frame(one) if recording else _content(one)
+            data = recording.content(one) if recording else _content(one)
             images.append(decode(data, scaling.unit))
         except UnreadableImageError as error:  # is told when it is loaded
             reason = error.reason
@@ -212,7 +213,7 @@ def image_size(path: str | PathLike) -> tuple[int, int]:
             with tifffile.TiffFile(io.BytesIO(data)) as tiff:
                 page = tiff.pages[0]
                 size, orientation = (page.imagewidth, page.imagelength), orientation_of_page(page)
-        elif has_metadata(data):  # measured values have another size than the picture
+        elif data.startswith(FLIR) or has_metadata(data):  # no size, or that of the picture alone
             return decode(data, palette=None).values.shape[::-1]
         else:
             with Image.open(io.BytesIO(data)) as image:
@@ -239,9 +240,9 @@ def _name_of(source: str | PathLike | bytes | np.ndarray, name: str | None) -> s
 
 
 def _content(path: str | PathLike) -> bytes | np.ndarray:
-    """A file's bytes, or the pixels of a frame that ``clip.seq#12`` names."""
-    if (pixels := read_frame(str(path))) is not None:
-        return pixels
+    """A file's bytes, or the content of a frame that ``clip.seq#12`` names."""
+    if (content := read_frame(str(path))) is not None:
+        return content
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -38,6 +38,7 @@ PARAMETERS = (
     "ir_window_transmission",
 )
 NO_FLYR = "counts, not temperatures; for these pip install 'mmspec[radiometric]'"
+NO_CONSTANTS = "counts, not temperatures: no constants of the camera in it"
 #: Scenes of a working camera, in Celsius; beyond it the constants of the file are wrong.
 PLAUSIBLE = (-60.0, 3000.0)
 
@@ -61,28 +62,28 @@ class Frame:
 
 
 def decode(data: bytes, unit: str | None, parameters: Mapping[str, float]) -> ThermalImage | None:
-    """What a JPEG of FLIR's measured, or None of a JPEG without counts.
+    """What a JPEG of FLIR's, or a frame of SEQ and CSQ, measured; None of another JPEG.
 
     Arguments and errors are those of :func:`mmspec.read_thermal`.
     """
+    if data.startswith(MAGIC):
+        return image(parse(data), unit, parameters, "FLIR recording")
     if (block := fff_of_jpeg(data)) is None or RAW_DATA not in (frame := parse(block)).records:
         return None
-    return image(frame, counts(frame), unit, parameters, "FLIR radiometric JPEG")
+    return image(frame, unit, parameters, "FLIR radiometric JPEG")
 
 
 def image(
-    frame: Frame,
-    values: np.ndarray,
-    unit: str | None,
-    parameters: Mapping[str, float],
-    source: str,
-    frames: int = 1,
+    frame: Frame, unit: str | None, parameters: Mapping[str, float], source: str
 ) -> ThermalImage:
-    """Counts (H, W) uint16 of a frame in the unit that is asked for."""
-    if unit == "counts":
-        return ThermalImage(values, unit, frames, source)
-    if unit is None and not has_flyr():
-        return ThermalImage(values, "counts", frames, source, remarks=(NO_FLYR,))
+    """What a frame holds in the unit that is asked for."""
+    if unit == "gray":
+        raise UnreadableImageError("no picture in it: read unit='counts'")
+    values = counts(frame)
+    readable = has_flyr() and CAMERA_INFO in frame.records
+    if unit == "counts" or (unit is None and not readable):
+        remarks = () if unit else (NO_CONSTANTS if has_flyr() else NO_FLYR,)
+        return ThermalImage(values, "counts", source=source, remarks=remarks)
     temperatures = celsius(frame, values, **parameters)
     absent = ~np.isfinite(temperatures)  # counts that the camera's formula has no root for
     if absent.all():
@@ -91,7 +92,9 @@ def image(
     if absent.any():
         temperatures[absent] = temperatures[~absent].min()
     return ThermalImage(
-        *(temperatures, "celsius", frames, source),
+        temperatures,
+        "celsius",
+        source=source,
         absent=absent if absent.any() else None,
         remarks=(remark,) * bool(remark),
     )

@@ -77,7 +77,9 @@ def read_thermal(
         raise FileNotFoundError(f"no file {path}")
     try:
         if path.suffix.lower() in SUFFIXES:
-            image = FlirRecording(path).image(frame, unit, parameters)
+            clip = FlirRecording(path)
+            image = decode(clip.content(frame), unit, parameters=parameters)
+            image = replace(image, frames=len(clip))
         else:
             image = decode(path.read_bytes(), unit, frame, parameters, palette)
     except UnreadableImageError as error:
@@ -111,7 +113,8 @@ def decode(
         UnreadableImageError: its message is the reason alone.
     """
     image = None
-    if isinstance(source, bytes) and unit != "gray" and has_metadata(source):
+    in_file = isinstance(source, bytes)
+    if in_file and (source.startswith(flir.MAGIC) or (unit != "gray" and has_metadata(source))):
         image = flir.decode(source, unit, parameters) or dji.decode(source, unit)
     if parameters and not (image and image.source.startswith("FLIR")):
         raise ValueError(f"{', '.join(parameters)}: of temperatures in FLIR's files alone")

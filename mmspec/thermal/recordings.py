@@ -11,7 +11,7 @@ import mmap
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,6 @@ import tifffile
 
 from . import flir, tiff
 from .errors import UnreadableImageError
-from .image import ThermalImage
 
 _log = logging.getLogger(__name__)
 SUFFIXES = (".seq", ".csq", ".fff")
@@ -31,7 +30,7 @@ _LARGEST_NPZ = 1 << 30  # bytes of a compressed array, which is held in memory
 
 
 class Recording:
-    """A file's frames: ``len()``, ``frame(index)`` and an iterator over them.
+    """A file's frames: ``len()``, ``frame(index)``, ``content(index)`` and an iterator over them.
 
     Attributes:
         path: the file.
@@ -62,6 +61,10 @@ class Recording:
         except Exception as error:  # on damaged bytes decoders raise whatever they trip over
             reason = getattr(error, "reason", f"damaged ({type(error).__name__}: {error})")
             raise UnreadableImageError.of(f"{self.path}#{index}", reason) from None
+
+    def content(self, index: int) -> np.ndarray | bytes:
+        """What :func:`mmspec.thermal.read.decode` takes of a frame: its pixels, or its bytes."""
+        return self.frame(index)
 
     def _decode(self, index: int) -> np.ndarray:
         raise NotImplementedError
@@ -124,14 +127,10 @@ class FlirRecording(Recording):
         """The sensor's counts, (H, W) uint16."""
         return flir.counts(self.block(index))
 
-    def image(
-        self, index: int, unit: str | None, parameters: Mapping[str, float] = {}
-    ) -> ThermalImage:
-        """A frame in a unit, see :func:`mmspec.read_thermal`."""
-        if unit == "gray":
-            raise UnreadableImageError.of(self.path, "no picture in it: read unit='counts'")
-        values, block = self.frame(index), self.block(index)
-        return flir.image(block, values, unit, parameters, "FLIR recording", len(self))
+    def content(self, index: int) -> bytes:
+        """The block, whose constants turn its counts into temperatures."""
+        block = self.block(index)
+        return bytes(block.data[: block.length])
 
 
 class TiffFrames(Recording):
@@ -282,8 +281,8 @@ def split_frame(name: str) -> tuple[str, int] | None:
     return (found[1], int(found[2])) if found else None
 
 
-def read_frame(name: str) -> np.ndarray | None:
-    """The pixels of ``clip.seq#12``; None of the name of a still image.
+def read_frame(name: str) -> np.ndarray | bytes | None:
+    """The content of ``clip.seq#12``; None of the name of a still image.
 
     A process keeps the recordings open that it read last.
 
@@ -298,7 +297,7 @@ def read_frame(name: str) -> np.ndarray | None:
     recording = _opened(path, os.getpid())
     if recording is None:
         raise UnreadableImageError.of(path, "a still image, or no TIFF: it has no frames")
-    return recording.frame(index)
+    return recording.content(index)
 
 
 @lru_cache(maxsize=_OPEN_AT_ONCE)

@@ -34,7 +34,8 @@ class Scaling:
             empty wall is not stretched to noise; None: ``NOISES`` times the image's noise.
         sequence: one mapping by ``percentiles`` and ``min_span`` for all images of a folder, or of
             a recording, from 32 of them.
-        unit: what is read of files that hold several, see :func:`mmspec.read_thermal`.
+        unit: what is read of files that hold several, see :func:`mmspec.read_thermal`; arrays in
+            memory are taken to be in it.
         float32: levels stay fractions, float32, instead of whole ones, uint8; only of deeper files.
         nodata_level: gray level, 0 to 255, of pixels without a measurement; that of the image's
             minimum unless given.

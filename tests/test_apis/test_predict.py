@@ -178,6 +178,24 @@ def test_a_checkpoints_own_scale_wins_over_the_configs(predictor, folder, tmp_pa
     assert torch.equal(levels, next(predictor("segmentation").predict(scene(0))).image.float())
 
 
+def test_frames_of_flir_have_the_unit_of_the_training(predictor, folder, tmp_path, data_root):
+    pytest.importorskip("flyr")
+    clip = data_root / "radiometric" / "seq" / "SampleSEQ.seq"
+    if not clip.is_file():
+        pytest.skip(f"no file {clip}")
+    known = np.fromfile(clip.with_name("SampleSEQ_W640_H480_F2_u16.raw"), "<f4")
+    config, checkpoint = saved(CASES["segmentation"], folder)
+    content = torch.load(checkpoint, weights_only=False)
+    meta = dict(dataset_meta=dict(infrared_scale=dict(range=(20, 40), unit="celsius")))
+    torch.save({**content, "meta": meta}, tmp_path / "trained.pth")
+    model = Predictor(config, tmp_path / "trained.pth", device="cpu")
+    # Arrays are taken to be in the unit of the scale.
+    inputs = [str(clip), *known.reshape(2, 480, 640)]
+    levels = [prediction.image.int() for prediction in model.predict(inputs)]
+    for of_clip, of_array in zip(levels[:2], levels[2:]):
+        assert (of_clip - of_array).abs().max() <= 1 and of_clip.float().std() > 10
+
+
 def test_colours_of_arrays_are_those_of_files(predictor, given):
     model = predictor("RGB-thermal segmentation")
     files, arrays = (next(model.predict(given[kind])) for kind in ("image", "array"))

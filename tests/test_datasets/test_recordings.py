@@ -260,3 +260,71 @@ def test_names_of_frames():
     assert split_frame("a/clip.SEQ#12") == ("a/clip.SEQ", 12)
     assert split_frame("a#1.png") is None and split_frame("a.png#1") is None
     assert set(RECORDINGS) >= {".seq", ".csq", ".avi", ".mp4", ".mkv", ".npy", ".npz", ".tif"}
+
+
+CELSIUS = dict(range=(20, 40), unit="celsius")
+
+
+@pytest.fixture
+def flir_clip(data_root):
+    """A recording of FLIR's, and what its frames are in Celsius, (2, 480, 640) float32."""
+    path = data_root / "radiometric" / "seq" / "SampleSEQ.seq"
+    if not path.is_file():
+        pytest.skip(f"no file {path}")
+    known = np.fromfile(path.with_name("SampleSEQ_W640_H480_F2_u16.raw"), "<f4")
+    return path, known.reshape(2, 480, 640)
+
+
+@pytest.mark.parametrize("scale", [CELSIUS, dict(unit="celsius"), dict(), dict(sequence=True)])
+def test_frames_of_flir_are_temperatures_in_data_sets_and_prediction(flir_clip, tmp_path, scale):
+    from mmspec.apis import Inputs
+    from mmspec.apis.predictor import _sample
+
+    pytest.importorskip("flyr")
+    path, known = flir_clip
+    (tmp_path / "clip.seq").symlink_to(path)
+    np.save(tmp_path / "known.npy", known)
+    dataset = InfraredFolder(str(tmp_path), pipeline=PIPELINE, infrared_scale=scale)
+    load = dataset.pipeline.transforms[0]
+    predicted = [load(_sample(one, "infrared", 0))["img"] for one in Inputs(str(tmp_path))]
+    for found in ([dataset[i]["img"] for i in range(4)], predicted):
+        assert 20 < found[2].mean() < 235  # neither black nor white
+        for index in range(2):
+            assert np.abs(found[index].astype(int) - found[index + 2]).max() <= 1
+
+
+def test_counts_of_flir_where_they_are_asked_for_or_flyr_is_absent(flir_clip, monkeypatch):
+    path, _ = flir_clip
+    name = f"{path}#1"
+    counts = read_infrared(open_recording(path).frame(1))
+    assert np.array_equal(read_infrared(name, unit="counts"), counts)
+    with pytest.raises(UnreadableImageError, match=r"seq#1: no picture in it: read unit='counts'"):
+        read_infrared(name, unit="gray")
+    assert image_size(name) == (640, 480)
+    monkeypatch.setattr("mmspec.thermal.flir.has_flyr", lambda: False)
+    with pytest.warns(UserWarning, match="seq#1: counts, not temperatures; for these pip install"):
+        assert np.array_equal(read_infrared(name), counts)
+
+
+def test_frames_without_constants_of_the_camera_are_counts(tmp_path):
+    stack = frames(2, np.uint16)
+    name = write(tmp_path / "clip.seq", stack) + "#1"
+    pytest.importorskip("flyr")
+    with pytest.warns(UserWarning, match="clip.seq#1: counts, not temperatures: no constants of"):
+        assert np.array_equal(read_infrared(name), read_infrared(stack[1]))
+    with pytest.raises(UnreadableImageError, match="clip.seq#1: no constants of the camera"):
+        read_infrared(name, unit="celsius")
+
+
+def test_recordings_of_two_folders_are_predicted_in_pairs(tmp_path):
+    from mmspec.apis import Inputs
+
+    for side in ("ir", "rgb"):
+        (tmp_path / side).mkdir()
+    write(tmp_path / "ir" / "clip.seq", frames(dtype=np.uint16))
+    write(tmp_path / "rgb" / "clip.avi", frames())
+    found = list(Inputs((str(tmp_path / "ir"), str(tmp_path / "rgb")), sides=2))
+    assert [one.name for one in found] == [f"clip/{i:06d}" for i in range(FRAMES)]
+    assert found[3].files == tuple(
+        f"{tmp_path}/{name}#3" for name in ("ir/clip.seq", "rgb/clip.avi")
+    )

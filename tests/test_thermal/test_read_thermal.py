@@ -13,6 +13,7 @@ import mmspec
 from mmspec.datasets.image_io import image_size, read_infrared
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
 from mmspec.thermal import UnreadableImageError, dji, flir
+from mmspec.thermal.read import decode
 from mmspec.thermal.recordings import FlirRecording
 
 
@@ -304,7 +305,8 @@ def test_prediction_takes_a_recording_frame_by_frame(tmp_path):
     path.write_bytes(b"".join(fff(frame.tobytes(), 4, 3) for frame in frames))
     found = list(Inputs(str(tmp_path)))
     assert [frame.name for frame in found] == ["a/000000", "a/000001"]
-    assert [int(frame.pixels[0].max()) for frame in found] == [7000, 7100]
+    values = [decode(*frame.pixels).values for frame in found]
+    assert [int(frame.max()) for frame in values] == [7000, 7100]
     broken = []
     (tmp_path / "b.seq").write_bytes(b"none")
     assert len(list(Inputs(str(tmp_path), broken=broken))) == 2

@@ -20,6 +20,7 @@ from rich.progress import track
 
 from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
 from mmspec.thermal import UnreadableImageError
+from mmspec.thermal.read import decode
 from mmspec.thermal.recordings import open_recording, read_frame
 
 DESCRIPTION = """\
@@ -32,7 +33,7 @@ In the order of the sources and of the names in each, an image is left out if
      image kept before it, its anchor.
 Nothing is deleted or changed: the result is a list for InfraredFolder(ann_file=...), or copies.
 Of recordings (SEQ, CSQ, video, .npy, .npz, TIFF of several pages) every n-th frame is an image, by
-the name clip.seq#12; a copy of it is a PNG, clip.seq#12.png.
+the name clip.seq#12; a copy of it is a PNG, clip.seq#12.png, of FLIR's recordings of their counts.
 """
 DISTANCE_HELP = """\
 largest hash distance that counts as a duplicate, default %(default)s. Seen on 4,222 images of five
@@ -138,6 +139,8 @@ def frames_of(path: str, frame_step: int) -> list[str]:
 def copy(name: str, target: Path) -> None:
     """A file as it is; a frame as PNG, of floats as .npy."""
     pixels = read_frame(name)
+    if isinstance(pixels, bytes):
+        pixels = decode(pixels, "counts").values
     if pixels is None:
         shutil.copy2(name, target)
     elif pixels.dtype in (np.uint8, np.uint16):

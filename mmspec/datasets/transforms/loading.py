@@ -101,11 +101,11 @@ class LoadInfraredImageFromFile(BaseTransform):
 
 
 def content_of(results: Mapping, name: str, backend_args: dict | None) -> bytes | np.ndarray:
-    """The bytes of a sample's file, or the pixels that its ``frames`` hold in the file's place.
+    """The bytes of a sample's file, or what its ``frames`` hold in the file's place.
 
-    An array in memory has no file of its own: ``frames`` are pixels by the name that ``img_path``,
-    ``infrared_path`` or ``visible_path`` has, blue first. A name such as ``clip.seq#12`` is a frame
-    of a recording on the local disk.
+    An array in memory has no file of its own: ``frames`` are pixels, blue first, or a recording's
+    content by the name that ``img_path``, ``infrared_path`` or ``visible_path`` has. A name such as
+    ``clip.seq#12`` is a frame of a recording on the local disk.
 
     Raises:
         UnreadableImageError: the file of mmengine's backend cannot be opened, or the frame not
@@ -113,8 +113,8 @@ def content_of(results: Mapping, name: str, backend_args: dict | None) -> bytes 
     """
     if name in (frames := results.get("frames", {})):
         return frames[name]
-    if (pixels := read_frame(name)) is not None:
-        return pixels
+    if (content := read_frame(name)) is not None:
+        return content
     try:
         return bytes(fileio.get(name, backend_args=backend_args))
     except OSError as error:
