@@ -192,12 +192,12 @@ def test_counts_without_a_temperature_are_absent(tmp_path, monkeypatch):
     monkeypatch.setattr(flir, "celsius", lambda frame, counts: values.copy())
     (tmp_path / "a.seq").write_bytes(fff(bytes(2 * values.size), 32, 24))
     with pytest.warns(UserWarning, match="its constants may be wrong"):
-        image = mmspec.read_thermal(tmp_path / "a.seq")
+        image = mmspec.read_thermal(tmp_path / "a.seq", "celsius")
     assert image.absent.sum() == 1 and np.isnan(image.values[3, 4])
     assert to_gray(image, Scaling(min_span=0))[0].max() == 255
     values[:] = np.nan
     with pytest.raises(UnreadableImageError, match="no pixel has a temperature"):
-        mmspec.read_thermal(tmp_path / "a.seq")
+        mmspec.read_thermal(tmp_path / "a.seq", "celsius")
 
 
 def test_a_data_set_keeps_its_scale_for_the_checkpoint(tmp_path):
