@@ -32,7 +32,8 @@ class HeadClassesHook(Hook):
     index out of bounds; one with more is scored on classes that do not exist. The number of every
     head is compared with that of each training, validation and test set, and the order of names
     where both sides tell it: training and validation set, a checkpoint and the set on which it is
-    tested or goes on. Names that differ in no order are warned of. A checkpoint of another model
+    tested or goes on. Names that differ in no order are warned of, and so is a test in another
+    ``infrared_scale`` than that of the training. A checkpoint of another model
     is refused by :func:`~mmspec.engine.other_model.refuse_other_model`.
 
     Raises:
@@ -42,10 +43,13 @@ class HeadClassesHook(Hook):
     def __init__(self) -> None:
         self.learned: tuple[str, ...] | None = None
         self.training = False
+        self.scale: dict | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get("meta") or {}
-        learned = (meta.get("dataset_meta") or {}).get("classes") or meta.get("CLASSES")
+        of_data = meta.get("dataset_meta") or {}
+        self.scale = of_data.get("infrared_scale")
+        learned = of_data.get("classes") or meta.get("CLASSES")
         self.learned = None if learned is None else tuple(learned)
         starts = isinstance(runner._train_loop, BaseLoop) and not runner._resume
         source = getattr(runner, "_load_from", None)
@@ -67,6 +71,15 @@ class HeadClassesHook(Hook):
     def before_test(self, runner: Runner) -> None:
         learned = None if self.training else self.learned
         _check(runner, runner.test_dataloader.dataset, "test", learned)
+        if self.training or self.scale is None:
+            return
+        sets = [inner for inner, _ in _sets(runner.test_dataloader.dataset)]
+        scales = [(getattr(inner, "metainfo", None) or {}).get("infrared_scale") for inner in sets]
+        if other := [scale for scale in scales if scale not in (None, self.scale)]:
+            runner.logger.warning(
+                f"infrared_scale={other[0]} of the test set is taken, but {runner._load_from} was"
+                f" trained with {self.scale}, which prediction takes"
+            )
 
 
 def class_heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -91,6 +91,7 @@ def build_runner(cfg: Config) -> Runner:
         LaunchError: the launcher needs a GPU and there is none.
     """
     allow_no_workers(cfg)
+    scale_by_parts(cfg)
     cfg.default_hooks = {**RUN_HOOKS, **(cfg.get("default_hooks") or {})}
     notes = adapt_to_cpu(cfg) if get_device() == "cpu" else []
     if cfg.launcher == "mpi":  # mmengine reads it when it wraps the model
@@ -109,6 +110,16 @@ def allow_no_workers(cfg: Config) -> None:
         if isinstance(loader, dict) and not loader.get("num_workers"):
             for key in refused:
                 loader.pop(key, None)
+
+
+def scale_by_parts(cfg: Config) -> None:
+    """Have each part of a ``ConcatDataset`` scale by its own; checkpoints keep the first's."""
+    for _, node in acting(cfg):
+        kind = node.get("type", "") if isinstance(node, dict) else ""
+        if getattr(kind, "__name__", str(kind)).endswith("ConcatDataset"):
+            ignored = node.get("ignore_keys") or []
+            ignored = [ignored] if isinstance(ignored, str) else list(ignored)
+            node["ignore_keys"] = list(dict.fromkeys([*ignored, "infrared_scale"]))
 
 
 def adapt_to_cpu(cfg: Config) -> list[str]:

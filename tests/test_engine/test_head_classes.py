@@ -154,6 +154,22 @@ def test_unknown_classes_are_said(caplog):
     assert "does not tell its classes" in caplog.text
 
 
+def test_a_test_in_another_scale_than_the_training_is_said_once(caplog):
+    parts = [data(None), data(None)]
+    for part in parts:
+        part._metainfo["infrared_scale"] = dict(range=(20, 40))
+    model = nn.Linear(1, 1)
+    run = runner(model, test=ConcatDataset(parts, lazy_init=True))
+    for meta in ({}, dict(infrared_scale=dict(range=(20, 40))), dict(infrared_scale={})):
+        assert not caplog.text
+        hook = HeadClassesHook()
+        meta = dict(dataset_meta=meta)
+        hook.after_load_checkpoint(run, dict(meta=meta, state_dict=model.state_dict()))
+        hook.before_test(run)
+    assert caplog.text.count("infrared_scale={'range': (20, 40)} of the test set is taken") == 1
+    assert "theirs.pth was trained with {}" in caplog.text
+
+
 @pytest.mark.parametrize("role", ["val", "test"])
 def test_a_checkpoint_of_other_classes(role, caplog):
     model = nn.ModuleDict({"head": det(3, **BOXES)})

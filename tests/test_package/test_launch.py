@@ -1,7 +1,9 @@
 """From a config file and options to what the runner gets."""
 
+import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 
 from mmspec.engine import launch
 from mmspec.engine.launch import LaunchError
@@ -23,6 +25,27 @@ def config(tmp_path):
     file = tmp_path / "tiny.py"
     file.write_text(CONFIG)
     return str(file)
+
+
+def test_data_sets_put_together_may_scale_each_by_its_own(tmp_path):
+    steps = [dict(type="mmspec.LoadInfraredImageFromFile", min_size=0)]
+    ramp = np.arange(0, 600, 100, dtype=np.float32).reshape(2, 3)
+    parts = []
+    for high in (500, 1000):
+        folder = tmp_path / str(high)
+        folder.mkdir()
+        np.save(folder / "a.npy", ramp)
+        part = dict(type="mmspec.InfraredFolder", data_root=str(folder), pipeline=steps)
+        parts.append(dict(part, infrared_scale=dict(range=(0, high))))
+    dataset = dict(type="ConcatDataset", datasets=parts)
+    repeated = dict(type="RepeatDataset", times=1, dataset=dataset)
+    cfg = Config(dict(train_dataloader=dict(dataset=repeated)))
+    with pytest.raises(ValueError, match="does not match meta information"):
+        DATASETS.build(cfg.train_dataloader.dataset)
+    launch.scale_by_parts(cfg)
+    both = DATASETS.build(cfg.train_dataloader.dataset)
+    assert [int(both[i]["img"].max()) for i in range(2)] == [255, 128]
+    assert both.metainfo["infrared_scale"] == dict(range=(0, 500))
 
 
 def test_options_replace_values(config):
