@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+import tifffile
 from PIL import Image
 
+_CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "FFV1"}
 SIZE = (60, 90)  # height, width: neither 16 nor 32 divides it
 
 
@@ -255,3 +258,32 @@ def fff(pixels: bytes, width: int, height: int, order: str = ">") -> bytes:
     record = struct.pack("<HHH26x", 2, width, height) + pixels
     header = b"FFF\0" + bytes(16) + struct.pack(f"{order}III", 100, 64, 1) + bytes(32)
     return header + struct.pack(f"{order}HHIIII12x", 1, 2, 100, 1, 96, len(record)) + record
+
+
+def flir_block(counts: np.ndarray) -> bytes:
+    """A frame of a FLIR recording."""
+    return fff(counts.astype("<u2").tobytes(), *counts.shape[::-1])
+
+
+def write_recording(path: Path, stack: np.ndarray) -> str:
+    """Frames (N, H, W) as the suffix says; the path as text."""
+    suffix = path.suffix
+    if suffix in _CODECS:
+        depth = [cv2.VIDEOWRITER_PROP_IS_COLOR, 0]
+        if stack.dtype == np.uint16:
+            depth += [cv2.VIDEOWRITER_PROP_DEPTH, cv2.CV_16U]
+        code = cv2.VideoWriter_fourcc(*_CODECS[suffix])
+        video = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, 25, stack.shape[:0:-1], depth)
+        assert video.isOpened()
+        for frame in stack:
+            video.write(frame)
+        video.release()
+    elif suffix == ".tif":
+        tifffile.imwrite(path, stack, photometric="minisblack")
+    elif suffix == ".seq":
+        path.write_bytes(b"".join(map(flir_block, stack)))
+    elif suffix == ".npy":
+        np.save(path, stack)
+    else:
+        np.savez_compressed(path, frames=stack)
+    return str(path)

@@ -17,7 +17,7 @@ from .image import UNITS, Pixels, ThermalImage
 from .jpeg import JPEG, decode_jpeg, has_metadata
 from .palettes import AUTO, gray_of_colours
 from .pictures import PNG, decode_bmp, decode_png
-from .recordings import SUFFIXES, FlirRecording
+from .recordings import SUFFIXES, VIDEOS, open_recording
 from .tiff import TIFF, decode_tiff, without_alpha
 
 NODATA = "pixels that hold no measurement are left out of the scaling and filled"
@@ -40,7 +40,7 @@ def read_thermal(
     ======================================  =====================  ================================
     radiometric JPEG of FLIR, SEQ, CSQ      'celsius', 'counts'    float32, uint16
     radiometric JPEG of DJI                 'counts'               uint16
-    JPEG, BMP; PNG and TIFF of 8 bits       'gray'                 uint8
+    JPEG, BMP, video; PNG, TIFF of 8 bits   'gray'                 uint8
     deeper PNG and TIFF; .npy, .npz         'counts'               uint16, or float32 of other types
     ======================================  =====================  ================================
 
@@ -76,9 +76,9 @@ def read_thermal(
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
-        if path.suffix.lower() in SUFFIXES:
-            clip = FlirRecording(path)
-            image = decode(clip.content(frame), unit, parameters=parameters)
+        if path.suffix.lower() in (*SUFFIXES, *VIDEOS):
+            clip = open_recording(path)
+            image = decode(clip.content(frame), unit, parameters=parameters, palette=palette)
             image = replace(image, frames=len(clip))
         else:
             image = decode(path.read_bytes(), unit, frame, parameters, palette)

@@ -24,6 +24,7 @@ from .errors import UnreadableImageError
 
 _log = logging.getLogger(__name__)
 SUFFIXES = (".seq", ".csq", ".fff")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm")
 _OPEN_AT_ONCE = 8
 _PATIENCE = 20_000  # milliseconds that OpenCV may take for a frame; damaged files can stall it
 _LARGEST_NPZ = 1 << 30  # bytes of a compressed array, which is held in memory
@@ -245,7 +246,7 @@ class ArrayFrames(Recording):
 
 RECORDINGS: dict[str, type[Recording]] = {
     **dict.fromkeys(SUFFIXES, FlirRecording),
-    **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm"), VideoFrames),
+    **dict.fromkeys(VIDEOS, VideoFrames),
     **dict.fromkeys((".npy", ".npz"), ArrayFrames),
     **dict.fromkeys(tiff.SUFFIXES, TiffFrames),
 }

@@ -5,8 +5,8 @@ import os
 import cv2
 import numpy as np
 import pytest
-import tifffile
-from layouts import fff
+from layouts import flir_block
+from layouts import write_recording as write
 from mmengine.dataset import DefaultSampler
 from torch.utils.data import DataLoader
 
@@ -17,7 +17,6 @@ from mmspec.thermal.recordings import RECORDINGS, open_recording, read_frame, sp
 PIPELINE = [dict(type="mmspec.LoadInfraredImageFromFile")]
 PAIRS = [dict(type="mmspec.LoadRGBTImageFromFile")]
 FRAMES = 6
-WRITERS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "FFV1"}
 
 
 def frames(count=FRAMES, dtype=np.uint8, size=(48, 64)) -> np.ndarray:
@@ -25,38 +24,6 @@ def frames(count=FRAMES, dtype=np.uint8, size=(48, 64)) -> np.ndarray:
     ramp = np.add.outer(np.arange(size[0]), np.arange(size[1])).astype(float)
     stack = np.stack([np.roll(ramp, 10 * i, axis=1) + 20 * i for i in range(count)])
     return (stack / stack.max() * (250 if dtype == np.uint8 else 60000)).astype(dtype)
-
-
-def flir_block(counts: np.ndarray) -> bytes:
-    return fff(counts.astype("<u2").tobytes(), *counts.shape[::-1])
-
-
-def write(path, stack: np.ndarray) -> str:
-    suffix = path.suffix
-    if suffix in WRITERS:
-        depth = [cv2.VIDEOWRITER_PROP_IS_COLOR, 0]
-        if stack.dtype == np.uint16:
-            depth += [cv2.VIDEOWRITER_PROP_DEPTH, cv2.CV_16U]
-        code = cv2.VideoWriter_fourcc(*WRITERS[suffix])
-        video = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, 25, stack.shape[:0:-1], depth)
-        assert video.isOpened()
-        for frame in stack:
-            video.write(frame)
-        video.release()
-    elif suffix == ".tif":
-        tifffile.imwrite(path, stack, photometric="minisblack")
-    elif suffix == ".seq":
-        path.write_bytes(b"".join(map(flir_block, stack)))
-    elif suffix == ".npy":
-        np.save(path, stack)
-    else:
-        np.savez_compressed(path, frames=stack)
-    return str(path)
-
-
-@pytest.fixture(autouse=True)
-def _of_test_thermal(monkeypatch):
-    monkeypatch.syspath_prepend(os.path.join(os.path.dirname(__file__), "..", "test_thermal"))
 
 
 @pytest.mark.parametrize(
