@@ -6,6 +6,7 @@
     python tools/benchmark.py cmss          # M-SpecGene's masking alone
     python tools/benchmark.py backbone      # fine-tuning: windows, activation checkpointing (cp)
     python tools/benchmark.py loader --data data/inf30 --workers 0 4 8        # without a network
+    python tools/benchmark.py loader --files --batch-size 1   # readers of each kind of file
     python tools/benchmark.py export        # a segmentor by PyTorch and by onnxruntime
     python tools/benchmark.py pretrain --dtype float16 --compile --batch-size 64          # a GPU
     python tools/benchmark.py pretrain --only visible --workers 8 --data data/inf30
@@ -41,6 +42,7 @@ from analysis_tools.as_released import (
     choose_by_sorting,
     sequential_masking,
 )
+from analysis_tools.kinds_of_files import KINDS, write
 from analysis_tools.measuring import (
     Clock,
     Turn,
@@ -60,6 +62,7 @@ from torch import Tensor
 
 from mmspec.apis import ExportedModel
 from mmspec.apis.export import export_model
+from mmspec.datasets.transforms import LoadInfraredImageFromFile
 from mmspec.engine.launch import LaunchError, allow_no_workers, read_config
 from mmspec.explain import explained
 from mmspec.masking import choose_nearest
@@ -198,7 +201,15 @@ def backbone(name: str, args: argparse.Namespace) -> Turn:
     return lambda clock: clock("forward+backward", step)
 
 
+def reading(name: str, args: argparse.Namespace) -> Turn:
+    names, load = write(name, Path(args.made_up)), LoadInfraredImageFromFile()
+    turn = (names * args.batch_size * BATCHES)[: args.batch_size * BATCHES]
+    return lambda clock: clock("reading", lambda: [load(dict(img_path=path)) for path in turn])
+
+
 def loader(name: str, args: argparse.Namespace) -> Turn:
+    if args.files is not None:
+        return reading(name, args)
     cfg, workers = read_config(args.config, args.cfg_options), int(name.split()[0])
     batches = endless_batches(cfg, args, workers)
 
@@ -286,6 +297,8 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
             sub.add_argument("--compile", action="store_true", help="torch.compile the network")
     sub = subparsers.choices["loader"]
     sub.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="a row each")
+    sub.add_argument("--files", nargs="*", choices=KINDS, metavar="KIND",
+                     help="made-up files of these kinds, or of all, by one process")  # fmt: skip
     sub = subparsers.choices["backbone"]
     sub.add_argument("--arch", default="base", help="tiny, small or base")
     sub.add_argument("--image-size", type=int, nargs=2, default=(1024, 1024), metavar=("H", "W"))
@@ -297,6 +310,10 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     args.device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if args.command == "loader":
         args.only = [f"{number} workers" for number in args.workers]
+        if args.files is not None:
+            args.only = args.files or list(KINDS)
+            if args.data:
+                parser.error("--files are made up: without --data")
     elif getattr(args, "workers", 0) and len(args.only) > 1:
         parser.error("--workers go on while other rows have their turn: name one row by --only")
     return parser, args

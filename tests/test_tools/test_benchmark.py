@@ -2,11 +2,16 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+
+import mmspec
+from mmspec.datasets.image_io import read_infrared
 
 REPO = Path(__file__).resolve().parents[2]
 PRETRAIN = REPO / "configs" / "pretrain"
@@ -97,6 +102,29 @@ def test_loaders(run, benchmark, monkeypatch):
     assert "images/s, x 0 workers" in text
 
 
+def test_readers_of_each_kind_of_file(run, benchmark, monkeypatch, tmp_path):
+    pytest.importorskip("flyr")
+    monkeypatch.setattr(benchmark, "BATCHES", 1)
+    kinds = benchmark.KINDS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*undone: iron")
+        figures, text = run("loader", "--files", "--batch-size", 2)
+    assert list(figures["seconds"]) == list(kinds)
+    assert all(seconds["reading"] > 0 for seconds in figures["seconds"].values())
+    assert "images/s, x JPEG" in text
+    levels = {}
+    for kind in kinds:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*undone: iron")
+            last = benchmark.write(kind, tmp_path)[-1]
+            levels[kind] = read_infrared(last, percentiles=(0.5, 99.5))
+    for kind, gray in levels.items():  # the same scene by whatever way
+        assert gray.shape == (512, 640)
+        assert np.corrcoef(gray.ravel(), levels["PNG, 16 bits"].ravel())[0, 1] > 0.98, kind
+    image = mmspec.read_thermal(tmp_path / "FLIR_JPEG_Celsius" / "0.jpg")
+    assert image.unit == "celsius" and 0 < image.values.min() < image.values.max() < 100
+
+
 def test_what_a_gpu_has_no_memory_for_is_said(benchmark):
     memory = {"global": None, "windows": 2000.0}
     text = benchmark.table({"windows": {"all": 0.5, "step": 0.5}}, memory, 1, "images")
@@ -129,6 +157,7 @@ def test_ways_that_differ_are_not_timed(benchmark, monkeypatch):
         (["pretrain", "--workers", 2], "name one row by --only"),
         (["loader", "--config", "no_such.py"], "no config file no_such.py"),
         (["loader", "--workers", 0, "--data", "no_such"], "no_such"),
+        (["loader", "--files", "--data", "mine"], "--files are made up: without --data"),
         (
             ["pretrain", "--only", "dense", "--config",
              PRETRAIN / "infmae_vit-base-p16_4xb64-amp-coslr-400e_inf30.py"],
