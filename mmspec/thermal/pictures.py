@@ -1,11 +1,13 @@
-"""PNG and BMP files, and what Pillow and OpenCV do for files of any kind."""
+"""PNG and BMP files, what Pillow and OpenCV do for files of any kind, and writing what was read."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
@@ -71,3 +73,26 @@ def decode_bmp(data: bytes) -> Pixels:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         return Pixels(by_pillow(image))
+
+
+def save_values(path: str | Path, values: np.ndarray) -> None:
+    """Write values as they are: float32 as ``path`` + '.tif', uint8 and uint16 as '.png'.
+
+    The folder is made. The file is written beside and moved: under its name it is whole.
+
+    Args:
+        path: without a suffix.
+        values: (H, W), or (H, W, 3) blue first.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    floats = values.dtype.kind == "f"
+    whole = Path(f"{path}{'.tif' if floats else '.png'}")
+    part = whole.with_name(f".part{whole.suffix}")
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    if floats:
+        tifffile.imwrite(part, values)
+    elif not cv2.imwrite(str(part), values):
+        raise OSError(f"{whole}: cannot be written")
+    part.replace(whole)

@@ -150,3 +150,9 @@ def test_names_and_folders_that_exist_are_refused(folder, tmp_path, monkeypatch,
     with pytest.raises(SystemExit):
         run(monkeypatch, "export_for_labelling", folder, "--out", folder)
     assert "exists" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "imwrite", lambda path, pixels: False)  # as it says of a full disk
+    with pytest.raises(SystemExit, match=r"error: .*views/1\.png: cannot be written"):
+        run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")

@@ -9,10 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-import tifffile
-
 import mmspec
 from mmspec.datasets.files import IMAGE_SUFFIXES, find_images, without_suffix
 from mmspec.datasets.modality import settle_scale
@@ -20,6 +16,7 @@ from mmspec.engine.launch import LaunchError, read_config
 from mmspec.registry import TRANSFORMS
 from mmspec.thermal import ThermalImage, UnreadableImageError
 from mmspec.thermal.image import UNITS
+from mmspec.thermal.pictures import save_values
 from mmspec.thermal.recordings import SUFFIXES as RECORDINGS
 from mmspec.thermal.scaling import Scaling, to_gray
 
@@ -108,14 +105,6 @@ def views(folder: Path, scaling: Scaling, every: int) -> Iterator[tuple[str, Pat
             yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, frame=index, **how)
 
 
-def write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".tif":
-        tifffile.imwrite(path, pixels)
-    else:
-        cv2.imwrite(str(path), pixels)
-
-
 def main() -> None:
     args = parse_args()
     count, deep = 0, 0
@@ -126,12 +115,11 @@ def main() -> None:
             gray, remarks = to_gray(image, scaling)
             for remark in remarks:
                 print(f"{source}: {remark}", file=sys.stderr)
-            write(args.out / f"{name}.png", gray)
+            save_values(args.out / name, gray)
             count += 1
             picture = source.suffix.lower() not in DEEP and image.frames == 1
             if args.deep and not (picture and "radiometric" not in image.source):
-                suffix = ".tif" if image.values.dtype.kind == "f" else ".png"
-                write(args.deep / f"{name}{suffix}", image.values)
+                save_values(args.deep / name, image.values)
                 deep += 1
     except (LaunchError, ImportError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")

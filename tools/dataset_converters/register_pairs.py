@@ -17,7 +17,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tifffile
 from PIL import ExifTags, Image
 
 import mmspec
@@ -26,6 +25,7 @@ from mmspec.datasets.image_io import UnreadableImageError, decode_infrared, deco
 from mmspec.datasets.rgbt_folder import match_pairs
 from mmspec.matching import Agreement, agreement, align_by_edges, corner_places, random_homography
 from mmspec.text_files import read_names
+from mmspec.thermal.pictures import save_values
 from mmspec.visualization.panels import resized, titled_grid, to_display
 
 DESCRIPTION = """\
@@ -284,9 +284,8 @@ def register(pair: Pair, homography: np.ndarray, args: argparse.Namespace) -> di
             flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
             seen = cv2.warpPerspective(pair.colours, homography, pair.gray.shape[::-1], flags=flags)
             values = pair.values[top:below, left:right]
-            suffix = ".tif" if values.dtype.kind == "f" else ".png"
-            _write(args.out / "rgb" / f"{pair.name}.png", seen[top:below, left:right, ::-1])
-            _write(args.out / "ir" / f"{pair.name}{suffix}", values)
+            save_values(args.out / "rgb" / pair.name, seen[top:below, left:right, ::-1])
+            save_values(args.out / "ir" / pair.name, values)
     return dict(
         name=pair.name,
         visible=pair.visible,
@@ -297,17 +296,6 @@ def register(pair: Pair, homography: np.ndarray, args: argparse.Namespace) -> di
         reason=reason,
         homography=" ".join(f"{value:.9g}" for value in np.asarray(homography).ravel()),
     )
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    """Write beside, and move: a file under its name is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part{path.suffix}")
-    if path.suffix == ".tif":
-        tifffile.imwrite(part, pixels)
-    else:
-        cv2.imwrite(str(part), pixels)
-    part.replace(path)
 
 
 def rig_homography(pairs: list[Pair], args: argparse.Namespace, head: Head | None) -> np.ndarray:
