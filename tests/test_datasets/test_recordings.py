@@ -283,6 +283,19 @@ def test_frames_without_constants_of_the_camera_are_counts(tmp_path):
         read_infrared(name, unit="celsius")
 
 
+def test_loaders_of_8_bits_refuse_counts_of_flir(tmp_path):
+    from mmspec.apis import Inputs
+    from mmspec.apis.predictor import _PixelsToo, _sample
+    from mmspec.datasets.image_io import decode_visible
+
+    write(tmp_path / "clip.seq", frames(1, np.uint16))
+    (frame,) = Inputs(str(tmp_path))
+    with pytest.raises(UnreadableImageError, match="clip.seq#0: pixels of type uint16, and the"):
+        _PixelsToo(None)(_sample(frame, "infrared", 0))
+    with pytest.raises(UnreadableImageError, match="clip.seq#0: not an image"):
+        decode_visible(frame.pixels[0], frame.files[0])
+
+
 def test_recordings_of_two_folders_are_predicted_in_pairs(tmp_path):
     from mmspec.apis import Inputs
 
