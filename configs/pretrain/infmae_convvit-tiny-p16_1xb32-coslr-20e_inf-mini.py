@@ -10,6 +10,8 @@ _base_ = [
 # ============ Often changed ============
 data_root = "{{$MMSPEC_DATA:data}}/inf_mini/images"  # any folder of infrared images
 test_root = "{{$MMSPEC_DATA:data}}/udder_seg/images/test"  # images that training did not see
+# Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
+infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 32
 num_workers = 1  # mim and mmpretrain want at least 1
 max_epochs = 20
@@ -21,10 +23,14 @@ lr = 1e-3  # 32 images a step; the paper's 1.5e-4 for 256 is far too slow for 2,
 # ============ Rarely changed ============
 model = dict(backbone=dict(arch="tiny"), neck=dict(in_dims=224, dims=128, depth=2, num_heads=4))
 train_dataloader = dict(
-    batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=data_root)
+    batch_size=batch_size,
+    num_workers=num_workers,
+    dataset=dict(data_root=data_root, infrared_scale=infrared_scale),
 )
 test_dataloader = dict(
-    batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=test_root)
+    batch_size=batch_size,
+    num_workers=num_workers,
+    dataset=dict(data_root=test_root, infrared_scale=infrared_scale),
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)

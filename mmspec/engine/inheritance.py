@@ -181,8 +181,11 @@ def _differences(wanted, base, child, place: tuple) -> Iterator[tuple[tuple, Any
     if wanted == base or type(child) is not type(base):
         return
     if isinstance(base, dict) and isinstance(wanted, dict):
-        for key in [key for key in wanted if key in base and key in child]:
-            yield from _differences(wanted[key], base[key], child[key], (*place, key))
+        for key in wanted:
+            if key in base and key in child:
+                yield from _differences(wanted[key], base[key], child[key], (*place, key))
+            elif key not in base and child == base:  # range, beside the base's percentiles
+                yield (*place, key), wanted[key]
     elif _is_plain(base) or not isinstance(base, list | tuple) or len(wanted) != len(base):
         if child == base:
             yield place, wanted

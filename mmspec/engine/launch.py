@@ -172,10 +172,19 @@ def draw_to(cfg: Config, folder: str) -> None:
 def _places(cfg: Config, variable: str) -> list[str]:
     """Dotted keys under which the value of a variable of the file went into the runner's part.
 
-    Those named like the variable alone, if there are any: equal numbers may be a coincidence.
+    Those named like the variable alone, if there are any: equal numbers may be a coincidence. A
+    dict of the file has keys of its base's beside what went there.
     """
     value = cfg[variable]
-    found = [place for place, node in acting(cfg) if type(node) is type(value) and node == value]
+    found = [
+        place
+        for place, node in acting(cfg)
+        if type(node) is type(value)
+        and (
+            node == value
+            or (place[-1] == variable and isinstance(value, dict) and node.items() <= value.items())
+        )
+    ]
     named_alike = [place for place in found if place[-1] == variable]
     return [".".join(map(str, place)) for place in named_alike or found]
 

@@ -234,9 +234,13 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
         UnreadableImageError: the frame has no constants.
         ImportError: flyr is not installed.
         TypeError: an unknown parameter.
+        ValueError: an emissivity or a transmission that is no share of one.
     """
     if unknown := set(parameters) - set(PARAMETERS):
         raise TypeError(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(PARAMETERS)}")
+    for name in ("emissivity", "ir_window_transmission"):
+        if not 0 < (share := parameters.get(name, 1)) <= 1:
+            raise ValueError(f"{name}={share}: a share, above 0 and up to 1")
     if CAMERA_INFO not in frame.records:
         raise UnreadableImageError("no constants of the camera: read unit='counts'")
     if not has_flyr():

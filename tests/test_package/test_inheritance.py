@@ -183,6 +183,11 @@ def test_configs_that_are_no_text_with_a_base_are_left_alone(tmp_path):
             "max_epochs = 5",
             "train_cfg = dict(max_epochs=max_epochs)",
         ),
+        (  # a key that the base's dict does not have
+            "pretrain/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py",
+            "infrared_scale = dict(range=(20, 40))",
+            "train_dataloader = dict(dataset=dict(infrared_scale=dict(range=(20, 40))))",
+        ),
     ],
 )
 def test_children_of_our_configs(tmp_path, base, text, line):

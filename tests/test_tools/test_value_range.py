@@ -57,6 +57,14 @@ def test_every_image_counts_alike_and_ends_are_rounded_outwards():
     assert proposal([np.full(10, 5.0)], 0.1) == (5, 6)
 
 
+def test_clip_0_clips_no_small_target(tmp_path, monkeypatch, capsys):
+    counts = np.full((300, 400), 7000, np.uint16)
+    counts[1, 1], counts[7, 8] = 6000, 9000  # between the pixels of the sample
+    cv2.imwrite(str(tmp_path / "a.png"), counts)
+    run(monkeypatch, tmp_path, "--clip", 0)
+    assert "infrared_scale = dict(range=(6000, 9000))" in capsys.readouterr().out
+
+
 def test_pictures_alone_need_no_range(folder, monkeypatch):
     for name in ("a.png", "b.tif", "c.npy"):
         (folder / name).unlink()

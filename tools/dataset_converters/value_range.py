@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("folder", type=Path, help="searched with its subfolders")
     parser.add_argument("--out", type=Path, help="picture of the histogram to write")
-    help_ = "percent of the pixels beyond either end, default %(default)s"
+    help_ = "percent of the pixels beyond either end, default %(default)s; 0 for small targets"
     parser.add_argument("--clip", type=float, default=0.1, help=help_)
     parser.add_argument("--limit", type=int, default=1000, help="frames read, default %(default)s")
     parser.add_argument("--unit", choices=("celsius", "counts"), help="of radiometric files")
@@ -76,10 +76,15 @@ def _read(path: Path, unit: str | None, index: int) -> ThermalImage:
 
 
 def measured(image: ThermalImage) -> np.ndarray:
-    """A sample of the pixels that hold a measurement, evenly spaced: (N,) float64."""
+    """A sample of the pixels that hold a measurement, evenly spaced: (N,) float64.
+
+    The coldest and the hottest are in it: ``--clip 0`` clips no target of a few pixels.
+    """
     values = image.values if image.absent is None else image.values[~image.absent]
     values = values[np.isfinite(values)].astype(np.float64)
-    return values[:: max(1, values.size // SAMPLES)]
+    if (step := values.size // SAMPLES) < 2:
+        return values
+    return np.concatenate([values[::step], [values.min(), values.max()]])
 
 
 def proposal(values: list[np.ndarray], clip: float) -> tuple[float, float]:
