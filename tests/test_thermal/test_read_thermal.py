@@ -50,9 +50,7 @@ def test_parameters_of_the_scene_replace_those_of_the_file(radiometric):
     assert other.values.max() > one.values.max() + 5
     with pytest.raises(TypeError, match="unknown emmisivity; known: emissivity, object_distance"):
         mmspec.read_thermal(path, emmisivity=0.5)
-    with pytest.raises(
-        ValueError, match=r"18\.19\.jpg: emissivity=90: a share, above 0"
-    ):
+    with pytest.raises(ValueError, match="emissivity=90: a share, above 0"):
         mmspec.read_thermal(path, emissivity=90)
 
 
