@@ -10,7 +10,8 @@ from .jpeg import segments
 
 NO_TEMPERATURES = (
     "DJI keeps the formula of its temperatures to itself: convert the file by its Thermal SDK "
-    "(dji_irp -a measure --measurefmt float32) and read the result, or read unit='counts'"
+    "(dji_irp -a measure --measurefmt float32), save the bare float32 values that it writes as an "
+    "array called celsius in a .npz, or read unit='counts'"
 )
 _MARK = b"iirp"
 
