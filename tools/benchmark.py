@@ -30,6 +30,7 @@ import json
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,8 +204,15 @@ def backbone(name: str, args: argparse.Namespace) -> Turn:
 
 def reading(name: str, args: argparse.Namespace) -> Turn:
     names, load = write(name, Path(args.made_up)), LoadInfraredImageFromFile()
-    turn = (names * args.batch_size * BATCHES)[: args.batch_size * BATCHES]
-    return lambda clock: clock("reading", lambda: [load(dict(img_path=path)) for path in turn])
+    names = (names * args.batch_size * BATCHES)[: args.batch_size * BATCHES]
+
+    def turn(clock: Clock) -> None:  # a core's own time, whatever else it does
+        start = time.process_time()
+        for path in names:
+            load(dict(img_path=path))
+        clock.seconds["reading"] = time.process_time() - start
+
+    return turn
 
 
 def loader(name: str, args: argparse.Namespace) -> Turn:
