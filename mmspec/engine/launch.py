@@ -182,7 +182,7 @@ def _places(cfg: Config, variable: str) -> list[str]:
         if type(node) is type(value)
         and (
             node == value
-            or (place[-1] == variable and isinstance(value, dict) and node.items() <= value.items())
+            or (place[-1] == variable and isinstance(value, dict) and {**value, **node} == value)
         )
     ]
     named_alike = [place for place in found if place[-1] == variable]

@@ -85,12 +85,14 @@ def test_option_without_effect_is_an_error(config, option, message):
 
 def test_a_dict_is_found_where_it_is_used(tmp_path):
     # The variable has its base's keys too, the data set that replaces the base's has not.
-    (tmp_path / "base.py").write_text("level = dict(low=1)\ntrain_dataloader = dict(level=level)\n")
+    (tmp_path / "base.py").write_text(
+        "level = dict(high=1)\ntrain_dataloader = dict(level=level)\n"
+    )
     child = tmp_path / "child.py"
     used = "train_dataloader = dict(level=dict(_delete_=True, **level))"
-    child.write_text(f"_base_ = 'base.py'\nlevel = dict(high=2)\n{used}\n")
-    with pytest.raises(LaunchError, match=r"is used: train_dataloader\.level\.high$"):
-        launch.read_config(child, ["level.high=3"])
+    child.write_text(f"_base_ = 'base.py'\nlevel = dict(low=2)\n{used}\n")
+    with pytest.raises(LaunchError, match=r"is used: train_dataloader\.level\.low$"):
+        launch.read_config(child, ["level.low=3"])
 
 
 def test_missing_config_names_the_nearest():
