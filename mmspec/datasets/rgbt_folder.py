@@ -64,6 +64,11 @@ class RGBTFolder(InfraredFolder):
                 " tools/dataset_converters/prepare_pairs.py reports them all and writes a list for"
                 f" ann_file{named(faults)}"
             )
+        if not samples:
+            raise FileNotFoundError(
+                f"{type(self).__name__} in {self.data_root}: no pair, as each recording is broken or"
+                " has another number of frames than its partner; the log names them"
+            )
         return samples
 
     def match_files(self) -> tuple[list[dict], list[Fault]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -80,9 +81,13 @@ class LabelledImages:
 
     @property
     def key(self) -> str:
-        """Of the names of images, their size and the data set's options."""
-        names = [self.dataset.get_data_info(i)["img_path"] for i in self.indices]
-        text = "\n".join([type(self.dataset).__name__, str(self.size), *self.options, *names])
+        """Of the images, their labels and times of change, their size and the data set's options."""
+        infos = [self.dataset.get_data_info(i) for i in self.indices]
+        names = [one[key] for one in infos for key in ("img_path", "seg_map_path") if key in one]
+        files = [(name, Path(name).stat().st_mtime_ns) for name in names if Path(name).is_file()]
+        boxes = [one.get("instances") for one in infos]
+        kind = type(self.dataset).__name__
+        text = repr((kind, self.size, self.options, names, files, boxes))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -214,6 +214,8 @@ def test_pairs_of_recordings(tmp_path):
     assert sample["img"].shape == (48, 64, 4) and sample["infrared_path"].endswith("clip.seq#2")
     assert sample["visible_path"].endswith("clip.avi#2")
     write(tmp_path / "ir" / "clip.seq", frames(5, dtype=np.uint16))
+    with pytest.raises(FileNotFoundError, match="no pair, as each recording is broken or has"):
+        len(RGBTFolder(str(tmp_path), pipeline=PAIRS, skip_broken=True))
     reason = r"clip\.seq: 5 frames, its visible partner .*clip\.avi 6 frames: no pair"
     with pytest.raises(UnreadableImageError, match=reason):
         RGBTFolder(str(tmp_path), pipeline=PAIRS)

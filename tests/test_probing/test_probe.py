@@ -1,6 +1,8 @@
 """A probe as a whole, on tiny data in their real layouts."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +47,13 @@ def test_features_are_the_encoders_and_a_cut_run_starts_anew(eyes, tmp_path):
     assert found.maps["F1"].shape == (4, 48, 8, 8)  # 1/4, averaged to 1/8
     np.testing.assert_array_equal(found.labels[0], label)
     assert next(found.batches("all")).shape == (4, 48 + 96 + 224, 8, 8)
+
+
+def test_features_of_labels_that_changed_are_computed_anew(eyes):
+    before = LabelledImages("EyeDataset", eyes, "train", 64).key
+    assert LabelledImages("EyeDataset", eyes, "train", 64).key == before
+    os.utime(next(Path(eyes, "labels", "train").iterdir()), ns=(0, 0))
+    assert LabelledImages("EyeDataset", eyes, "train", 64).key != before
 
 
 def test_rolled_features_lie_where_their_pixels_are(eyes, tmp_path):

@@ -126,7 +126,9 @@ def main() -> None:
     print(f"{args.out}: {count:,} views of 8 bits; label them")
     if deep:
         print(f"{args.deep}: {deep:,} files as they were measured")
-    print(f"then: to_coco.py yolo (or voc, labelme, cvat, coco) {args.deep or args.folder}")
+    print(
+        f"then: to_coco.py yolo (or voc, labelme, cvat, coco) {args.deep if deep else args.folder}"
+    )
 
 
 if __name__ == "__main__":
