@@ -15,7 +15,7 @@ from mmspec.thermal.recordings import RECORDINGS, open_recording
 
 from .annotated import check_options
 from .files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
-from .modality import settle_scale
+from .modality import check_depth, settle_scale
 from .repeatable import RepeatableSamplesMixin
 
 
@@ -49,6 +49,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
 
     Raises:
         FileNotFoundError: No folder, no images in it, or an empty list.
+        ValueError: Images of more than 8 bits for mmcv's loader, which would cut them.
         UnreadableImageError: On loading, see ``skip_broken``; with ``skip_broken=True`` when all
             images, or ``max_refetch`` draws in a row, turn out broken.
     """
@@ -106,6 +107,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             f"{len(images) - num_frames:,} images{of_recordings} {where}{self._left_out}",
             logger="current",
         )
+        check_depth(self.pipeline.transforms, images, type(self).__name__)
         return [dict(img_path=path) for path in images]
 
     def find(self, folder: str) -> list[str]:

@@ -66,8 +66,8 @@ class RGBTFolder(InfraredFolder):
             )
         if not samples:
             raise FileNotFoundError(
-                f"{type(self).__name__} in {self.data_root}: no pair, as each recording is broken or"
-                " has another number of frames than its partner; the log names them"
+                f"{type(self).__name__} in {self.data_root}: no pair, as each recording is broken"
+                " or has another number of frames than its partner; the log names them"
             )
         return samples
 

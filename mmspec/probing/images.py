@@ -81,7 +81,7 @@ class LabelledImages:
 
     @property
     def key(self) -> str:
-        """Of the images, their labels and times of change, their size and the data set's options."""
+        """Of the images and labels, their times of change, the size and the data set's options."""
         infos = [self.dataset.get_data_info(i) for i in self.indices]
         names = [one[key] for one in infos for key in ("img_path", "seg_map_path") if key in one]
         files = [(name, Path(name).stat().st_mtime_ns) for name in names if Path(name).is_file()]

@@ -362,3 +362,11 @@ def test_real_images(data_root):
     sample = dataset[0]
     assert sample["img"].ndim == 2
     assert sample["img"].std() > 1
+
+
+def test_mmcvs_loader_gets_no_images_that_it_would_cut_to_8_bits(tmp_path):
+    for name, kind in (("a.png", np.uint8), ("b/c.png", np.uint16)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((32, 32), 200, kind)).save(tmp_path / name)
+    with pytest.raises(ValueError, match=r"would keep the upper 8 bits of .*c\.png"):
+        InfraredFolder(str(tmp_path), pipeline=[dict(type="LoadImageFromFile")])
