@@ -185,6 +185,13 @@ def test_a_folder_without_labels(tmp_path, run, workers):
         assert sheet.width == 4 + 4 * 324
 
 
+def test_frames_of_recordings(tmp_path, run):
+    np.save(tmp_path / "clip.npy", np.arange(6000, dtype=np.uint16).reshape(3, 40, 50))
+    status, text, _ = run("InfraredFolder", tmp_path)
+    assert status == 0
+    assert "3  infrared images: NPY, frames" in text
+
+
 def test_faults_of_a_folder_without_labels(tmp_path, run):
     eyes(tmp_path, count=4)
     folder = tmp_path / "images/train"

@@ -434,6 +434,7 @@ def main() -> None:
     print(f"report: {report}")
     if (picture := sheet(args.out)) is not None:
         Image.fromarray(picture).save(args.out / "sheet.png")
+        print(f"look at it first: {args.out / 'sheet.png'}")
         print(f"use it: dataset=dict(type='mmspec.RGBTFolder', data_root={str(args.out)!r})")
     else:
         sys.exit("error: no pair could be aligned")

@@ -13,6 +13,7 @@ from PIL import Image
 from mmspec.datasets.files import Fault
 from mmspec.datasets.image_io import UnreadableImageError, remark_kind
 from mmspec.datasets.transforms import LoadRGBTImageFromFile
+from mmspec.thermal.recordings import split_frame
 
 
 @dataclass
@@ -82,6 +83,8 @@ def remark_lines(records: Iterable[FileRecord]) -> Iterator[str]:
 
 def file_kind(path: str) -> str:
     """Format and bit depth by the file's head, such as 'PNG, 16-bit gray'."""
+    if (frame := split_frame(path)) is not None:
+        return f"{Path(frame[0]).suffix[1:].upper()}, frames"
     try:
         if Path(path).suffix.lower() in (".tif", ".tiff"):
             with tifffile.TiffFile(path) as tiff:
