@@ -234,7 +234,7 @@ def test_photos_of_streets_are_coloured_by_no_palette(data_root):
 
 
 def test_table_of_correlations(data_root):
-    """The table of docs/thermal_data.md: ``pytest tests/test_thermal/test_palettes.py -k table -s``."""
+    """The table of docs/thermal_data.md; ``-k table -s`` prints it."""
     files = sorted((data_root / "inf_mini" / "images").glob("*/*.jpg"))[::85]
     grays = [gray for file in files if (gray := cv2.imread(str(file), 0)).std() >= 10]
     lines = [f"| {len(grays)} images | inverse | luma | inverse, JPEG | luma, JPEG |"]
