@@ -84,7 +84,7 @@ def read_thermal(
             image = decode(path.read_bytes(), unit, frame, parameters, palette)
     except UnreadableImageError as error:
         raise UnreadableImageError.of(path, error.reason) from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, ImportError) as error:
         raise type(error)(f"{path}: {error}") from None
     for remark in image.remarks:
         warnings.warn(f"{path}: {remark}", stacklevel=2)

@@ -313,3 +313,9 @@ def test_prediction_takes_a_recording_frame_by_frame(tmp_path):
     (tmp_path / "b.seq").write_bytes(b"none")
     assert len(list(Inputs(str(tmp_path), broken=broken))) == 2
     assert broken[0].path.endswith("b.seq") and "no FLIR frame begins here" in broken[0].reason
+
+
+def test_temperatures_without_flyr_name_the_file(radiometric, monkeypatch):
+    monkeypatch.setattr(flir, "has_flyr", lambda: False)
+    with pytest.raises(ImportError, match=r"SampleSEQ\.seq: temperatures need flyr"):
+        mmspec.read_thermal(radiometric / "seq" / "SampleSEQ.seq", "celsius")
