@@ -216,7 +216,7 @@ def test_a_data_set_keeps_its_scale_for_the_checkpoint(tmp_path):
 
 def test_sets_with_and_without_infrared_images_become_one(tmp_path):
     """As M-SpecGene's first stage has them."""
-    png(tmp_path / "a.png", WALL)
+    png(tmp_path / "a.png", np.zeros((32, 32), np.uint8))  # mmcv's loader takes no deeper one
     steps = [LoadImageFromFile()], [LoadInfraredImageFromFile(color_type="color")]
     for scale in (None, dict(range=(29000, 30000))):
         sets = [InfraredFolder(str(tmp_path), pipeline=x, infrared_scale=scale) for x in steps]
