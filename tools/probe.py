@@ -69,12 +69,12 @@ def main() -> None:
         command = shlex.join(["python", *sys.argv])
         print(save_report(records, Path(args.out), command))
         encoder = FrozenEncoder(args.encoder, args.arch)
+        learn, test = (LabelledImages(*args.data, split, args.size) for split in args.splits)
         known, asked = (
             compute_features(encoder, images, Path(args.out) / "features", device=args.device)
-            for images in (LabelledImages(*args.data, split, args.size) for split in args.splits)
+            for images in (learn, test)
         )
-        images = LabelledImages(*args.data, args.splits[1], args.size)
-        Image.fromarray(probe_picture(known, asked, images)).save(Path(args.out) / "picture.png")
+        Image.fromarray(probe_picture(known, asked, test)).save(Path(args.out) / "picture.png")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmspec.datasets.repeatable import isolated_random
 from mmspec.probing import FrozenEncoder, LabelledImages, probe_maps
 from mmspec.probing.features import compute_features
+from mmspec.probing.segmentation import check_judges
 from mmspec.registry import HOOKS
 from mmspec.visualization.curves import save_probe_curve
 
@@ -49,6 +50,7 @@ class ProbeHook(Hook):
         size: int = 224,
         judge: str = "neighbours",
     ) -> None:
+        check_judges([judge])
         self.interval, self.judge = interval, judge
         self.images = [
             LabelledImages(dataset, data_root, split, size, num_images=num_images)

@@ -104,8 +104,9 @@ class FrozenEncoder(nn.Module):
         """Maps (B, C, h, w) float32 by name of gray images (B, 1, H, W), levels of 0 to 255."""
         x = (images.float() - MEAN) / STD
         if self.backbone is not None:
-            weights = next(self.backbone.parameters())
-            return dict(zip(self.names, self.backbone(x.repeat(1, 3, 1, 1).to(weights.device))))
+            kernel = next(weight for weight in self.backbone.parameters() if weight.dim() == 4)
+            x = x.repeat(1, kernel.shape[1], 1, 1).to(kernel.device)
+            return dict(zip(self.names, self.backbone(x)))
         if self.name == "pixels":
             return dict(pixels=F.pixel_unshuffle(x, 8))
         grid = tuple(side // 16 for side in x.shape[-2:])

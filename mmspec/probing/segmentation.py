@@ -70,9 +70,7 @@ def probe(
     Raises:
         ProbeError: a share without an image, a size that is no multiple of 16, an unknown judge.
     """
-    for judge in judges:
-        if judge not in JUDGES:
-            raise ProbeError(f"judge {judge!r}: {', '.join(JUDGES)}")
+    check_judges(judges)
     if size % 16:
         raise ProbeError(f"size={size}: a multiple of 16")
     learn, test = (LabelledImages(dataset, data_root, split, size, **options) for split in splits)
@@ -88,6 +86,13 @@ def probe(
             for record in probe_maps(known, asked, seed, shares, judges):
                 records.append(dict(encoder=network.name, seed=seed, rolled=roll, **record))
     return records
+
+
+def check_judges(judges: Iterable[str]) -> None:
+    """Raise ProbeError for a judge that is none of ``JUDGES``."""
+    for judge in judges:
+        if judge not in JUDGES:
+            raise ProbeError(f"judge {judge!r}: {', '.join(JUDGES)}")
 
 
 def probe_maps(

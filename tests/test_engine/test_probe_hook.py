@@ -10,7 +10,7 @@ from torch import nn
 
 from mmspec.engine import ProbeHook
 from mmspec.models.backbones import ConvViT
-from mmspec.probing import FrozenEncoder
+from mmspec.probing import FrozenEncoder, ProbeError
 
 ARGS = dict(dataset="EyeDataset", size=32, num_images=3)
 
@@ -84,3 +84,15 @@ def test_the_encoder_of_a_training_is_left_as_it_is():
     assert encoder.names == ("F1", "F2", "F3") and not list(encoder.parameters())
     maps = encoder(torch.zeros(1, 1, 32, 32))
     assert not maps["F3"].requires_grad and next(backbone.parameters()).requires_grad
+
+
+def test_an_encoder_of_one_channel():
+    backbone = ConvViT("tiny", in_channels=1, pretraining=True)
+    levels = torch.full((1, 1, 32, 32), 108.375)  # the mean: zero for the network
+    expected = backbone(torch.zeros(1, 1, 32, 32))
+    torch.testing.assert_close(list(FrozenEncoder(backbone)(levels).values()), list(expected))
+
+
+def test_a_judge_that_is_none_is_told_before_anything_is_read():
+    with pytest.raises(ProbeError, match="judge 'forest': neighbours, linear"):
+        ProbeHook("EyeDataset", "nowhere", judge="forest")

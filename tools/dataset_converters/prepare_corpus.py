@@ -13,13 +13,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from corpus import DroppedImage, ImageFacts, choose_images, inspect_image
 from rich.progress import track
 
 from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
 from mmspec.thermal import UnreadableImageError
+from mmspec.thermal.pictures import save_values
 from mmspec.thermal.read import decode
 from mmspec.thermal.recordings import open_recording, read_frame
 
@@ -144,7 +144,7 @@ def copy(name: str, target: Path) -> None:
     if pixels is None:
         shutil.copy2(name, target)
     elif pixels.dtype in (np.uint8, np.uint16):
-        cv2.imwrite(f"{target}.png", pixels)
+        save_values(target, pixels)
     else:
         np.save(f"{target}.npy", pixels)
 

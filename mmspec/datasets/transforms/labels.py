@@ -28,7 +28,6 @@ class LoadSegmentationLabels(BaseTransform):
         LabelError: The file cannot be opened or read, holds values outside the classes, or has
             another size than its image.
         KeyError: A sample of a data set, or one with a label file, does not say how to read it.
-        KeyError: A sample of a data set, or one with a label file, does not say how to read it.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
