@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +13,11 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmspec.conventions import IGNORE_INDEX
+from mmspec.datasets.files import without_suffix
 from mmspec.registry import METRICS
+from mmspec.text_files import read_names
 
-from .samples import scored_and_true
+from .samples import name_of, scored_and_true
 from .table import log_table
 
 #: A pixel is predicted as target above this probability.
@@ -60,32 +63,63 @@ class SmallTargetMetric(BaseMetric):
 
     Samples are those of mmseg: ``seg_logits`` of one channel, which mmseg hands over as
     probabilities (after its sigmoid), or of two (background and target, before softmax), and
-    ``gt_sem_seg`` of 0, 1 and 255 for pixels that do not count. The threshold is 0.5; mmseg's own
-    ``pred_sem_seg`` of one channel, cut at the head's ``threshold``, is not used.
+    ``gt_sem_seg`` of 0, 1 and 255 for pixels that do not count. mmseg's own ``pred_sem_seg`` of one
+    channel, cut at the head's ``threshold``, is not used.
+
+    Args:
+        threshold: of the probability; what is above is predicted as target.
+        subsets: lists of names, one a line, as a data set's ``ann_file`` has them, each scored on
+            its own beside all images: of ``dict(clean='clean.txt')`` there is a ``clean/IoU`` too.
+        base: see mmengine's ``BaseMetric``.
 
     Raises:
         KeyError, ValueError: a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
-            the message names its image.
+            the message names its image. Or a name in a subset that was not tested.
     """
 
     roc: RocCurve | None = None
+
+    def __init__(
+        self,
+        threshold: float = THRESHOLD,
+        subsets: Mapping[str, str] | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        self.threshold = threshold
+        lists = {subset: read_names(path) for subset, path in (subsets or {}).items()}
+        self.subsets = {subset: {*map(without_suffix, names)} for subset, names in lists.items()}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             probability, truth = scored_and_true(sample, MEANINGS)
             counted = truth != IGNORE_INDEX
             histogram = score_histogram(probability, truth == 1, counted)
-            predicted = (probability > THRESHOLD) & counted
+            predicted = (probability > self.threshold) & counted
             del probability  # before components need as much again
             counts = _counts(predicted, truth == 1, counted)
-            self.results.append((counts.tobytes(), histogram.tobytes()))
+            self.results.append((counts.tobytes(), histogram.tobytes(), name_of(sample)))
 
-    def compute_metrics(self, results: list[tuple[bytes, bytes]]) -> dict[str, float]:
-        counts = np.stack([np.frombuffer(counts, np.int64) for counts, _ in results])
+    def compute_metrics(self, results: list[tuple[bytes, bytes, str]]) -> dict[str, float]:
+        metrics = {}
+        for subset, names in self.subsets.items():
+            place = {name: i for i, (*_, path) in enumerate(results) for name in _names_of(path)}
+            if absent := sorted(names - set(place)):
+                raise ValueError(
+                    f"subset {subset!r}: {len(absent):,} of {len(names):,} names were not tested,"
+                    f" the first is {absent[0]}"
+                )
+            print_log(f"{subset}: {len(names):,} of {len(results):,} images", logger="current")
+            scores = self._scores([results[i] for i in sorted({place[name] for name in names})])
+            metrics |= {f"{subset}/{name}": value for name, value in scores.items()}
+        return self._scores(results) | metrics  # all come last: theirs is the curve
+
+    def _scores(self, results: list[tuple[bytes, bytes, str]]) -> dict[str, float]:
+        counts = np.stack([np.frombuffer(counts, np.int64) for counts, *_ in results])
         both, predicted, true, pixels, targets, detected, false_alarms = counts.sum(axis=0)
         union = counts[:, 1] + counts[:, 2] - counts[:, 0]
         image_iou = np.where(union, counts[:, 0] / np.maximum(union, 1), 1.0)
-        bins = sum(np.frombuffer(counts, np.int32).astype(np.int64) for _, counts in results)
+        bins = sum(np.frombuffer(counts, np.int32).astype(np.int64) for _, counts, _ in results)
         self.roc = roc_curve(bins.reshape(2, BINS))
         metrics = {
             "IoU": 100 * _ratio(both, union.sum()),
@@ -110,6 +144,12 @@ class SmallTargetMetric(BaseMetric):
                 logger="current",
             )
         return metrics
+
+
+def _names_of(path: str) -> list[str]:
+    """What a list may call an image: its path without suffix, and all ends of it."""
+    parts = without_suffix(path).split("/")
+    return ["/".join(parts[i:]) for i in range(len(parts))]
 
 
 def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.ndarray:

@@ -173,6 +173,28 @@ def test_the_threshold_is_one_half_exclusive():
     assert evaluate(sample(truth, above))["IoU"] == 100
 
 
+def test_another_threshold():
+    truth = mask((5, 5, 2, 2))
+    assert evaluate(sample(truth, truth * 0.25), metric=SmallTargetMetric(0.2))["IoU"] == 100
+    assert evaluate(sample(truth, truth * 0.25), metric=SmallTargetMetric(0.25))["IoU"] == 0
+
+
+def test_subsets_are_scored_beside_all(tmp_path):
+    (tmp_path / "clean.txt").write_text("a/1\n3.png\n")
+    truth = mask((5, 5, 2, 2))
+    images = [(truth, "data/a/1.png"), (mask(), "data/a/2.png"), (truth, "data/b/3.png")]
+    samples = [sample(truth, found, name) for found, name in images]
+    subsets = dict(clean=str(tmp_path / "clean.txt"))
+    metric = SmallTargetMetric(subsets=subsets)
+    found = evaluate(*samples, metric=metric)
+    assert found["Pd"] == pytest.approx(200 / 3) and found["clean/Pd"] == 100
+    assert metric.roc.area == found["AUC"] < found["clean/AUC"]
+    clean = evaluate(samples[0], samples[2])
+    assert {name: found[f"clean/{name}"] for name in clean} == clean
+    with pytest.raises(ValueError, match="subset 'clean': 1 of 2 names were not tested.* is 3$"):
+        evaluate(*samples[:2], metric=SmallTargetMetric(subsets=subsets))
+
+
 def test_two_channels_are_a_softmax():
     truth = mask((10, 10, 3, 3))
     logits = torch.randn(2, *SIZE, generator=torch.Generator().manual_seed(0)) * 5
