@@ -3,8 +3,14 @@
     python tools/probe.py work_dirs/tiny/epoch_20.pth --data EyeDataset data/eye \\
         --compare random pixels
 
-ENCODER is a checkpoint, 'random' (weights as they start), 'pixels' or 'positions'. Results go to
-DIR: table.md, results.json (with this command) and picture.png.
+    python tools/probe.py work_dirs/tiny/epoch_20.pth --task points --data SIRSTv2Dataset data/sirst
+    python tools/probe.py work_dirs/tiny/epoch_20.pth --task cls --data CustomDataset data/kinds
+    python tools/probe.py work_dirs/tiny/epoch_20.pth --task match \\
+        --data RoadSceneMatchingDataset data/roadscene
+
+ENCODER is a checkpoint, 'random' (weights as they start: of --arch, or of the first ENCODER's
+architecture), 'pixels' or 'positions'. Results go to DIR: table.md, results.json (with this
+command) and, of labels of pixels, picture.png.
 """
 
 import argparse
@@ -24,15 +30,26 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument(
         "--compare", nargs="+", default=[], metavar="ENCODER", help="others, judged in the same way"
     )
-    parser.add_argument("--arch", help="of random weights: tiny (default), small, base")
+    parser.add_argument(
+        "--task", default="seg", help="seg (labels of pixels; default), cls, points or match"
+    )
+    parser.add_argument(
+        "--arch", help="of random weights: tiny, small, base; default: that of ENCODER, else tiny"
+    )
+    parser.add_argument("--maps", nargs="+", metavar="MAP", help="F1 F3, say; default: all")
     parser.add_argument("--out", default="work_dirs/probe", metavar="DIR")
-    parser.add_argument("--size", type=int, default=224, help="pixels a side (224)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        help="pixels a side (224), of crops (points: 128), wide (match: 256)",
+    )
+    parser.add_argument("--num-images", type=int, metavar="N", help="at most so many of a split")
     parser.add_argument("--splits", nargs=2, default=("train", "test"), metavar=("LEARN", "TEST"))
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="results each (3)")
     parser.add_argument(
         "--shares", type=float, nargs="+", default=[1.0], help="of the labelled images (1)"
     )
-    parser.add_argument("--judges", nargs="+", default=["neighbours", "linear"])
+    parser.add_argument("--judges", nargs="+", help="neighbours, linear, attentive; default: all")
     parser.add_argument("--not-rolled", action="store_true", help="with positions alone")
     parser.add_argument("--device", default="cpu")
     return parser, parser.parse_args()
@@ -51,25 +68,34 @@ def main() -> None:
         from mmspec.probing.picture import probe_picture
         from mmspec.probing.report import save_report
 
+        file = args.encoder if Path(args.encoder).is_file() else None
         records = []
         for encoder in (args.encoder, *args.compare):
             records += probe(
                 encoder,
                 *args.data,
-                arch=args.arch,
+                args.task,
+                arch=args.arch or (file if encoder == "random" else None),
+                maps=args.maps if encoder == args.encoder else None,
                 out=args.out,
                 size=args.size,
                 splits=tuple(args.splits),
+                num_images=args.num_images,
                 seeds=range(args.seeds),
                 shares=args.shares,
                 judges=args.judges,
-                rolled=not args.not_rolled,
+                rolled=False if args.not_rolled else None,
                 device=args.device,
             )
         command = shlex.join(["python", *sys.argv])
         print(save_report(records, Path(args.out), command))
-        encoder = FrozenEncoder(args.encoder, args.arch)
-        learn, test = (LabelledImages(*args.data, split, args.size) for split in args.splits)
+        if args.task != "seg":
+            return
+        encoder = FrozenEncoder(args.encoder, args.arch, maps=args.maps)
+        learn, test = (
+            LabelledImages(*args.data, split, args.size or 224, args.num_images)
+            for split in args.splits
+        )
         known, asked = (
             compute_features(encoder, images, Path(args.out) / "features", device=args.device)
             for images in (learn, test)

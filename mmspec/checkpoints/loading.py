@@ -12,7 +12,7 @@ import torch
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
-from mmspec.models.backbones import ConvViT, MaskedViT
+from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT
 from mmspec.models.backbones.conv_vit import ARCHS
 
 from .layouts import BESIDE, UNKNOWN
@@ -338,6 +338,21 @@ def _vit_settings(encoder: dict[str, Tensor]) -> dict:
     )
 
 
+def _swin_settings(encoder: dict[str, Tensor]) -> dict:
+    """Arguments of a Swin transformer, all of which its tensors tell."""
+    name = "stages.{}.blocks.0.attn.w_msa.relative_position_bias_table"
+    tables = [encoder[name.format(i)] for i in range(_depth(encoder, "stages"))]
+    dims, in_channels = encoder["patch_embed.projection.weight"].shape[:2]
+    return dict(
+        arch=dict(
+            embed_dims=dims,
+            depths=[_depth(encoder, rf"stages\.{i}\.blocks") for i in range(len(tables))],
+            num_heads=[table.shape[1] for table in tables],
+        ),
+        in_channels=in_channels,
+    )
+
+
 def load_encoder(
     checkpoint: str | Path,
     arch: str | dict | None = None,
@@ -356,8 +371,8 @@ def load_encoder(
         **backbone_args: further arguments of the backbone, ``out_indices`` or ``use_rel_pos`` say.
 
     Returns:
-        A :class:`ConvViT` or, for a plain ViT, a :class:`MaskedViT`, in evaluation mode, and the
-        account of its tensors.
+        A :class:`ConvViT`, for a plain ViT a :class:`MaskedViT`, or for a Swin transformer a
+        :class:`MaskedSwin`, in evaluation mode, and the account of its tensors.
 
     Raises:
         FileNotFoundError, CheckpointError: see :func:`~mmspec.read_checkpoint` and
@@ -369,6 +384,8 @@ def load_encoder(
         backbone_type, settings = ConvViT, _conv_vit_settings(encoder)
         if info.pretrain_grid is not None:
             settings["pretrain_grid"] = info.pretrain_grid
+    elif "stages.0.blocks.0.attn.w_msa.relative_position_bias_table" in encoder:
+        backbone_type, settings = MaskedSwin, _swin_settings(encoder)
     else:
         backbone_type, settings = MaskedViT, _vit_settings(encoder)
     if isinstance(arch, str):

@@ -14,7 +14,8 @@ from mmengine.runner import Runner
 from mmspec.datasets.repeatable import isolated_random
 from mmspec.probing import FrozenEncoder, LabelledImages, probe_maps
 from mmspec.probing.features import compute_features
-from mmspec.probing.segmentation import check_judges
+from mmspec.probing.segmentation import JUDGES
+from mmspec.probing.tasks import check_judges
 from mmspec.registry import HOOKS
 from mmspec.visualization.curves import save_probe_curve
 
@@ -50,7 +51,7 @@ class ProbeHook(Hook):
         size: int = 224,
         judge: str = "neighbours",
     ) -> None:
-        check_judges([judge])
+        check_judges([judge], JUDGES)
         self.interval, self.judge = interval, judge
         self.images = [
             LabelledImages(dataset, data_root, split, size, num_images=num_images)

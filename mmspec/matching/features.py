@@ -31,7 +31,7 @@ class MatchingEncoder:
         backbone.eval()  # of mmpretrain's backbones it returns None
         self.backbone = backbone
         self.levels = tuple(levels)
-        self.device = next(backbone.parameters()).device
+        self.device = next(backbone.parameters(), torch.empty(0)).device
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 from mmspec.checkpoints import load_encoder
 from mmspec.models.backbones.conv_vit import ARCHS, ConvViT
+from mmspec.models.backbones.masked_swin import MaskedSwin
 from mmspec.models.backbones.masked_vit import MaskedViT
 from mmspec.models.layers.position import sincos_positions
 
@@ -31,8 +34,9 @@ class FrozenEncoder(nn.Module):
     ======================  ====================================================================
     ``source``              maps by name
     ======================  ====================================================================
-    a checkpoint            of a ConvViT F1, F2, F3 (at 1/4, 1/8, 1/16); of a ViT its blocks at a
-                            third, a half, two thirds and the end (``block4`` ...)
+    a checkpoint            of a ConvViT F1, F2, F3 (at 1/4, 1/8, 1/16), of a Swin transformer F4
+                            (1/32) too; of a ViT its blocks at a third, a half, two thirds and the
+                            end (``block4`` ...)
     ``'random'``            the same of a network of ``arch`` as it starts, drawn by ``seed``
     ``'pixels'``            ``pixels``: the gray levels of each cell of 8 x 8
     ``'positions'``         ``positions``: where a cell of 16 x 16 lies, by sines and cosines
@@ -41,37 +45,46 @@ class FrozenEncoder(nn.Module):
 
     Args:
         source: see above.
-        arch: of 'random': 'tiny', 'small' or 'base' of ConvViT; of a checkpoint see
-            :func:`mmspec.load_encoder`.
+        arch: of 'random': 'tiny', 'small' or 'base' of ConvViT, or a checkpoint whose architecture
+            it has; of a checkpoint see :func:`mmspec.load_encoder`.
         seed: of random weights.
+        maps: names of the maps that are wanted; None: all.
 
     Attributes:
         key: equal keys, equal maps.
+        stride: pixels of a cell of the coarsest map.
+
+    Raises:
+        ProbeError: no such architecture, or a map that the encoder does not have.
+        FileNotFoundError: no such checkpoint.
     """
 
+    stride = 16
+
     def __init__(
-        self, source: str | nn.Module, arch: str | dict | None = None, seed: int = 0
+        self,
+        source: str | nn.Module,
+        arch: str | dict | None = None,
+        seed: int = 0,
+        maps: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         if isinstance(source, nn.Module):
             # Not a part of this module, which would freeze it.
             object.__setattr__(self, "backbone", source)
             self.name = self.key = type(source).__name__
-            self.names = self._names()
+            self._settle_maps(maps)
             return
-        self.name, self.backbone, self.names = source, None, (source,)
+        self.name, self.backbone = source, None
         text = f"{source} {seed if source == 'random' else ''} {arch}"
         if source == "random":
-            if arch is not None and arch not in ARCHS:
-                raise ProbeError(f"random weights of arch={arch!r}: {', '.join(ARCHS)}")
-            logger = MMLogger.get_current_instance()
-            level = logger.level
-            logger.setLevel("WARNING")  # mmengine logs every weight that it draws
-            with torch.random.fork_rng():
+            if isinstance(arch, str) and Path(arch).is_file():
+                text = hashlib.sha256(Path(arch).read_bytes()).hexdigest() + text
+            elif arch is not None and arch not in ARCHS:
+                raise ProbeError(f"random weights of arch={arch!r}: {', '.join(ARCHS)}, or a file")
+            with quiet(), torch.random.fork_rng():
                 torch.manual_seed(seed)
-                self.backbone = ConvViT(arch or "tiny", out_indices=(0, 1, 2))
-                self.backbone.init_weights()
-            logger.setLevel(level)
+                self.backbone = _untrained(arch or "tiny")
         elif source not in WITHOUT_WEIGHTS:
             if not Path(source).is_file():
                 raise FileNotFoundError(
@@ -79,36 +92,77 @@ class FrozenEncoder(nn.Module):
                     f" {', '.join(WITHOUT_WEIGHTS)}"
                 )
             text = hashlib.sha256(Path(source).read_bytes()).hexdigest() + str(arch)
-            self.backbone = self._loaded(source, arch)
+            self.backbone = _loaded(source, arch)
             self.name = str(Path(source).with_suffix(""))  # many are called epoch_20
-        if self.backbone is not None:
-            self.names = self._names()
-        self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._settle_maps(maps)
+        self.key = hashlib.sha256(f"{text} {self.names}".encode()).hexdigest()[:16]
         self.eval().requires_grad_(False)
 
-    def _names(self) -> tuple[str, ...]:
-        word = "block" if isinstance(self.backbone, MaskedViT) else "F"
-        return tuple(f"{word}{index + 1}" for index in self.backbone.out_indices)
-
-    @staticmethod
-    def _loaded(source: str, arch: str | dict | None) -> nn.Module:
-        backbone, _ = load_encoder(source, arch)
-        if isinstance(backbone, ConvViT):
-            return load_encoder(source, arch, out_indices=(0, 1, 2))[0]
-        depth = backbone.num_layers
-        blocks = sorted({depth // 3, depth // 2, 2 * depth // 3, depth})
-        return load_encoder(source, arch, out_indices=tuple(block - 1 for block in blocks))[0]
+    def _settle_maps(self, wanted: Sequence[str] | None) -> None:
+        self.all_names = (self.name,)
+        if self.backbone is not None:
+            word = "block" if isinstance(self.backbone, MaskedViT) else "F"
+            self.all_names = tuple(f"{word}{index + 1}" for index in self.backbone.out_indices)
+            self.stride = max(getattr(self.backbone, "out_strides", [self.stride]))
+        for name in wanted or ():
+            if name not in self.all_names:
+                raise ProbeError(f"{self.name} has no map {name!r}: {', '.join(self.all_names)}")
+        self.names = tuple(name for name in self.all_names if not wanted or name in wanted)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Maps (B, C, h, w) float32 by name of gray images (B, 1, H, W), levels of 0 to 255."""
-        x = (images.float() - MEAN) / STD
+        return dict(zip(self.names, self.maps((images.float() - MEAN) / STD)))
+
+    def maps(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The maps of normalised images (B, 1 or 3, H, W)."""
         if self.backbone is not None:
             kernel = next(weight for weight in self.backbone.parameters() if weight.dim() == 4)
-            x = x.repeat(1, kernel.shape[1], 1, 1).to(kernel.device)
-            return dict(zip(self.names, self.backbone(x)))
+            if x.shape[1] != kernel.shape[1]:
+                x = x.mean(1, keepdim=True).repeat(1, kernel.shape[1], 1, 1)
+            maps = dict(zip(self.all_names, self.backbone(x.to(kernel.device))))
+            return tuple(maps[name] for name in self.names)
         if self.name == "pixels":
-            return dict(pixels=F.pixel_unshuffle(x, 8))
+            return (F.pixel_unshuffle(x.mean(1, keepdim=True), 8),)
         grid = tuple(side // 16 for side in x.shape[-2:])
         where = sincos_positions(grid, _POSITIONS, 14).T.reshape(1, _POSITIONS, *grid)
-        return dict(positions=where.expand(len(x), -1, -1, -1))
+        return (where.expand(len(x), -1, -1, -1).to(x.device),)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let mmengine log nothing below a warning: neither weights as they are drawn nor tables."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _untrained(arch: str) -> nn.Module:
+    """A network with weights as they start, of a named architecture or that of a checkpoint."""
+    if arch in ARCHS:
+        backbone = ConvViT(arch, out_indices=(0, 1, 2))
+    else:
+        backbone = _loaded(arch, None)
+        for module in backbone.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+            module._is_init = False  # of mmengine: drawn already
+    backbone.init_weights()
+    return backbone
+
+
+def _loaded(source: str, arch: str | dict | None) -> nn.Module:
+    backbone, _ = load_encoder(source, arch)
+    if isinstance(backbone, ConvViT):
+        indices = (0, 1, 2)
+    elif isinstance(backbone, MaskedSwin):
+        indices = (0, 1, 2, 3)
+    else:
+        depth = backbone.num_layers
+        blocks = sorted({depth // 3, depth // 2, 2 * depth // 3, depth} - {0})
+        indices = tuple(block - 1 for block in blocks)
+    return load_encoder(source, arch, out_indices=indices)[0]

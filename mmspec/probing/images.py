@@ -1,4 +1,4 @@
-"""Labelled images of the package's data sets, as a probe takes them."""
+"""Labelled images of data sets, as a probe takes them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,84 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.dataset import BaseDataset
 
 from mmspec.conventions import IGNORE_INDEX
-from mmspec.registry import DATASETS
+from mmspec.registry import DATASETS, TRANSFORMS
 
-_LOAD_IMAGE = dict(type="mmspec.LoadInfraredImageFromFile")
+from .encoders import ProbeError
+
+LOAD_IMAGE = dict(type="mmspec.LoadInfraredImageFromFile")
+LOAD_LABELS = dict(type="mmspec.LoadSegmentationLabels")
 
 
-class LabelledImages:
+class ProbedImages:
+    """Gray images of one size with a label; the base of pixels' and of images' classes.
+
+    Attributes:
+        classes: their names, in the order of the label's values.
+        label_shape, label_dtype: of a label as an array.
+        finest: pixels of the smallest cell that is kept of a map.
+    """
+
+    label_dtype: type = np.uint8
+    finest = 8
+
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        split: str,
+        size: int,
+        num_images: int | None,
+        options: dict,
+        indices: list[int] | None = None,
+    ) -> None:
+        self.dataset, self.split, self.size = dataset, split, size
+        self.options = [f"{name}={value}" for name, value in sorted(options.items())]
+        indices = list(range(len(dataset))) if indices is None else indices
+        count = min(num_images or len(indices), len(indices))
+        chosen = np.linspace(0, len(indices) - 1, count).round().astype(int).tolist()
+        self.indices = [indices[i] for i in chosen]
+        self.classes = tuple(dataset.metainfo["classes"])
+        self.label_shape: tuple[int, ...] = (size, size)
+
+    def _check_classes(self) -> None:
+        if len(self.classes) < 2:
+            raise ProbeError(
+                f"{type(self.dataset).__name__} in {self.dataset.data_root}: one class"
+                f" ({', '.join(self.classes)}), nothing to tell apart"
+            )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def key(self) -> str:
+        """Of the images and labels, their times of change, the size and the data set's options."""
+        infos = [self.dataset.get_data_info(i) for i in self.indices]
+        names = [one[key] for one in infos for key in ("img_path", "seg_map_path") if key in one]
+        files = [(name, Path(name).stat().st_mtime_ns) for name in names if Path(name).is_file()]
+        labels = [one.get("instances", one.get("gt_label")) for one in infos]
+        kind = type(self.dataset).__name__
+        text = repr((kind, self.size, self.finest, self.options, names, files, labels))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        return map(self.sample, range(len(self)))
+
+    def sample(self, number: int) -> tuple[str, np.ndarray, np.ndarray]:
+        """Name, image (size, size) uint8 or float32, and label."""
+        sample = self.dataset[self.indices[number]]
+        image = sample["img"]
+        way = cv2.INTER_AREA if min(image.shape[:2]) >= self.size else cv2.INTER_LINEAR
+        image = cv2.resize(image, (self.size, self.size), interpolation=way)
+        return sample["img_path"], image, self._label(sample)
+
+    def _label(self, sample: dict) -> np.ndarray:
+        raise NotImplementedError
+
+
+class LabelledImages(ProbedImages):
     """Gray images of one size with a class for every pixel.
 
     Boxes of a detection data set are coarse masks: the classes of the data set behind a class
@@ -30,11 +100,8 @@ class LabelledImages:
         num_images: at most so many, evenly spaced; None: all.
         **options: of the data set, ``data_prefix`` say.
 
-    Attributes:
-        classes: their names, in the order of the label's values.
-
     Raises:
-        ValueError: a data set without labels, of pairs, or of one class.
+        ProbeError: a data set without labels, of pairs, or of one class.
     """
 
     def __init__(
@@ -46,20 +113,14 @@ class LabelledImages:
         num_images: int | None = None,
         **options,
     ) -> None:
-        self.size, self.split = size, split
-        self.options = [f"{name}={value}" for name, value in sorted(options.items())]
-        kind = DATASETS.get(f"mmspec.{dataset.removeprefix('mmspec.')}")
-        if kind is None:
-            raise ValueError(f"no data set {dataset!r} in mmspec; docs/data.md lists them")
+        kind = data_set_class(dataset)
         self.by_boxes = hasattr(kind, "COCO_KEYS")
         if not self.by_boxes and not hasattr(kind, "LABEL_VALUES"):
-            raise ValueError(
+            raise ProbeError(
                 f"{dataset} has no labels of pixels and no boxes: nothing to probe with"
             )
-        steps = [_LOAD_IMAGE]
-        if not self.by_boxes:
-            steps.append(dict(type="mmspec.LoadSegmentationLabels"))
-        self.dataset = DATASETS.build(
+        steps = [LOAD_IMAGE] if self.by_boxes else [LOAD_IMAGE, LOAD_LABELS]
+        built = DATASETS.build(
             dict(
                 type=kind,
                 data_root=data_root,
@@ -69,43 +130,17 @@ class LabelledImages:
                 **options,
             )
         )
-        count = min(num_images or len(self.dataset), len(self.dataset))
-        self.indices = np.linspace(0, len(self.dataset) - 1, count).round().astype(int).tolist()
-        classes = tuple(self.dataset.metainfo["classes"])
-        self.classes = ("background", *classes) if self.by_boxes else classes
-        if len(self.classes) < 2:
-            raise ValueError(f"{dataset}: one class ({', '.join(classes)}), nothing to tell apart")
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    @property
-    def key(self) -> str:
-        """Of the images and labels, their times of change, the size and the data set's options."""
-        infos = [self.dataset.get_data_info(i) for i in self.indices]
-        names = [one[key] for one in infos for key in ("img_path", "seg_map_path") if key in one]
-        files = [(name, Path(name).stat().st_mtime_ns) for name in names if Path(name).is_file()]
-        boxes = [one.get("instances") for one in infos]
-        kind = type(self.dataset).__name__
-        text = repr((kind, self.size, self.options, names, files, boxes))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        return map(self.sample, range(len(self)))
-
-    def sample(self, number: int) -> tuple[str, np.ndarray, np.ndarray]:
-        """Name, image (size, size) uint8 or float32, and label (size, size) uint8."""
-        sample = self.dataset[self.indices[number]]
-        image, label = sample["img"], sample.get("gt_seg_map")
+        super().__init__(built, split, size, num_images, options)
         if self.by_boxes:
-            label = self._boxes(sample["instances"], image.shape[:2])
+            self.classes = ("background", *self.classes)
+        self._check_classes()
+
+    def _label(self, sample: dict) -> np.ndarray:
+        label = sample.get("gt_seg_map")
+        if self.by_boxes:
+            label = self._boxes(sample["instances"], sample["img"].shape[:2])
         size = (self.size, self.size)
-        way = cv2.INTER_AREA if min(image.shape[:2]) >= self.size else cv2.INTER_LINEAR
-        return (
-            sample["img_path"],
-            cv2.resize(image, size, interpolation=way),
-            cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT),
-        )
+        return cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
 
     @staticmethod
     def _boxes(instances: list[dict], shape: tuple[int, int]) -> np.ndarray:
@@ -117,3 +152,80 @@ class LabelledImages:
             value = IGNORE_INDEX if one["ignore_flag"] else one["bbox_label"] + 1
             label[y1:y2, x1:x2] = value
         return label
+
+
+class ClassifiedImages(ProbedImages):
+    """Gray images of one size, each of one class: folders that are called as the classes.
+
+    ``data_root/SPLIT/CLASS/...`` where there is a folder of the split. Else
+    ``data_root/CLASS/...``: of the names of each class in their order the first half is
+    ``'train'``, the second any other split, so that frames of one recording lie on one side.
+
+    Args:
+        dataset: 'CustomDataset', mmpretrain's.
+        data_root: its folder.
+        split: its part.
+        size: height and width in pixels to which images are brought.
+        num_images: at most so many, evenly spaced; None: all.
+        **options: of the data set.
+
+    Raises:
+        ProbeError: another data set, no folder of a class, or one class.
+    """
+
+    label_dtype = np.int32
+    finest = 16
+
+    def __init__(
+        self,
+        dataset: str,
+        data_root: str,
+        split: str,
+        size: int = 224,
+        num_images: int | None = None,
+        **options,
+    ) -> None:
+        if dataset.removeprefix("mmpretrain.") != "CustomDataset":
+            raise ProbeError(
+                f"{dataset} has no class for each image: give 'CustomDataset' and a folder with a"
+                " folder of images for each class"
+            )
+        from mmpretrain.datasets import CustomDataset
+
+        parted = (Path(data_root) / split).is_dir()
+        load = dict(LOAD_IMAGE, infrared_scale=options.get("infrared_scale"))
+        passed_on = {key: value for key, value in options.items() if key != "infrared_scale"}
+        try:
+            built = CustomDataset(
+                data_root=data_root,
+                data_prefix=split if parted else "",
+                pipeline=[TRANSFORMS.build(load)],
+                test_mode=True,
+                **passed_on,
+            )
+        except (RuntimeError, FileNotFoundError, AssertionError) as error:
+            raise ProbeError(f"{data_root}: no folder of images for each class ({error})") from None
+        labels = [built.get_data_info(i).get("gt_label") for i in range(len(built))]
+        if None in labels:
+            raise ProbeError(f"{data_root}: images without a label")
+        indices = None
+        if not parted:
+            indices = []
+            for value in sorted(set(labels)):
+                of_class = [i for i, label in enumerate(labels) if label == value]
+                half = (len(of_class) + 1) // 2
+                indices += of_class[:half] if split == "train" else of_class[half:]
+        super().__init__(built, split, size, num_images, options, indices)
+        self.label_shape = ()
+        self._check_classes()
+
+    def _label(self, sample: dict) -> np.ndarray:
+        return np.int32(sample["gt_label"])
+
+
+def data_set_class(dataset: str) -> type:
+    """A data set class of mmspec by its name, with or without the scope."""
+    kind = DATASETS.get(f"mmspec.{dataset.removeprefix('mmspec.')}")
+    if kind is None:
+        raise ProbeError(f"no data set {dataset!r} in mmspec; docs/data.md lists them")
+    return kind

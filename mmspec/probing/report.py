@@ -10,7 +10,7 @@ import numpy as np
 
 from mmspec.evaluation.table import markdown_table
 
-from .segmentation import mean_and_spread, paired_difference
+from .scores import mean_and_spread, paired_difference
 
 
 def save_report(records: Sequence[dict], folder: Path, command: str) -> str:
@@ -26,7 +26,7 @@ def save_report(records: Sequence[dict], folder: Path, command: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(text + "\n")
     numbers = [
-        {key: value for key, value in record.items() if key != "confusion"} for record in records
+        {key: value for key, value in record.items() if key != "counts"} for record in records
     ]
     (folder / "results.json").write_text(
         json.dumps(dict(command=command, results=numbers), indent=1)
@@ -39,11 +39,14 @@ def _table(records: Sequence[dict]) -> str:
     columns: dict[tuple, str] = {}
     several = len({record["share"] for record in records}) > 1
     for record in records:
-        key = (record["judge"], record["share"], record["rolled"])
         share = f", {record['share']:.0%} of the images" if several else ""
-        columns[key] = f"{record['judge']}{share}{', no positions' if record['rolled'] else ''}"
+        title = f"{record['judge']}{share}{', no positions' if record['rolled'] else ''}"
         cells = rows.setdefault((record["encoder"], record["map"]), {})
-        cells.setdefault(key, []).append(record["mIoU"])
+        shown = record.get("shown", [record["score"]])
+        for number, name in enumerate(shown):
+            key = (record["judge"], record["share"], record["rolled"], number)
+            columns[key] = title if len(shown) == 1 else f"{title}: {name}"
+            cells.setdefault(key, []).append(record[name])
     return markdown_table(
         [
             {"encoder": encoder, "map": name}
@@ -63,11 +66,11 @@ def _cell(values: list[float] | None) -> str:
 def _differences(records: Sequence[dict]) -> str:
     """The first encoder against the others, map by map, or by all they have where maps differ."""
     found: dict[tuple, np.ndarray] = {}
-    share = max(record["share"] for record in records)
+    share, score = max(record["share"] for record in records), records[0]["score"]
     for record in records:
         if record["share"] == share and not record["rolled"]:
             key = record["judge"], record["encoder"], record["map"]
-            found[key] = found.get(key, 0) + record["confusion"]
+            found[key] = found.get(key, 0) + record["counts"]
     first, *others = dict.fromkeys(record["encoder"] for record in records)
     rows = []
     for judge in dict.fromkeys(key[0] for key in found):
@@ -79,7 +82,7 @@ def _differences(records: Sequence[dict]) -> str:
             pairs = [(ours[-1], theirs[-1])] if ours != theirs else zip(ours, theirs)
             for one, two in pairs:
                 value, low, high = paired_difference(
-                    found[judge, first, one], found[judge, other, two]
+                    found[judge, first, one], found[judge, other, two], score
                 )
                 verdict = "helps" if low > 0 else "hurts" if high < 0 else "does not show"
                 rows.append(
@@ -87,7 +90,7 @@ def _differences(records: Sequence[dict]) -> str:
                         "judge": judge,
                         f"{first} against": other,
                         "map": one if one == two else f"{one}, {two}",
-                        "mIoU": f"{value:+.1f}",
+                        score: f"{value:+.1f}",
                         "95 %": f"{low:+.1f} to {high:+.1f}",
                         "on these images": verdict,
                     }

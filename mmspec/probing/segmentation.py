@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,9 +13,8 @@ from torch import Tensor
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.evaluation.segmentation import class_iou, count_pixels
 
-from .encoders import FrozenEncoder, ProbeError
-from .features import Features, compute_features
-from .images import LabelledImages
+from .encoders import ProbeError
+from .features import Features, check_same_maps, draw_images
 from .linear import LinearProbe
 from .neighbours import NearestNeighbours
 
@@ -25,74 +22,6 @@ JUDGES: dict[str, Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]] = dict
     neighbours=NearestNeighbours, linear=LinearProbe
 )
 MEMORY = 20_000  # cells to learn from, drawn evenly from the images
-
-
-def probe(
-    encoder: str | FrozenEncoder,
-    dataset: str,
-    data_root: str,
-    *,
-    arch: str | dict | None = None,
-    out: str | Path = "work_dirs/probe",
-    size: int = 224,
-    splits: tuple[str, str] = ("train", "test"),
-    seeds: Sequence[int] = (0, 1, 2),
-    shares: Sequence[float] = (1.0,),
-    judges: Iterable[str] = tuple(JUDGES),
-    rolled: bool = True,
-    device: str = "cpu",
-    **options,
-) -> list[dict]:
-    """Judge the frozen features of an encoder on a labelled data set.
-
-    Every map of the encoder is judged by itself and all together (``all``), by nearest neighbours
-    and by a linear classifier, and again with positions that tell nothing (``rolled``, see
-    :func:`~mmspec.probing.features.compute_features`). A seed draws the images (where not all are
-    used) and cells to learn from, and the weights of ``'random'``.
-
-    Args:
-        encoder: a checkpoint, ``'random'``, ``'pixels'`` or ``'positions'``.
-        dataset, data_root: see :class:`LabelledImages`, with its ``options``.
-        arch: see :class:`FrozenEncoder`.
-        out: folder whose ``features`` keeps what was computed.
-        size: pixels a side to which images are brought, a multiple of 16.
-        splits: to learn from, and to judge on.
-        seeds: one result each.
-        shares: of the images to learn from.
-        judges: 'neighbours', 'linear'.
-        rolled: judge without positions too.
-        device: of the encoder.
-
-    Returns:
-        A record for each encoder, map, judge, share, seed and ``rolled``, with ``mIoU`` and
-        ``IoU`` by class in percent and ``confusion``, (images, classes, classes) int64.
-
-    Raises:
-        ProbeError: a share without an image, a size that is no multiple of 16, an unknown judge.
-    """
-    check_judges(judges)
-    if size % 16:
-        raise ProbeError(f"size={size}: a multiple of 16")
-    learn, test = (LabelledImages(dataset, data_root, split, size, **options) for split in splits)
-    records = []
-    for seed in seeds:
-        network = FrozenEncoder(encoder, arch, seed) if isinstance(encoder, str) else encoder
-        # Cells of pixels move with the image: nothing to tell.
-        for roll in (False, True) if rolled and network.name != "pixels" else (False,):
-            known, asked = (
-                compute_features(network, images, Path(out) / "features", roll, device)
-                for images in (learn, test)
-            )
-            for record in probe_maps(known, asked, seed, shares, judges):
-                records.append(dict(encoder=network.name, seed=seed, rolled=roll, **record))
-    return records
-
-
-def check_judges(judges: Iterable[str]) -> None:
-    """Raise ProbeError for a judge that is none of ``JUDGES``."""
-    for judge in judges:
-        if judge not in JUDGES:
-            raise ProbeError(f"judge {judge!r}: {', '.join(JUDGES)}")
 
 
 def probe_maps(
@@ -107,13 +36,17 @@ def probe_maps(
     Args:
         known: to learn from.
         asked: of other images, to judge on.
-        seed, shares, judges: see :func:`probe`.
+        seed, shares, judges: see :func:`~mmspec.probing.probe`.
 
     Yields:
-        ``map``, ``judge``, ``share``, ``mIoU``, ``IoU`` and ``confusion``, as :func:`probe` does.
+        ``map``, ``judge``, ``share``; ``mIoU`` and ``IoU`` by class in percent; ``counts``, the
+        confusion of each image, (images, classes, classes) int64.
+
+    Raises:
+        ProbeError: maps of two kinds, a share without an image, images without a label.
     """
-    names = [*known.maps, "all"] if len(known.maps) > 1 else list(known.maps)
-    for name, share in product(names, shares):
+    check_same_maps(known, asked)
+    for name, share in product(known.names, shares):
         cells, labels = draw_cells(known, name, share, seed)
         for judge in judges:
             found = predictions(JUDGES[judge](cells, labels), asked, name)
@@ -126,9 +59,10 @@ def probe_maps(
                 map=name,
                 judge=judge,
                 share=share,
+                score="mIoU",
                 mIoU=float(np.nanmean(iou)),
                 IoU=dict(zip(known.classes, iou.tolist())),
-                confusion=np.stack(counts),
+                counts=np.stack(counts),
             )
 
 
@@ -138,12 +72,10 @@ def draw_cells(features: Features, name: str, share: float, seed: int) -> tuple[
     Cells without a labelled pixel are left out.
     """
     draws = np.random.default_rng(seed)
-    count = round(share * len(features.labels))
-    if count < 1:
-        raise ProbeError(f"share={share} of {len(features.labels)} images: not one")
+    drawn = draw_images(len(features.labels), share, draws)
     chosen = np.zeros(len(features.labels), bool)
-    chosen[draws.permutation(len(chosen))[:count]] = True
-    budget = max(MEMORY // count, 1)
+    chosen[drawn] = True
+    budget = max(MEMORY // len(drawn), 1)
     cells, labels = [], []
     start = 0
     for batch in features.batches(name):
@@ -156,7 +88,13 @@ def draw_cells(features: Features, name: str, share: float, seed: int) -> tuple[
                 cells.append(x.flatten(1).T[places])
                 labels.append(shares[places])
             start += 1
-    return torch.cat(cells), torch.cat(labels)
+    cells, labels = torch.cat(cells), torch.cat(labels)
+    if not len(cells):
+        raise ProbeError(
+            f"no labelled pixel in the {len(drawn)} images to learn from, {features.image_names[0]}"
+            " the first: all are to be ignored"
+        )
+    return cells, labels
 
 
 def label_shares(features: Features, index: int, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -185,34 +123,3 @@ def predictions(
         yield from (
             F.interpolate(scores, features.labels.shape[1:], mode="bilinear").argmax(1).numpy()
         )
-
-
-def paired_difference(
-    one: np.ndarray, other: np.ndarray, draws: int = 2000, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Difference of two mean IoU on the same images, and its bootstrap interval over images.
-
-    Args:
-        one, other: confusions, (images, classes, classes), of :func:`probe`.
-        draws: of images, with replacement.
-        level: of the interval.
-
-    Returns:
-        mIoU of ``one`` minus that of ``other`` in percent, and the bounds of the interval.
-    """
-    if one.shape != other.shape:
-        raise ProbeError(f"{one.shape} and {other.shape}: not of the same images and classes")
-    counts = np.random.default_rng(0).multinomial(len(one), np.full(len(one), 1 / len(one)), draws)
-
-    def mean_iou(confusion: np.ndarray) -> np.ndarray:
-        return np.nanmean(class_iou(confusion), -1)
-
-    spread = mean_iou(np.tensordot(counts, one, 1)) - mean_iou(np.tensordot(counts, other, 1))
-    low, high = np.quantile(spread, ((1 - level) / 2, (1 + level) / 2))
-    value = mean_iou(one.sum(0)) - mean_iou(other.sum(0))
-    return float(value), float(low), float(high)
-
-
-def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation of a sample; NaN of one value."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

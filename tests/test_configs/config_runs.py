@@ -135,7 +135,9 @@ def shrink(cfg: Config) -> None:
         neck[key] = narrow(neck[key])
     for head in filter(None, (model.get("decode_head"), model.get("auxiliary_head"))):
         # A neck keeps the one width, or the heads read the encoder's own maps.
-        head.update(in_channels=narrow(head.in_channels), channels=16)
+        head.in_channels = narrow(head.in_channels)
+        if "channels" in head:
+            head.channels = 16
         if "c1_in_channels" in head:
             head.update(c1_in_channels=widths[head.c1_in_channels], c1_channels=8)
     if model.type == "mmspec.PairMatcher":

@@ -450,3 +450,10 @@ def test_broken_pairs_are_named_on_both_sides(tmp_path):
     (tmp_path / "test.txt").write_text("c\n")
     with pytest.raises(UnreadableImageError, match=r"(?s)cropinfrared/c\.jpg.*visible/c\.jpg 64 x"):
         DATASETS.build(cfg.test_dataloader.dataset)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in of_folder("seg") if "linear-probe" in name])
+def test_a_linear_probe_trains_its_head_alone(name, data):
+    model = build(load(name, data))
+    learning = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert learning == ["decode_head.conv_seg.weight", "decode_head.conv_seg.bias"]

@@ -1,4 +1,4 @@
-"""Nearest neighbours and the linear classifier against scikit-learn."""
+"""Nearest neighbours and the linear classifier against scikit-learn, attention against a loop."""
 
 import numpy as np
 import torch
@@ -6,7 +6,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
 from mmspec.probing import LinearProbe, NearestNeighbours
+from mmspec.probing import attentive as attentive_module
 from mmspec.probing import neighbours as module
+from mmspec.probing.attentive import AttentivePooling, AttentiveProbe
+from mmspec.probing.features import Features
 
 
 def cells(number: int, channels: int = 12, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,3 +63,45 @@ def test_a_cell_of_two_classes_counts_for_both():
     )
     torch.testing.assert_close(found(x), twice(x), atol=2e-3, rtol=0)
     torch.testing.assert_close(LinearProbe(x, halves)(x), found(x), atol=0, rtol=0)
+
+
+def test_attention_is_that_of_a_loop_over_images_queries_and_cells():
+    torch.manual_seed(0)
+    channels, queries, classes = 10, 4, 3  # 4 does not divide 10: values are 12 wide
+    network = AttentivePooling(channels, classes, queries).double()
+    torch.nn.init.normal_(network.queries)
+    cells = torch.randn(2, 7, channels, dtype=torch.float64)
+    weight, bias = network.values.weight.numpy(force=True), network.values.bias.numpy(force=True)
+    q, x = network.queries.numpy(force=True), cells.numpy()
+    expected = []
+    for image in x:
+        pooled = []
+        for j in range(queries):
+            similarity = [image[i] @ q[j] / channels**0.5 for i in range(7)]
+            shares = np.exp(similarity) / np.exp(similarity).sum()
+            rows = slice(3 * j, 3 * j + 3)
+            pooled.append(sum(shares[i] * (weight[rows] @ image[i] + bias[rows]) for i in range(7)))
+        out = network.classify.weight.numpy(force=True) @ np.concatenate(pooled)
+        expected.append(out + network.classify.bias.numpy(force=True))
+    np.testing.assert_allclose(network(cells).numpy(force=True), expected, atol=1e-12)
+
+
+def test_attention_finds_a_cell_that_the_mean_hides(monkeypatch):
+    draws = np.random.default_rng(0)
+    labels = np.arange(300, dtype=np.int32) % 2
+    maps = draws.normal(0, 1, (300, 8, 6, 6)).astype(np.float16)
+    for i, (row, column) in enumerate(draws.integers(0, 6, (300, 2))):
+        maps[i, :, row, column] = 0
+        maps[i, :2, row, column] = 6
+        maps[i, 2, row, column] = 3 - 6 * labels[i]
+    features = Features({"F1": maps}, labels, ("a", "b"), tuple("n" * 300))
+    learnt = np.arange(200)
+    pooled = torch.from_numpy(maps.astype(np.float32)).mean((2, 3))
+    linear = LinearProbe(pooled[learnt], torch.eye(2)[labels[learnt]])
+    assert (linear(pooled)[200:].argmax(1).numpy() == labels[200:]).mean() < 0.8
+    monkeypatch.setattr(attentive_module, "EPOCHS", 60)
+    judge = AttentiveProbe(features, "F1", learnt, seed=1)
+    found = torch.cat([judge(batch) for batch in features.batches("F1")])
+    assert (found[200:].argmax(1).numpy() == labels[200:]).mean() > 0.95
+    again = AttentiveProbe(features, "F1", learnt, seed=1)
+    assert torch.equal(torch.cat([again(batch) for batch in features.batches("F1")]), found)

@@ -4,14 +4,20 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from mmspec.matching.views import random_homography, resize, scaled_shape, seen_through
+from mmspec.matching.views import (
+    MULTIPLE,
+    random_homography,
+    resize,
+    scaled_shape,
+    seen_through,
+)
 from mmspec.pairs import pixels_of_pair
 from mmspec.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class ScaleToWidth(BaseTransform):
-    """Scale an image to a width, both sides to the nearest multiples of 16.
+    """Scale an image to a width, both sides to the nearest multiples of 16 or another number.
 
     The patch of the encoders divides the result, so that nothing is padded.
 
@@ -19,24 +25,25 @@ class ScaleToWidth(BaseTransform):
 
     Args:
         width: in pixels.
+        multiple: of the sides.
 
     Raises:
-        ValueError: A width below 16.
+        ValueError: A width below ``multiple``.
     """
 
-    def __init__(self, width: int) -> None:
-        if width < 16:
-            raise ValueError(f"width must be at least 16 pixels, got {width}")
-        self.width = width
+    def __init__(self, width: int, multiple: int = MULTIPLE) -> None:
+        if width < multiple:
+            raise ValueError(f"width must be at least {multiple} pixels, got {width}")
+        self.width, self.multiple = width, multiple
 
     def transform(self, results: dict) -> dict:
-        shape = scaled_shape(results["img"].shape[:2], self.width)
+        shape = scaled_shape(results["img"].shape[:2], self.width, self.multiple)
         results["img"] = resize(results["img"], shape)
         results["img_shape"] = shape
         return results
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(width={self.width})"
+        return f"{type(self).__name__}(width={self.width}, multiple={self.multiple})"
 
 
 @TRANSFORMS.register_module()

@@ -6,11 +6,12 @@ from mmspec.registry import MODELS
 from .matching import MatchingHead
 from .reconstruction import ReconstructionHead
 
-__all__ = ["MatchingHead", "ReconstructionHead", "SmallTargetHead"]
+__all__ = ["LinearHead", "MatchingHead", "ReconstructionHead", "SmallTargetHead"]
 
 try:
     import mmseg.models  # noqa: F401
 except IMPORT_ERRORS as error:
-    globals().update(stand_ins(MODELS, ["SmallTargetHead"], "mmseg", error))
+    globals().update(stand_ins(MODELS, ["LinearHead", "SmallTargetHead"], "mmseg", error))
 else:
+    from .linear import LinearHead
     from .small_target import SmallTargetHead
