@@ -6,7 +6,7 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    checkpoint=dict(type="mmspec.DurableCheckpointHook", interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type="mmspec.DurableCheckpointHook", interval=1, minutes=30, max_keep_ckpts=3),
     resume=dict(type="mmspec.ResumeHook"),
     schedule=dict(type="mmspec.ScheduleHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),

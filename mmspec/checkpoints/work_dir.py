@@ -8,6 +8,8 @@ from pathlib import Path
 
 #: File that a training writes when it has ended: the name of its last checkpoint.
 FINISHED = "finished"
+#: Checkpoint between those of a training's interval, by iterations done; gone when it ends.
+RESUME_NAME = "resume_iter_{}.pth"
 
 
 def is_readable(path: str | Path) -> bool:
@@ -24,16 +26,22 @@ def saved_checkpoints(work_dir: str | Path, template: str = "*_{}.pth") -> list[
 
     The one that ``last_checkpoint`` names comes first, wherever it says that the folder is. The
     others follow by the time they were written: a run started anew over an old one has smaller
-    numbers. In ``template``, ``{}`` is the number, and ``*`` anything but ``best_``.
+    numbers. In ``template``, ``{}`` is the number, and ``*`` anything but ``best_``; those of
+    ``RESUME_NAME`` always count.
     """
     work_dir = Path(work_dir)
-    name = re.escape(template).replace(r"\{\}", r"(\d+)").replace(r"\*", r"(?!best_).*")
+    name = re.escape(template).replace(r"\*", r"(?!best_).*")
+    name = f"(?:{name}|{re.escape(RESUME_NAME)})".replace(r"\{\}", r"(\d+)")
     found = {path: re.fullmatch(name, path.name) for path in work_dir.glob("*")}
     last = work_dir / "last_checkpoint"
     named = Path(last.read_text().strip()).name if last.is_file() else ""
     return sorted(
         (path for path, match in found.items() if match and path.is_file()),
-        key=lambda path: (path.name == named, path.stat().st_mtime_ns, int(found[path][1])),
+        key=lambda path: (
+            path.name == named,
+            path.stat().st_mtime_ns,
+            int(found[path][found[path].lastindex]),
+        ),
         reverse=True,
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 
 def seed_generators(*entropy: int) -> None:
@@ -100,6 +101,29 @@ class RepeatableSampler(Sampler):
         if name == "sampler":
             raise AttributeError(name)
         return getattr(self.sampler, name)
+
+
+class RemainingBatches(BatchSampler):
+    """Batches of a batch sampler, in the first pass without its first ones, which nobody loads.
+
+    Its length is that of a whole pass; its other attributes are the batch sampler's.
+    """
+
+    def __init__(self, batches: BatchSampler, first: int) -> None:
+        self.batches, self.first = batches, first
+
+    def __iter__(self) -> Iterator[list[int]]:
+        # At the first batch, not before: a loader with workers asks for two iterators.
+        first, self.first = self.first, 0
+        yield from itertools.islice(self.batches, first, None)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getattr__(self, name: str):
+        if name == "batches":
+            raise AttributeError(name)
+        return getattr(self.batches, name)
 
 
 class RepeatableSamplesMixin:

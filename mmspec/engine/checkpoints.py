@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import broadcast_object_list, is_main_process, master_only
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmspec.checkpoints.safe_load import CheckpointError
-from mmspec.checkpoints.work_dir import FINISHED, is_readable, saved_checkpoints
+from mmspec.checkpoints.work_dir import FINISHED, RESUME_NAME, is_readable, saved_checkpoints
 from mmspec.registry import HOOKS
 
 from .launch import LaunchError
+from .preemption import StopSignals
+from .repeatable import RepeatableDrawsHook, images_per_step
 
 PARTIAL = ".partial"
 
 
+class Pending(str):
+    """Files to write; a string, as mmengine makes JSON of a backend's arguments."""
+
+    def __init__(self, name: str = "") -> None:
+        self.files: list[tuple[bytes, Path]] = []
+
+
 @register_backend("mmspec.durable")
 class DurableBackend(LocalBackend):
-    """Local files that appear whole or not at all; their removal waits for its call."""
+    """Local files that appear whole or not at all; their removal waits for its call.
 
-    def __init__(self) -> None:
+    Args:
+        pending: where :meth:`put` leaves contents and path for a later :meth:`write`; without it,
+            ``put`` writes.
+    """
+
+    def __init__(self, pending: Pending | None = None) -> None:
+        self.pending = pending
         self.outdated: list[Path] = []
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        path = Path(filepath)
+        if self.pending is None:
+            self.write(obj, Path(filepath))
+        else:
+            self.pending.files.append((obj, Path(filepath)))
+
+    def write(self, obj: bytes, path: Path) -> None:
         beside = path.with_name(path.name + PARTIAL)
         try:
             super().put(obj, beside)
@@ -67,51 +91,183 @@ def _flush(path: Path) -> None:
 class DurableCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook`` for local files, which writes before it deletes.
 
-    A checkpoint is written beside its place, flushed to the disk and renamed; then the outdated one
-    goes. At least two are kept, so that a damaged newest leaves one to resume from. When training
-    ends, the file ``finished`` in the work directory names the last checkpoint.
+    The state is copied to host memory, and one thread writes it while training goes on: beside its
+    place, flushed to the disk and renamed; then the outdated file goes. At least two are kept, so
+    that a damaged newest leaves one to resume from. A file that cannot be written ends the run.
+    When training ends, the file ``finished`` in the work directory names the last checkpoint.
+
+    Between mmengine's checkpoints, ``resume_iter_N.pth`` is written by time or iterations, also
+    inside an epoch, where a resumed run then goes on. The two newest are kept until training ends.
+    On SIGTERM or SIGUSR1 one is written at once, and the run ends with status 75
+    (:mod:`mmspec.engine.preemption`).
+
+    Args:
+        minutes: write ``resume_iter_N.pth`` where no checkpoint was written for so long.
+        iters: write it whenever so many iterations are done, counted from the start of training.
+        max_keep_ckpts: as in mmengine, of mmengine's own checkpoints; at least 2.
+        **kwargs: of mmengine's ``CheckpointHook``: ``interval``, ``by_epoch``, ``save_best``, ...
     """
 
-    def __init__(self, *args: Any, max_keep_ckpts: int = -1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        minutes: float | None = None,
+        iters: int | None = None,
+        max_keep_ckpts: int = -1,
+        **kwargs: Any,
+    ) -> None:
+        for name, value in (("minutes", minutes), ("iters", iters)):
+            if value is not None and value <= 0:
+                raise ValueError(f"DurableCheckpointHook: {name}={value}, must be more than 0")
         if max_keep_ckpts == 1:
             print_log("max_keep_ckpts=1: two are kept, in case the newest is damaged", "current")
             max_keep_ckpts = 2
-        fixed = dict(max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend="mmspec.durable"))
-        super().__init__(*args, **fixed, **kwargs)
+        self.pending = Pending()
+        backend = dict(backend="mmspec.durable", pending=self.pending)
+        super().__init__(*args, max_keep_ckpts=max_keep_ckpts, backend_args=backend, **kwargs)
         if "://" in str(self.out_dir):
             raise ValueError(
                 f"DurableCheckpointHook writes local files, not to {self.out_dir}; set "
                 "default_hooks.checkpoint.type=CheckpointHook"
             )
+        self.minutes, self.iters = minutes, iters
+        self.signals = StopSignals()
+        self.writer = ThreadPoolExecutor(1, "checkpoints")
+        self.writing: Future | None = None
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
+        self.inside_epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        repeats = any(isinstance(hook, RepeatableDrawsHook) for hook in runner.hooks)
+        if self.inside_epochs and (self.minutes or self.iters) and not repeats:
+            raise LaunchError(
+                "DurableCheckpointHook: minutes and iters save inside epochs, where only "
+                "RepeatableDrawsHook resumes; set default_hooks.draws.type=mmspec."
+                "RepeatableDrawsHook, or leave them out"
+            )
+        if repeats or not self.inside_epochs:
+            self.signals.listen(runner)
+        self._saved(runner.iter)
         if is_main_process():
             (Path(runner.work_dir) / FINISHED).unlink(missing_ok=True)
             for path in Path(self.out_dir).glob(f"*{PARTIAL}"):  # of a run that was killed
                 path.unlink()
 
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        if self.writing is not None and self.writing.done():
+            self._wait()
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        wrapper = runner.optim_wrapper
+        if hasattr(wrapper, "should_update") and not wrapper.should_update():
+            return  # gradients that wait for those of other iterations are in no checkpoint
+        if self.signals.agreed():
+            self._save_for_resuming(runner, batch_idx)
+            self._wait()
+            self.signals.leave(runner)
+        done, due = runner.iter + 1, False
+        if self.iters:
+            due = done // self.iters > self.saved_iteration // self.iters
+        if self.minutes:  # the first process alone writes, by its clock
+            due |= time.monotonic() - self.saved_time >= 60 * self.minutes
+        if due and not self._saves_this_epoch(runner, batch_idx):
+            self._save_for_resuming(runner, batch_idx)
+
+    def _saves_this_epoch(self, runner: Runner, batch_idx: int) -> bool:
+        """Whether mmengine saves right after this iteration, as its epoch ends."""
+        if not (self.by_epoch and self.end_of_epoch(runner.train_dataloader, batch_idx)):
+            return False
+        return self.every_n_epochs(runner, self.interval, self.save_begin) or (
+            self.save_last and self.is_last_train_epoch(runner)
+        )
+
+    def _save_for_resuming(self, runner: Runner, batch_idx: int) -> None:
+        self._wait()
+        done = runner.iter + 1
+        self._saved(done)
+        if not is_main_process():
+            return
+        meta = dict(epoch=runner.epoch, iter=done)
+        if self.inside_epochs:
+            meta["images_of_epoch"] = (batch_idx + 1) * images_per_step(runner)
+        name = RESUME_NAME.format(done)
+        runner.logger.info(f"Saving {name} in epoch {runner.epoch + 1}")
+        settings = dict(by_epoch=False, meta=meta, backend_args=self.backend_args, **self.args)
+        runner.save_checkpoint(self.out_dir, name, **settings)
+        self._write(lambda: self._name_newest(runner, Path(self.out_dir) / name))
+
+    def _saved(self, iteration: int) -> None:
+        self.saved_iteration, self.saved_time = iteration, time.monotonic()
+
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        self._wait()
+        self._saved(meta["iter"])
+        last = Path(runner.work_dir) / "last_checkpoint"
+        before = last.read_text() if last.is_file() else None
         super()._save_checkpoint_with_step(runner, step, meta)
-        self._remove_outdated()
+        if is_main_process():  # it names the new file, which is not there yet
+            last.unlink() if before is None else last.write_text(before)
+        self._write(lambda: self._name_newest(runner, Path(self.last_ckpt)))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        self._wait()
         super()._save_best_checkpoint(runner, metrics)
-        if self.save_best:
-            self._remove_outdated()
+        if self.pending.files:
+            self._wait()
+            self._write(lambda: None)
 
-    def _remove_outdated(self) -> None:
+    def _write(self, then: Callable[[], None]) -> None:
+        """Have the thread write what waits for it, and delete what that makes outdated."""
+        files, self.pending.files = self.pending.files, []
         best = getattr(self, "best_ckpt_path_dict", {}).values()
         keep = {self.last_ckpt, getattr(self, "best_ckpt_path", None), *best}
-        self.file_backend.remove_outdated(keep)
+        if is_main_process():
+            self.writing = self.writer.submit(self._in_thread, files, keep, then)
 
-    @master_only
+    def _in_thread(
+        self, files: list[tuple[bytes, Path]], keep: set[str], then: Callable[[], None]
+    ) -> None:
+        try:
+            while files:
+                self.file_backend.write(*files.pop(0))
+            then()
+            self.file_backend.remove_outdated(keep)
+        except Exception as error:  # a run that ends otherwise would not ask for it
+            print_log(str(error), "current", logging.ERROR)
+            raise
+
+    def _name_newest(self, runner: Runner, path: Path) -> None:
+        (Path(runner.work_dir) / "last_checkpoint").write_text(str(path))
+        for older in self._for_resuming()[2:]:
+            older.unlink(missing_ok=True)
+
+    def _for_resuming(self) -> list[Path]:
+        """Files between mmengine's checkpoints, newest first."""
+        found = Path(self.out_dir).glob(RESUME_NAME.format("*"))
+        return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    def _wait(self) -> None:
+        """Wait for the thread, and raise its error."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
+
     def after_train(self, runner: Runner) -> None:
+        self._wait()
+        self.signals.ignore()
+        if is_main_process():
+            self._finish(runner)
+
+    def _finish(self, runner: Runner) -> None:
         super().after_train(runner)
         last = self.last_ckpt or runner.message_hub.runtime_info.get("last_ckpt")
         if last is not None:
-            last = os.path.relpath(Path(self.out_dir) / Path(last).name, runner.work_dir)
-            DurableBackend().put(f"{last}\n".encode(), Path(runner.work_dir) / FINISHED)
+            last = Path(self.out_dir) / Path(last).name
+            name = os.path.relpath(last, runner.work_dir)
+            DurableBackend().put(f"{name}\n".encode(), Path(runner.work_dir) / FINISHED)
+            for path in self._for_resuming():
+                path.unlink()
 
 
 @HOOKS.register_module()
@@ -160,7 +316,8 @@ class ResumeHook(Hook):
             )
         loop = runner.train_loop
         unit = "epoch" if isinstance(loop, EpochBasedTrainLoop) else "iter"
-        done, end = checkpoint["meta"][unit], getattr(loop, f"max_{unit}s")
+        meta, end = checkpoint["meta"], getattr(loop, f"max_{unit}s")
+        done = meta[unit] + bool(meta.get("images_of_epoch"))
         if done > end:
             raise LaunchError(
                 f"{name} is of {unit} {done}, and training ends at {end}; set "

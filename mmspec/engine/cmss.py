@@ -59,7 +59,7 @@ class CMSSScheduleHook(Hook):
                 f"{type(runner.train_loop).__name__}; set train_cfg = dict(by_epoch=True, ...)"
             )
         self.masking = find_masking(self, runner)
-        self.masking.begin_training(runner.epoch)
+        self.masking.begin_training(runner.iter)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Iterator
 
 from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader
 
-from mmspec.datasets.repeatable import RepeatableSampler, RepeatableSamplesMixin, seed_generators
+from mmspec.datasets.repeatable import (
+    RemainingBatches,
+    RepeatableSampler,
+    RepeatableSamplesMixin,
+    seed_generators,
+)
 from mmspec.registry import HOOKS
 
 
@@ -26,28 +32,55 @@ class RepeatableDrawsHook(Hook):
     samples. What is random in a sample (crops, flips, noise) is seeded as ``RepeatableSampler``
     says, where the data set derives from ``RepeatableSamplesMixin``; a warning names others.
 
-    A resumed run by iterations also starts at the right sample: mmengine 0.10.7 and earlier would
-    load all that was seen before; here its sampler skips there.
+    A resumed run starts at the right sample, inside an epoch too, and loads nothing of what was
+    seen before; mmengine would begin the epoch anew, or load all of it. With another batch size or
+    number of processes it goes on behind the images that were seen.
     """
 
     priority = "VERY_HIGH"
+    seed_of_loader: int | None = None
+    resumed: dict | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        self.seed_of_loader = runner.seed
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self.resumed = checkpoint.get("meta") if runner._resume else None
 
     def before_train(self, runner: Runner) -> None:
         loop, loader = runner.train_loop, runner.train_loop.dataloader
-        if not isinstance(loader.batch_sampler, BatchSampler):
-            self._warn(f"a loader with {type(loader.batch_sampler).__name__} for a batch sampler")
+        batches = loader.batch_sampler
+        if not isinstance(batches, BatchSampler):
+            self._warn(f"a loader with {type(batches).__name__} for a batch sampler")
             return
-        sampler = loader.batch_sampler.sampler
-        drawn = runner.iter * loader.batch_sampler.batch_size
-        loader.batch_sampler.sampler = RepeatableSampler(
+        sampler, drawn = batches.sampler, 0
+        if getattr(sampler, "seed", None) == self.seed_of_loader is not None:
+            sampler.seed = runner.seed  # without one in the config, that of the checkpoint
+        if not isinstance(loop, EpochBasedTrainLoop):
+            drawn = _skip_iterations(runner.iter, loader)
+            if hasattr(loop, "dataloader_iterator"):
+                loop.dataloader_iterator = _Batches(loader, loop.dataloader_iterator, runner.iter)
+        elif self.resumed and batches_of_epoch(runner, self.resumed):
+            self._go_on_in_epoch(runner, batches_of_epoch(runner, self.resumed))
+        batches.sampler = RepeatableSampler(
             sampler, runner.seed, drawn, get_rank(), get_world_size()
         )
         way_out = "derive it from mmspec.datasets.repeatable.RepeatableSamplesMixin first"
         for name in sorted(_not_repeatable(loader.dataset)):
             self._warn(f"{name}: {way_out}")
-        iterator = getattr(loop, "dataloader_iterator", None)
-        if iterator is not None and not hasattr(iterator, "skip_iter"):
-            loop.dataloader_iterator = _from_iteration(runner.iter, sampler, type(iterator), loader)
+
+    def _go_on_in_epoch(self, runner: Runner, first: int) -> None:
+        loop = runner.train_loop
+        runner.logger.info(
+            f"Going on in epoch {runner.epoch + 1}, after {first} of {len(loop.dataloader)} batches"
+        )
+        _skip_batches(loop.dataloader, first)
+        run_iter = loop.run_iter
+        # Hooks and log count the batches of the epoch.
+        loop.run_iter = lambda index, batch: run_iter(first + index, batch)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        vars(runner.train_loop).pop("run_iter", None)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
@@ -64,13 +97,66 @@ class RepeatableDrawsHook(Hook):
         )
 
 
-def _from_iteration(iteration: int, sampler, kind: type, loader: DataLoader):
-    """Batches for the loop of mmengine 0.10.7, which throws away so many, and has begun to load."""
+def images_per_step(runner: Runner) -> int:
+    """Images that all processes take between two iterations."""
+    return getattr(runner.train_dataloader.batch_sampler, "batch_size", 1) * get_world_size()
+
+
+def batches_of_epoch(runner: Runner, meta: dict) -> int:
+    """How many batches of its unfinished epoch a run by epochs had seen, by its checkpoint.
+
+    With another number of images a step it is rounded down: some are seen again.
+    """
+    return meta.get("images_of_epoch", 0) // images_per_step(runner)
+
+
+def _skip_iterations(iteration: int, loader: DataLoader) -> int:
+    """Let a loader begin at an iteration; gives the draws that its sampler then leaves out."""
+    batches = loader.batch_sampler
+    sampler = batches.sampler
     if not isinstance(sampler, InfiniteSampler):
-        return kind(loader)
+        passes, first = divmod(iteration, len(loader))
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(passes)
+        _skip_batches(loader, first)
+        return 0
+    drawn = 0
+    if type(batches) is BatchSampler:
+        drawn = iteration * batches.batch_size
+    else:
+        _skip_batches(loader, iteration)
     indices = InfiniteSampler(sampler.dataset, sampler.shuffle, sampler.seed).indices
-    sampler.indices = itertools.islice(indices, iteration * loader.batch_sampler.batch_size, None)
-    return itertools.chain(itertools.repeat(None, iteration), kind(loader))
+    sampler.indices = itertools.islice(indices, drawn, None)
+    return drawn
+
+
+def _skip_batches(loader: DataLoader, first: int) -> None:
+    # DataLoader refuses another batch sampler, as its workers may have begun; here none has.
+    object.__setattr__(loader, "batch_sampler", RemainingBatches(loader.batch_sampler, first))
+
+
+class _Batches:
+    """Batches for a loop by iterations, loaded from the first call on.
+
+    mmengine 0.10.7 has begun to load by now, and throws as many away as there were iterations.
+    """
+
+    def __init__(self, loader: DataLoader, replaced: Iterator, iteration: int) -> None:
+        self.loader, self.kind, self.iteration = loader, type(replaced), iteration
+        self.thrown_away = 0 if hasattr(replaced, "skip_iter") else iteration
+        self.iterator: Iterator | None = None
+
+    def skip_iter(self, number: int) -> None:
+        """Do nothing: the sampler has skipped them."""
+
+    def __next__(self):
+        if self.thrown_away:
+            self.thrown_away -= 1
+            return None
+        if self.iterator is None:
+            self.iterator = self.kind(self.loader)
+            self.iterator._epoch = self.iteration // len(self.loader)
+        return next(self.iterator)
 
 
 def _not_repeatable(dataset) -> set[str]:

@@ -22,6 +22,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmspec.registry import HOOKS
 
 from .launch import LaunchError
+from .repeatable import batches_of_epoch
 
 # What a scheduler counts; the rest of its state is its settings.
 _COUNTERS = {
@@ -134,7 +135,9 @@ def _replay(schedulers: Sequence[_ParamScheduler], runner: Runner, meta: dict) -
     """Step fresh schedulers as often as a run would have that had them from its start."""
     length = len(runner.train_dataloader)
     by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-    iterations = meta["epoch"] * length if by_epoch else meta["iter"]
+    iterations = meta["iter"]
+    if by_epoch:
+        iterations = meta["epoch"] * length + batches_of_epoch(runner, meta)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that no optimizer stepped
         for iteration in range(1, iterations + 1):

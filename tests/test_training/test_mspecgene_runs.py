@@ -1,5 +1,8 @@
 """A very small M-SpecGene on a few random pairs: resumed, and in two processes."""
 
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -71,10 +74,32 @@ def test_a_resumed_run_goes_on_with_mixture_and_schedule(config, tmp_path):
     assert pictures == {"epoch_0004.png", "mixture.png", "visible_patches.png"}
 
 
-def test_two_processes_train(config, trained, tmp_path):
-    trained(config, tmp_path, "--cfg-options", "train_cfg.max_epochs=2", count=2)
-    state = content(tmp_path / "epoch_2.pth")["state_dict"]
+def test_two_processes_killed_in_an_epoch_go_on_as_if_they_had_not_stopped(
+    config, train, trained, tmp_path
+):
+    options = ("--cfg-options", "default_hooks.checkpoint.iters=1", "train_cfg.max_epochs=3")
+    trained(config, tmp_path / "whole", *options, count=2)
+    whole = content(tmp_path / "whole" / "epoch_3.pth")
+    state = whole["state_dict"]
     assert all(value.isfinite().all() for name, value in state.items() if "masker" in name)
     assert state["masker.centres"].any() and state["masker.loss_count"] == 0
-    assert (tmp_path / "masking" / "epoch_0002.png").exists()
-    assert (tmp_path / "reconstructions" / "epoch_0002.png").exists()
+    assert (tmp_path / "whole" / "masking" / "epoch_0003.png").exists()
+    assert (tmp_path / "whole" / "reconstructions" / "epoch_0003.png").exists()
+
+    killed = train(config, tmp_path / "killed", *options, count=2)
+    killed[0].until(r"Saving resume_iter_3.pth")
+    for process in killed:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    # Of the last checkpoint that was whole: the third's may have been.
+    (tmp_path / "killed" / "resume_iter_3.pth").unlink(missing_ok=True)
+    shutil.copy(tmp_path / "killed" / "resume_iter_1.pth", tmp_path / "resume_iter_1.pth")
+    output = trained(
+        *(config, tmp_path / "killed", "--resume", tmp_path / "resume_iter_1.pth", *options),
+        count=2,
+    )
+    assert "Going on in epoch 1, after 1 of 2 batches" in output
+    again = content(tmp_path / "killed" / "epoch_3.pth")
+    for name, value in state.items():
+        assert torch.equal(value, again["state_dict"][name]), name
+    assert str(again["optimizer"]) == str(whole["optimizer"])

@@ -18,22 +18,23 @@ def test_a_run_killed_in_an_epoch_resumes_as_if_it_had_not_stopped(
     tiny_config, train, trained, tmp_path
 ):
     # Losses as they are, not averaged over a window.
-    options = ("--cfg-options", "log_processor.window_size=1")
+    options = (
+        *("--cfg-options", "log_processor.window_size=1"),
+        "default_hooks.checkpoint.iters=4",
+    )
     trained(tiny_config, tmp_path / "whole", *options)
     expected = losses(tmp_path / "whole")
     assert len(expected) == 24
 
     (killed,) = train(tiny_config, tmp_path / "killed", *options)
-    killed.until(r"Epoch\(train\) \[3\]\[2/6\]")
+    killed.until(r"Epoch\(train\) \[3\]\[5/6\]")
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait().returncode == -signal.SIGKILL
-    assert (tmp_path / "killed" / "last_checkpoint").read_text().endswith("epoch_2.pth")
+    assert (tmp_path / "killed" / "last_checkpoint").read_text().endswith("resume_iter_16.pth")
 
-    trained(tiny_config, tmp_path / "killed", "--resume", *options)
-    found = losses(tmp_path / "killed")
-    assert {step: found[step] for step in range(13, 25)} == {
-        step: expected[step] for step in range(13, 25)
-    }
+    output = trained(tiny_config, tmp_path / "killed", "--resume", *options)
+    assert "Going on in epoch 3, after 4 of 6 batches" in output
+    assert losses(tmp_path / "killed") == expected
 
 
 def test_a_run_by_iterations_resumes_as_if_it_had_not_stopped(

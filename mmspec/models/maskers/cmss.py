@@ -144,28 +144,31 @@ class CMSSMasking(BaseModule):
         return self._statistics
 
     @torch.no_grad()
-    def begin_training(self, finished: int) -> None:
+    def begin_training(self, done: int) -> None:
         """Bring the processes to one state, the first one's, and a new run to its first schedule.
 
-        New is a run of which no epoch is ``finished``; its weights may come from a checkpoint.
+        New is a run of which no iteration is ``done``; its weights may come from a checkpoint.
         """
         for buffer in self.buffers():
             broadcast(buffer)
-        self.schedule = self.schedule if finished else Schedule()
-        if not finished:
+        self.schedule = self.schedule if done else Schedule()
+        if not done:
             self.loss_sums.zero_()
             self.loss_count.zero_()
 
     @torch.no_grad()
     def update_losses(self, infrared: Tensor, visible: Tensor) -> None:
-        """Add the two losses (scalars) of a training step to the epoch's.
+        """Add the two losses (scalars) of a training step, of all processes, to the epoch's.
 
         A step with a loss that is not finite, which a gradient scaler skips, does not count.
         """
         losses = torch.stack([infrared.detach(), visible.detach()]).to(self.loss_sums.dtype)
         finite = losses.isfinite().all()
-        self.loss_sums += torch.where(finite, losses, 0.0)
-        self.loss_count += finite
+        # Now, not at the epoch's end: a checkpoint inside the epoch is one process's state.
+        step = torch.cat([torch.where(finite, losses, 0.0), finite[None].to(losses.dtype)])
+        all_reduce(step, "sum")
+        self.loss_sums += step[:2]
+        self.loss_count += step[2]
 
     @torch.no_grad()
     def end_epoch(self, finished: int, max_epochs: int) -> Schedule:
@@ -174,9 +177,7 @@ class CMSSMasking(BaseModule):
         ``finished`` epochs ended, from 1. RuntimeError where no step of this one reported finite
         losses.
         """
-        sums = torch.cat([self.loss_sums, self.loss_count[None]])
-        all_reduce(sums, "sum")
-        infrared, visible, count = sums.tolist()
+        infrared, visible, count = [*self.loss_sums.tolist(), self.loss_count.item()]
         if count == 0:
             raise RuntimeError(
                 f"CMSSMasking.end_epoch: no finite losses of epoch {finished}; call update_losses "
