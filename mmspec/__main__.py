@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import runpy
 import sys
-from pathlib import Path
+
+from mmspec.installed import tools_folder
 
 COMMANDS = {
     "train": "train.py",
@@ -14,13 +15,6 @@ COMMANDS = {
     "probe": "probe.py",
     "check": "dataset_converters/check_dataset.py",
 }
-
-
-def tools_folder() -> Path:
-    """``tools/`` of a clone, or what a wheel holds of it (``mmspec/.mim/tools``)."""
-    package = Path(__file__).resolve().parent
-    homes = (package.parent / "tools", package / ".mim" / "tools")
-    return next((home for home in homes if (home / COMMANDS["train"]).is_file()), homes[1])
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from a checkpoint; without a value from the newest in the work directory",
+        help="go on from a checkpoint; without a value from the newest in the work directory; "
+        "`if-any`: from that one, or start where there is none",
     )
     length = parser.add_mutually_exclusive_group()
     for unit in ("epochs", "iters"):
@@ -86,10 +87,13 @@ def main() -> None:
         if args.resume:
             if args.resume == "auto" and not Path(cfg.work_dir).is_dir():
                 raise LaunchError(f"--resume: no folder {cfg.work_dir}")
-            if args.resume != "auto" and not Path(args.resume).is_file():
-                raise LaunchError(f"--resume: no checkpoint {args.resume}")
             cfg.resume = True
-            cfg.load_from = None if args.resume == "auto" else args.resume
+            if args.resume == "if-any":
+                cfg.resume = args.resume  # for ResumeHook
+            elif args.resume != "auto" and not Path(args.resume).is_file():
+                raise LaunchError(f"--resume: no checkpoint {args.resume}")
+            else:
+                cfg.load_from = None if args.resume == "auto" else args.resume
 
         runner = build_runner(cfg)
         if len(runner.train_loop.dataloader) == 0:

@@ -275,7 +275,7 @@ class ResumeHook(Hook):
     """Resume from the newest readable checkpoint, and refuse where nothing can go on.
 
     mmengine takes the file that ``last_checkpoint`` names, whatever its state, and without that
-    file starts from scratch.
+    file starts from scratch. With ``resume='if-any'`` a run without a checkpoint starts, too.
 
     Raises:
         LaunchError: no checkpoint in the work directory, one without the state of a training, or
@@ -284,25 +284,28 @@ class ResumeHook(Hook):
     """
 
     def before_run(self, runner: Runner) -> None:
-        if runner._load_from is not None:
-            path = Path(runner._load_from)
-            start = b""
-            if (
-                path.is_file()
-            ):  # what is not local, or not of torch.save, is for its reader to judge
-                with path.open("rb") as content:
-                    start = content.read(2) or b"PK"
-            if start == b"PK" and not is_readable(path):
-                raise CheckpointError(f"checkpoint {path} is cut short or damaged")
-        elif runner._resume:
+        if runner._resume == "if-any" or (runner._resume and runner._load_from is None):
             hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
             found = [None]
             if is_main_process():  # the others may see another state of a shared disk
                 found = [_newest(runner, *hooks[:1])]
             broadcast_object_list(found)
-            if isinstance(found[0], Exception):
+            if isinstance(found[0], LaunchError) and runner._resume == "if-any":
+                runner._resume = False
+                runner.logger.info("A new training: there is no checkpoint to resume")
+            elif isinstance(found[0], Exception):
                 raise found[0]
-            runner._load_from = found[0]
+            else:
+                runner._load_from = found[0]
+                return
+        if runner._load_from is not None:
+            path = Path(runner._load_from)
+            start = b""
+            if path.is_file():  # what is not local, or not of torch.save, its reader judges
+                with path.open("rb") as content:
+                    start = content.read(2) or b"PK"
+            if start == b"PK" and not is_readable(path):
+                raise CheckpointError(f"checkpoint {path} is cut short or damaged")
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if not runner._resume:

@@ -12,13 +12,15 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmspec.__main__ import tools_folder
+from mmspec.installed import tools_folder
 from mmspec.registry import HOOKS
 
 from .inheritance import RUNNER_KEYS, InheritedValueError, acting, check_inherited_values
 from .pictures import PictureHook
 
-# Hooks of mmspec's own configs (configs/_base_/runtime.py) that any config can have.
+# Hooks of mmspec's own configs that any config can have. configs/_base_/runtime.py names them too,
+# for `mim train`, which does not come here; a config that imported them would be mmengine's other
+# kind, which has no _base_ by file names.
 RUN_HOOKS = {
     "resume": dict(type="mmspec.ResumeHook"),
     "schedule": dict(type="mmspec.ScheduleHook"),

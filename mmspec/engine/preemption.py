@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_world_size
@@ -18,6 +19,8 @@ from .launch import leave_process_group
 PREEMPTED = 75
 #: SIGTERM from torchrun and clouds; SIGUSR1 from Slurm, some time before a job's limit.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+#: Variable with a file for the status, as torchrun ends with 1, whatever that of its processes is.
+STATUS_FILE = "MMSPEC_STATUS_FILE"
 #: Steps from one agreement of the processes to the next: each waits for the device.
 STEPS = 10
 
@@ -66,6 +69,8 @@ class StopSignals:
             f"{signal.Signals(self.received).name} after iteration {runner.iter + 1}: its state is "
             f"saved; to go on, give the same command with --resume (status {PREEMPTED})"
         )
+        if STATUS_FILE in os.environ:
+            Path(os.environ[STATUS_FILE]).write_text(f"{PREEMPTED}")
         barrier()  # a launcher kills the others when the first process has ended
         runner.visualizer.close()
         self.ignore()

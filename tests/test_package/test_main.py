@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from processes import run
 
-from mmspec.__main__ import COMMANDS, tools_folder
+from mmspec.__main__ import COMMANDS
+from mmspec.installed import tools_folder
 
 REPO = Path(__file__).resolve().parents[2]
 

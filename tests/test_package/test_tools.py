@@ -5,8 +5,10 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import processes
@@ -239,6 +241,91 @@ def test_help_is_quick_because_it_imports_nothing(tool):
     assert output.splitlines()[-1] == "False"
     # `mim train` passes its own --gpus on only to a tool whose help has it.
     assert ("--gpus" in output) == (tool == "train.py")
+
+
+def test_resume_if_any(tool, folder):
+    for epochs in ("1", "2"):
+        command = ["line.py", "--work-dir", "any", "--resume", "if-any", "--epochs", epochs]
+        output = tool("train.py", *command)
+        assert ("A new training: there is no checkpoint" in output) == (epochs == "1")
+        assert ("resumed epoch: 1, iter: 4" in output) == (epochs == "2")
+
+
+def test_two_machines_one_of_which_is_preempted(folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def start(rank: int) -> subprocess.Popen:
+        options = ["train_cfg.max_epochs=9999", "default_hooks.checkpoint.interval=9999"]
+        kinds = [f"default_hooks.{key}.type=mmspec.{kind}" for key, kind in (
+            ("checkpoint", "DurableCheckpointHook"), ("draws", "RepeatableDrawsHook"))]  # fmt: skip
+        command = [TOOLS / "dist_train.sh", "line.py", "1", "--work-dir", "two", "--cfg-options"]
+        with open(folder / f"node{rank}.txt", "w") as output:
+            return subprocess.Popen(
+                [*map(str, command), *options, *kinds],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    **dict(NNODES="2", NODE_RANK=str(rank), PORT=port, PYTHON=sys.executable),
+                    **dict(CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="1"),
+                    "PYTHONPATH": os.pathsep.join([str(folder), str(REPO)]),
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    nodes = [start(rank) for rank in (0, 1)]
+    outputs = [folder / f"node{rank}.txt" for rank in (0, 1)]
+    end = time.monotonic() + 240
+    while not re.search(r"Epoch\(train\) +\[ *3\]", outputs[0].read_text()):
+        assert nodes[0].poll() is None and time.monotonic() < end, outputs[0].read_text()
+        time.sleep(0.05)
+    nodes[1].send_signal(signal.SIGTERM)
+    codes = [node.wait(120) for node in nodes]
+    assert codes == [75, 75], [output.read_text() for output in outputs]
+    assert "SIGUSR1 after iteration" in outputs[0].read_text()
+    (checkpoint,) = (folder / "two").glob("resume_iter_*.pth")
+    assert (folder / "two" / "last_checkpoint").read_text().endswith(checkpoint.name)
+
+
+FAKE = """#!/usr/bin/env bash
+echo "$(basename "$0") $* (port ${MASTER_PORT:-none})" >>"$CALLS"
+exit ${STATUS:-0}
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1, 75])
+def test_a_batch_job_of_slurm_is_queued_again_where_its_run_was_preempted(
+    status, tmp_path, monkeypatch
+):
+    for name in ("srun", "sbatch", "scontrol"):
+        (tmp_path / name).write_text(FAKE)
+        (tmp_path / name).chmod(0o755)
+    for name, value in dict(
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+        CALLS=str(tmp_path / "calls"),
+        REQUEUE="1",
+        GPUS="16",
+        PYTHON="python",
+    ).items():
+        monkeypatch.setenv(name, value)
+    command = [str(TOOLS / "slurm_train.sh"), "part", "name", "config.py", "--amp"]
+    assert subprocess.run(command).returncode == 0
+    job = dict(MMSPEC_TOOLS="/tools", SLURM_JOB_ID="40007", STATUS=str(status))
+    for restarts in ("0", "1"):
+        env = {**os.environ, **job, "SLURM_RESTART_COUNT": restarts}
+        assert subprocess.run(command, env=env).returncode == status
+    submitted, *calls = (tmp_path / "calls").read_text().splitlines()
+    assert submitted.startswith("sbatch --partition=part --job-name=name --gres=gpu:8 --ntasks=16")
+    assert "--requeue" in submitted and "--signal=USR1@300" in submitted
+    assert submitted.endswith("slurm_train.sh part name config.py --amp (port none)")
+    train = "python -u /tools/train.py config.py --launcher slurm --amp"
+    first, second = (call for call in calls if call.startswith("srun"))
+    assert first.endswith(f"{train} (port 20007)")
+    assert second.endswith(f"{train} --resume if-any (port 20007)")
+    again = [call for call in calls if call.startswith("scontrol requeue 40007")]
+    assert len(again) == (2 if status == 75 else 0)
 
 
 @pytest.mark.parametrize("script", ["dist_train", "dist_test", "slurm_train", "slurm_test"])
