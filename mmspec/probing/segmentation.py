@@ -30,6 +30,7 @@ def probe_maps(
     seed: int = 0,
     shares: Sequence[float] = (1.0,),
     judges: Iterable[str] = tuple(JUDGES),
+    memory: int = MEMORY,
 ) -> Iterator[dict]:
     """Judge each map, and all together where there are several, of features that were computed.
 
@@ -37,6 +38,7 @@ def probe_maps(
         known: to learn from.
         asked: of other images, to judge on.
         seed, shares, judges: see :func:`~mmspec.probing.probe`.
+        memory: cells to learn from.
 
     Yields:
         ``map``, ``judge``, ``share``; ``mIoU`` and ``IoU`` by class in percent; ``counts``, the
@@ -47,7 +49,7 @@ def probe_maps(
     """
     check_same_maps(known, asked)
     for name, share in product(known.names, shares):
-        cells, labels = draw_cells(known, name, share, seed)
+        cells, labels = draw_cells(known, name, share, seed, memory)
         for judge in judges:
             found = predictions(JUDGES[judge](cells, labels), asked, name)
             counts = [
@@ -66,8 +68,10 @@ def probe_maps(
             )
 
 
-def draw_cells(features: Features, name: str, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Features (M, C) and label shares (M, classes) of at most ``MEMORY`` cells of some images.
+def draw_cells(
+    features: Features, name: str, share: float, seed: int, memory: int = MEMORY
+) -> tuple[Tensor, Tensor]:
+    """Features (M, C) and label shares (M, classes) of at most ``memory`` cells of some images.
 
     Cells without a labelled pixel are left out.
     """
@@ -75,7 +79,7 @@ def draw_cells(features: Features, name: str, share: float, seed: int) -> tuple[
     drawn = draw_images(len(features.labels), share, draws)
     chosen = np.zeros(len(features.labels), bool)
     chosen[drawn] = True
-    budget = max(MEMORY // len(drawn), 1)
+    budget = max(memory // len(drawn), 1)
     cells, labels = [], []
     start = 0
     for batch in features.batches(name):

@@ -88,11 +88,18 @@ def save_probe_curve(history: Mapping[str, list[tuple[int, float]]], path: str |
     """Draw what a probe found during a training, a line a map, into a picture file.
 
     Args:
-        history: by the name of the map, (epoch, mean IoU in percent).
+        history: by the name of the map, (epoch, mean IoU in percent); of ``loss``, which has a
+            scale of its own, the mean over the epoch.
     """
     figure, (axis,) = _panels(1, 7, 3.5)
     for name, points in history.items():
-        axis.plot(*zip(*points), "o-", markersize=3.5, linewidth=1.5, label=name)
+        if name != "loss":
+            axis.plot(*zip(*points), "o-", markersize=3.5, linewidth=1.5, label=name)
+    if "loss" in history:
+        axis.plot([], [], "k:", label="loss, right")
+        right = axis.twinx()
+        right.plot(*zip(*history["loss"]), "k:", linewidth=1.5)
+        right.set(ylabel="loss")
     axis.set(xlabel="epoch", ylabel="mIoU of the probe (%)")
     axis.legend(fontsize="small")
     _save(figure, path)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from layouts import write_any
-from mmengine.logging import MMLogger
+from mmengine.logging import HistoryBuffer, MMLogger
 from torch import nn
 
 from mmspec.engine import ProbeHook
@@ -30,6 +30,8 @@ def runner(tmp_path, scalars: list, lines: list) -> SimpleNamespace:
         work_dir=str(tmp_path),
         visualizer=SimpleNamespace(add_scalars=lambda found, step: scalars.append((step, found))),
         logger=SimpleNamespace(info=lines.append),
+        message_hub=SimpleNamespace(log_scalars={}),
+        train_dataloader=range(2),
         _resume=True,
     )
 
@@ -45,8 +47,13 @@ def test_every_second_epoch_and_the_last(eyes, tmp_path, judge):
     expected = torch.rand(3)
     torch.manual_seed(5)
     hook.before_train(run)
+    assert "loss" not in hook.history
+    losses = run.message_hub.log_scalars["train/loss"] = HistoryBuffer()
     for run.epoch in range(3):
+        losses.update(9 - run.epoch)
+        losses.update(8 - run.epoch)
         hook.after_train_epoch(run)
+    assert hook.history["loss"] == [(2, 7.5), (3, 6.5)]  # the mean of the epoch that ends
     assert torch.equal(torch.rand(3), expected), "the probe drew from the training's numbers"
     assert [step for step, _ in scalars] == [0, 2, 3]
     names = ["probe/F1", "probe/F2", "probe/F3", "probe/all"]
