@@ -137,7 +137,18 @@ class Training:
 
     def run(self) -> None:
         resume = ["--resume"] if saved_checkpoints(self.folder) else []
-        run([*self.command, *resume], self.folder / "log.txt")
+        before, started = self.minutes, time.perf_counter()
+        try:
+            run([*self.command, *resume], self.folder / "log.txt")
+        finally:
+            minutes = before + (time.perf_counter() - started) / 60
+            (self.folder / "minutes.json").write_text(json.dumps(minutes))
+
+    @property
+    def minutes(self) -> float:
+        """That the training has taken, with all that it was resumed after but a killed program."""
+        file = self.folder / "minutes.json"
+        return read_json(file) if file.is_file() else 0.0
 
 
 @dataclass
@@ -195,9 +206,13 @@ class Cell:
     def run(self) -> dict:
         """Test what was trained."""
         run(self.test, self.folder / "log.txt")
-        found = read_json(self.metrics)
+        metrics = read_json(self.metrics)
+        if self.score:
+            metrics = self.score["read"](metrics)
+        if self.training:
+            metrics["minutes"] = self.training.minutes
         result = dict(
-            metrics=self.score["read"](found) if self.score else found,
+            metrics=metrics,
             command=" ".join(self.command),
             pretraining=self.start.commands() if self.start else [],
             commit=commit(),

@@ -1,5 +1,6 @@
 """Hooks, launching and resuming. Importing this module fills ``HOOKS``."""
 
+from .bfloat16 import Bfloat16OptimWrapper
 from .checkpoints import DurableCheckpointHook, ResumeHook
 from .cmss import CMSSScheduleHook, CMSSVisualizationHook
 from .head_classes import HeadClassesHook
@@ -19,6 +20,7 @@ from .repeatable import RepeatableDrawsHook
 from .schedule import ScheduleHook
 
 __all__ = [
+    "Bfloat16OptimWrapper",
     "CMSSScheduleHook",
     "CMSSVisualizationHook",
     "DetectionPictureHook",

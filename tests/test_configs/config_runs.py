@@ -112,6 +112,7 @@ def shrink_encoder(encoder: ConfigDict) -> dict[int, int]:
         ),
         "DDRNet": (dict(channels=8, ppm_channels=8), {256: 32}),
         "UNet": (dict(base_channels=16), {64: 16, 16: 16}),
+        "DenseNestedUNet": (dict(channels=(16, 4, 4, 8, 8), blocks=(1,) * 5), {16: 16}),
     }[kind]
     encoder.update(settings)
     if kind == "MaskedSwin" and encoder.get("pretraining"):
@@ -133,7 +134,9 @@ def shrink(cfg: Config) -> None:
     neck = model.get("neck") or {}
     for key in {"in_channels", "embed_dim"} & set(neck):
         neck[key] = narrow(neck[key])
-    for head in filter(None, (model.get("decode_head"), model.get("auxiliary_head"))):
+    auxiliary = model.get("auxiliary_head") or []
+    auxiliary = auxiliary if isinstance(auxiliary, list) else [auxiliary]
+    for head in filter(None, (model.get("decode_head"), *auxiliary)):
         # A neck keeps the one width, or the heads read the encoder's own maps.
         head.in_channels = narrow(head.in_channels)
         if "channels" in head:

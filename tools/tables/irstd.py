@@ -10,6 +10,7 @@ _COLUMNS = {
     "Fa": "Fa (1e-6)",
     "AUC": "AUC",
 }
+_MINUTES = {"minutes": "minutes"}
 _TABLE_3 = [
     # row, config, start, the paper's Pd, AUC, F1 and IoU in percent
     ("Scratch", "scratch_convvit-base_unet", None, 86.1, 86.1, 72.6, 57.0),
@@ -38,9 +39,42 @@ def _paper() -> dict:
         # Not of the paper: an independent run of InfMAE with a UPerHead has IoU 65.70, F1 79.30.
         row("InfMAE, UPerHead", f"irstd/infmae_convvit-base_upernet_{setting}", 240000, "infmae"),
         row("U-Net", "irstd/unet-s5_fcn_1xb16-20k_irstd1k-256x256", 20000, None),
+        row(
+            "DNANet",
+            "irstd/dnanet_fcn_1xb16-20k_irstd1k-256x256",
+            20000,
+            None,
+            paper={"Pd": 89.6, "AUC": 0.878, "F1": 76.4, "IoU": 61.8},
+        ),
     ]
     title = f"IRSTD-1k: {_IN_PERCENT}; the paper's in brackets (table 3)"
     return dict(name="irstd1k", title=title, metrics=_COLUMNS, rows=rows)
+
+
+def _irstd1k() -> dict:
+    crops = "irstd1k-128x128"
+    rows = [
+        row("U-Net, 16 channels", f"irstd/unet16-s5_fcn_1xb8-8k_{crops}", 8000, None),
+        row("DNANet", f"irstd/dnanet_fcn_1xb8-8k_{crops}", 8000, None, seeds=(0,)),
+    ]
+    frozen = ["model.backbone.frozen_stages=3"]
+    for name, config, start, options in (
+        ("encoder from scratch", "scratch_convvit-tiny", None, []),
+        ("InfMAE on inf_mini", "infmae_convvit-tiny", "infmae-tiny", []),
+        ("InfMAE on inf_mini, frozen", "infmae_convvit-tiny", "infmae-tiny", frozen),
+        ("MAE on inf_mini", "mae_vit-tiny", "mae-tiny", []),
+    ):
+        setting = f"irstd/{config}_unet_1xb8-3k_{crops}"
+        rows.append(row(name, setting, 3000, start, options))
+    title = f"irstd1k, 8 crops of 128x128 an iteration, 8,000 or (encoders) 3,000: {_IN_PERCENT}"
+    return dict(name="irstd1k", title=title, metrics=_COLUMNS | _MINUTES, rows=rows)
+
+
+def _base_on_irstd1k() -> dict:
+    config = "irstd/scratch_convvit-base_unet_1xb32-amp-2k_irstd1k-512x512"
+    title = f"irstd1k, 2,000 iterations of 32 images: {_IN_PERCENT}"
+    rows = [row("base encoder from scratch", config, 2000, None, seeds=(0,))]
+    return dict(name="irstd1k", title=title, metrics=_COLUMNS | _MINUTES, rows=rows)
 
 
 def _sirst_v2(count: int, encoder: str, options: list[str]) -> dict:
@@ -75,11 +109,12 @@ _SMALL_NETWORK = [
 BUDGETS = {
     "cpu": dict(
         seeds=(0, 1, 2),
-        tables=[_sirst_v2(400, "infmae-tiny", []), _synthetic(1000, 4000, [])],
+        tables=[_irstd1k(), _sirst_v2(400, "infmae-tiny", []), _synthetic(1000, 4000, [])],
     ),
     "gpu": dict(
         seeds=(0, 1, 2),
         tables=[
+            _base_on_irstd1k(),
             _sirst_v2(8000, "infmae-small", _SMALL_NETWORK),
             _synthetic(8000, 16000, _SMALL_NETWORK),
         ],
