@@ -115,37 +115,42 @@ class VisiblePhotometric(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        image = np.ascontiguousarray(results["img"])
+        image = np.array(results["img"], order="C")  # a copy: the steps write into it
         steps = (_change_brightness, _change_contrast, _change_saturation, _turn_hue)
         order = np.random.permutation(len(steps))
         draws = np.random.uniform((0.875, 0.5, 0.5, -0.1), (1.125, 1.5, 1.5, 0.1))
         for index in order:
-            image = steps[index](image, float(draws[index]))
+            steps[index](image, float(draws[index]))
         results["img"] = image
         return results
 
 
-def _change_brightness(image: np.ndarray, factor: float, level: float = 0) -> np.ndarray:
+# In place: a new array for each step would take as long as the step.
+
+
+def _change_brightness(image: np.ndarray, factor: float, level: float = 0) -> None:
     """Scale the distance from a level, the same for all colours."""
     ramp = np.arange(256, dtype=np.float32)
     table = cv2.addWeighted(ramp, factor, np.full_like(ramp, level), 1 - factor, 0)
-    return cv2.LUT(image, table.clip(0, 255).astype(np.uint8))
+    cv2.LUT(image, table.clip(0, 255).astype(np.uint8), dst=image)
 
 
-def _change_contrast(image: np.ndarray, factor: float) -> np.ndarray:
+def _change_contrast(image: np.ndarray, factor: float) -> None:
     mean = cv2.mean(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))[0]
-    return _change_brightness(image, factor, round(mean))
+    _change_brightness(image, factor, round(mean))
 
 
-def _change_saturation(image: np.ndarray, factor: float) -> np.ndarray:
+def _change_saturation(image: np.ndarray, factor: float) -> None:
     gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    return cv2.addWeighted(image, factor, gray, 1 - factor, 0)
+    cv2.addWeighted(image, factor, gray, 1 - factor, 0, dst=image)
 
 
-def _turn_hue(image: np.ndarray, turn: float) -> np.ndarray:
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL)
-    hsv[..., 0] += np.uint8(int(turn * 255) % 256)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL)
+def _turn_hue(image: np.ndarray, turn: float) -> None:
+    cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL, dst=image)
+    turns = np.zeros(image.shape[1:], np.uint8)  # a row: hues are every third value
+    turns[:, 0] = int(turn * 255) % 256
+    image += turns  # round the circle, as bytes do
+    cv2.cvtColor(image, cv2.COLOR_HSV2BGR_FULL, dst=image)
 
 
 def _log_uniform(low: float, high: float) -> float:
@@ -154,12 +159,12 @@ def _log_uniform(low: float, high: float) -> float:
 
 def _add_noise(img: np.ndarray, std: float) -> np.ndarray:
     """Add the same Gaussian noise to every channel, in whole levels to uint8, saturating."""
-    # A generator of its own: the global one has no float32 and takes twice as long.
-    generator = np.random.default_rng(np.random.randint(2**31))
-    noise = generator.standard_normal(img.shape[:2], np.float32) * np.float32(std)
+    noise = np.empty(img.shape[:2], np.float32 if img.dtype == np.float32 else np.int16)
+    # OpenCV's generator: it takes a third of the time of NumPy's, and rounds as it goes.
+    cv2.setRNGSeed(np.random.randint(2**31))
+    cv2.randn(noise, 0, std)
     if img.dtype == np.float32:
         return np.clip(img + (noise if img.ndim == 2 else noise[..., None]), 0, 255)
-    noise = np.rint(noise, out=noise).astype(np.int16)
     if img.ndim == 3:
         noise = cv2.merge([noise] * img.shape[2])
     return cv2.add(img, noise, dtype=cv2.CV_8U)
