@@ -22,6 +22,7 @@ MODELS = _child(
 TASK_UTILS = _child(mmengine.TASK_UTILS, "models.task_utils")
 DATASETS = _child(mmengine.DATASETS, "datasets")
 TRANSFORMS = _child(mmengine.TRANSFORMS, "datasets.transforms")
+FUNCTIONS = _child(mmengine.FUNCTIONS, "datasets.collate")
 HOOKS = _child(mmengine.HOOKS, "engine")
 METRICS = _child(mmengine.METRICS, "evaluation")
 WEIGHT_INITIALIZERS = _child(mmengine.WEIGHT_INITIALIZERS, "checkpoints")

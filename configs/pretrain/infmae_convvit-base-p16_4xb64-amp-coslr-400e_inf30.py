@@ -1,7 +1,7 @@
 # InfMAE, base, as in the paper (ECCV 2024, arXiv 2402.00407, section 5.1).
 _base_ = [
     "../_base_/models/infmae_convvit-base.py",
-    "../_base_/datasets/inf30_masked.py",
+    "../_base_/datasets/inf30.py",
     "../_base_/schedules/pretrain_400e.py",
     "../_base_/runtime.py",
 ]

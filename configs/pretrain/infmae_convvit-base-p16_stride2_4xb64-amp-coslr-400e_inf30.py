@@ -5,9 +5,4 @@ _base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 stride = 2
 
 # ============ Rarely changed ============
-train_pipeline = _base_.train_pipeline
-train_pipeline[3].update(stride=stride)
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-test_pipeline = _base_.test_pipeline
-test_pipeline[3].update(stride=stride)
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+model = dict(masker=dict(stride=stride))

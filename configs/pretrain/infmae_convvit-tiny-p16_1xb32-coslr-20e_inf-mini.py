@@ -2,7 +2,7 @@
 # GPU.
 _base_ = [
     "../_base_/models/infmae_convvit-base.py",
-    "../_base_/datasets/inf30_masked.py",
+    "../_base_/datasets/inf30.py",
     "../_base_/schedules/pretrain_400e.py",
     "../_base_/runtime.py",
 ]

@@ -136,7 +136,15 @@ class RepeatableSamplesMixin:
     """
 
     def __getitem__(self, idx: int) -> dict:
-        if not isinstance(idx, SampleIndex):
-            return super().__getitem__(idx)
+        if not isinstance(idx, SampleIndex) or not self._draws():
+            return super().__getitem__(int(idx))
         with isolated_random(*idx.entropy):
             return super().__getitem__(int(idx))
+
+    def _draws(self) -> bool:
+        """Whether a sample takes random numbers; to seed them takes longer than to read pixels."""
+        steps = self.pipeline.transforms
+        in_place_of_broken = getattr(self, "skip_broken", False)
+        return (
+            not steps or in_place_of_broken or any(getattr(step, "draws", True) for step in steps)
+        )

@@ -53,13 +53,14 @@ class StopOnInvalidLossHook(Hook):
             return
         times = f" ({self.count} times in a row)" if self.count > 1 else ""
         rate = next(iter(runner.optim_wrapper.get_lr().values()))[0]
+        names = list(data_batch.get("img_path", []))
         samples = data_batch.get("data_samples") or []
-        names = [str(sample.get("img_path")) for sample in samples if hasattr(sample, "get")]
+        names += [str(sample.get("img_path")) for sample in samples if hasattr(sample, "get")]
         if len(names) > 4:
             names[4:] = [f"and {len(names) - 4} more"]
         raise FloatingPointError(
             f"{place}{times}, at learning rate {rate:.3g}. Images: "
-            f"{', '.join(names) or '(no data samples)'}. Usual causes: too high a learning rate or "
+            f"{', '.join(names) or '(not told)'}. Usual causes: too high a learning rate or "
             "too short a warm-up, fp16 (try bfloat16: optim_wrapper.dtype), or broken images. "
             f"Checkpoints are in {runner.work_dir}"
         )

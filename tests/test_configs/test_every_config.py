@@ -67,10 +67,15 @@ def test_pretraining_takes_a_step(name, data, tmp_path):
     assert {n for n, p in model.named_parameters() if p.requires_grad} == moved
     visible = "imagenet-thermal" in name or "in1k" in name
     channels = dict(mspecgene=4, mae=3 if visible else 1).get(Path(name).name.split("_")[0], 1)
-    assert batch["inputs"].shape == (2, channels, cfg.image_size, cfg.image_size)
-    if cfg.model.type == "mmspec.InfMAE" and "masker" not in cfg.model:
+    on_device = "on-device" in name
+    assert set(batch) == {"inputs", "img_path"} | ({"sizes"} if on_device else set())
+    assert batch["inputs"].shape[:2] == (2, channels)
+    shape = (2, max(3, 6 * (channels == 4)), cfg.image_size, cfg.image_size)
+    assert model.data_preprocessor(batch, True)["inputs"].shape == shape
+    assert on_device or batch["inputs"].shape[2:] == shape[2:]
+    if hasattr(masker := getattr(model, "masker", None), "masking") or "random-mask" in name:
         expected = next((v for k, v in VISIBLE.items() if f"_{k}" in name), 49)
-        assert len(batch["data_samples"][0].ids_keep) == expected
+        assert masker(torch.zeros(shape)).num_visible == expected
 
 
 @pytest.mark.parametrize("name", marked(FINE_TUNED, *BOTH_STACKS))

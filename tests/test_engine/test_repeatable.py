@@ -66,6 +66,19 @@ def test_a_plain_index_follows_the_process():
     assert dataset[0] != dataset[0]
 
 
+def test_steps_that_draw_nothing_are_not_seeded():
+    """Seeding takes longer than such a sample; one in place of a broken image is drawn."""
+    step = SimpleNamespace(draws=False)
+    dataset = Draws()
+    dataset.pipeline.transforms = [step, lambda results: results]
+    seeded = draws(3, 4)
+    assert draws(3, 4, dataset=dataset) == seeded
+    dataset.pipeline.transforms = [step]
+    assert draws(3, 4, dataset=dataset) != seeded
+    dataset.skip_broken = True
+    assert draws(3, 4, dataset=dataset) == seeded
+
+
 def test_isolated_random_survives_an_error():
     state = torch.get_rng_state()
     with pytest.raises(KeyError), isolated_random(1):

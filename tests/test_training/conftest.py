@@ -14,6 +14,7 @@ REPO = Path(__file__).resolve().parents[2]
 CONFIG = """
 _base_ = '{repo}/configs/pretrain/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py'
 model = dict(
+    masker=None,
     backbone=dict(
         arch=dict(
             _delete_=True,
@@ -25,7 +26,10 @@ model = dict(
     neck=dict(in_dims=16, dims=16, num_heads=2))
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(scale=64)
-train_pipeline[3] = dict(type='mmspec.RandomPatchMask', mask_ratio=0.75)
+# Masks that a sample brings, by data samples: as pipelines had it before maskers.
+train_pipeline[2:] = [
+    dict(type='mmspec.RandomPatchMask', mask_ratio=0.75),
+    dict(type='PackInputs', algorithm_keys=['ids_keep'])]
 train_dataloader = dict(
     batch_size=4, dataset=dict(data_root='{images}', pipeline=train_pipeline))
 train_cfg = dict(max_epochs=4)

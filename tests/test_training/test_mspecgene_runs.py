@@ -21,7 +21,7 @@ model = dict(
     neck=dict(in_dims=16, dims=8, depth=1, num_heads=2),
     masker=dict(mask_ratio=0.75))
 train_pipeline = _base_.train_pipeline
-train_pipeline[1]['both'][0]['scale'] = 64
+train_pipeline[1].update(scale=64)
 train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False,
     dataset=dict(data_root='{pairs}', infrared='ir', visible='rgb', ann_file='',

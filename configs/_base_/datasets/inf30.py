@@ -1,18 +1,11 @@
-# A folder of infrared images for pre-training, unmasked: for algorithms that mask in the model.
+# A folder of infrared images for pre-training; masks are made in the model.
 _base_ = "../infrared_scale.py"
 
 image_size = 224
 train_pipeline = [
     dict(type="mmspec.LoadInfraredImageFromFile"),
-    dict(
-        type="RandomResizedCrop",
-        scale=image_size,
-        crop_ratio_range=(0.2, 1.0),
-        backend="pillow",
-        interpolation="bicubic",
-    ),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackInputs"),
+    dict(type="mmspec.RandomView", scale=image_size, crop_ratio_range=(0.2, 1.0)),
+    dict(type="mmspec.PackImage"),  # no data samples
 ]
 train_dataloader = dict(
     batch_size=64,

@@ -6,22 +6,10 @@ image_size = 224
 meta_keys = ("sample_idx", "img_path", "ori_shape", "img_shape", "flip", "channels")
 train_pipeline = [
     dict(type="mmspec.LoadRGBTImageFromFile"),
-    dict(
-        type="mmspec.TransformPair",
-        # One crop and one flip for both images.
-        both=[
-            dict(
-                type="RandomResizedCrop",
-                scale=image_size,
-                crop_ratio_range=(0.2, 1.0),
-                backend="pillow",
-                interpolation="bicubic",
-            ),
-            dict(type="RandomFlip", prob=0.5),
-        ],
-    ),
+    # One crop and one flip for both images.
+    dict(type="mmspec.RandomView", scale=image_size, crop_ratio_range=(0.2, 1.0)),
     # Photometric steps, as dict(type="mmspec.RGBTPhotometric"), belong here; none as released.
-    dict(type="PackInputs", meta_keys=meta_keys),
+    dict(type="mmspec.PackImage"),  # no data samples
 ]
 train_dataloader = dict(
     batch_size=128,

@@ -2,7 +2,8 @@
 model = dict(
     type="MAE",
     data_preprocessor=dict(
-        type="SelfSupDataPreprocessor",
+        type="mmspec.InfraredDataPreprocessor",
+        non_blocking=True,
         # One gray channel in, three equal ones out: mean 0.425 and std 0.200 of [0, 1].
         mean=[108.375, 108.375, 108.375],
         std=[51.0, 51.0, 51.0],

@@ -4,8 +4,10 @@ from .imperfect_pairs import DropModality, MisalignPair
 from .labels import LoadSegmentationLabels
 from .loading import LoadInfraredImageFromFile
 from .masking import InformationAwareMask, RandomPatchMask
+from .packing import PackImage
 from .pairs import RGBTPhotometric, TransformPair
 from .photometric import InfraredPhotometric, VisiblePhotometric
+from .random_view import RandomView
 from .rgbt import LoadRGBTImageFromFile
 from .segmentation_crop import SegmentationCrop
 from .sensor import InfraredSensor
@@ -24,8 +26,10 @@ __all__ = [
     "LoadRGBTImageFromFile",
     "LoadSegmentationLabels",
     "MisalignPair",
+    "PackImage",
     "RGBTPhotometric",
     "RandomPatchMask",
+    "RandomView",
     "ScaleToWidth",
     "SegmentationCrop",
     "TargetCrop",

@@ -53,6 +53,8 @@ class LoadInfraredImageFromFile(BaseTransform):
             What is to be known of a file gives a warning, once a data set and kind.
     """
 
+    draws = False
+
     def __init__(
         self,
         color_type: str = "grayscale",

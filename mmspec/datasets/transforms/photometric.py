@@ -1,11 +1,10 @@
 """Augment levels the way infrared cameras, and visible ones, differ."""
 
-import math
-
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmspec.photometry import VISIBLE_HIGH, VISIBLE_LOW, InfraredChanges
 from mmspec.registry import TRANSFORMS
 
 
@@ -38,28 +37,8 @@ class InfraredPhotometric(BaseTransform):
         TypeError: An image that is neither uint8 nor float32.
     """
 
-    def __init__(
-        self,
-        gain: tuple[float, float] = (0.7, 1.4),
-        offset: tuple[float, float] = (-0.5, 0.5),
-        gamma: tuple[float, float] = (0.75, 1.33),
-        noise: tuple[float, float] = (0, 0.15),
-        prob: float = 0.5,
-    ) -> None:
-        for name, (low, high), least in (
-            ("gain", gain, 1e-3),
-            ("offset", offset, -math.inf),
-            ("gamma", gamma, 1e-3),
-            ("noise", noise, 0),
-        ):
-            if not least <= low <= high:
-                raise ValueError(
-                    f"{name} must be (low, high) with {least} <= low <= high, got {(low, high)}"
-                )
-        if not 0 <= prob <= 1:
-            raise ValueError(f"prob must be in [0, 1], got {prob}")
-        self.gain, self.offset, self.gamma, self.noise = gain, offset, gamma, noise
-        self.prob = prob
+    def __init__(self, *ranges, **named_ranges) -> None:
+        self.changes = InfraredChanges(*ranges, **named_ranges)
 
     def transform(self, results: dict) -> dict:
         img = results["img"]
@@ -68,7 +47,7 @@ class InfraredPhotometric(BaseTransform):
         img = np.ascontiguousarray(img)
         (mean,), (contrast,) = (x[0] for x in cv2.meanStdDev(img.reshape(len(img), -1)))
         curve = self._draw_curve(mean, contrast)
-        noise = self._draw(np.random.uniform, self.noise)
+        noise = self._draw(np.random.uniform, self.changes.noise)
         if img.dtype == np.uint8:
             changed = cv2.LUT(img, np.rint(curve).clip(0, 255).astype(np.uint8))
         else:
@@ -80,9 +59,9 @@ class InfraredPhotometric(BaseTransform):
 
     def _draw_curve(self, mean: float, contrast: float) -> np.ndarray:
         """(256,) float64: what each gray level becomes."""
-        gain = self._draw(_log_uniform, self.gain)
-        offset = self._draw(np.random.uniform, self.offset)
-        gamma = self._draw(_log_uniform, self.gamma)
+        gain = self._draw(_log_uniform, self.changes.gain)
+        offset = self._draw(np.random.uniform, self.changes.offset)
+        gamma = self._draw(_log_uniform, self.changes.gamma)
         curve = np.arange(256.0)
         if gain is not None:
             curve = mean + gain * (curve - mean)
@@ -93,13 +72,10 @@ class InfraredPhotometric(BaseTransform):
         return curve
 
     def _draw(self, distribution, limits: tuple[float, float]) -> float | None:
-        return distribution(*limits) if np.random.random() < self.prob else None
+        return distribution(*limits) if np.random.random() < self.changes.prob else None
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(gain={self.gain}, offset={self.offset}, gamma={self.gamma},"
-            f" noise={self.noise}, prob={self.prob})"
-        )
+        return f"{type(self).__name__}({self.changes})"
 
 
 @TRANSFORMS.register_module()
@@ -118,7 +94,7 @@ class VisiblePhotometric(BaseTransform):
         image = np.array(results["img"], order="C")  # a copy: the steps write into it
         steps = (_change_brightness, _change_contrast, _change_saturation, _turn_hue)
         order = np.random.permutation(len(steps))
-        draws = np.random.uniform((0.875, 0.5, 0.5, -0.1), (1.125, 1.5, 1.5, 0.1))
+        draws = np.random.uniform(VISIBLE_LOW, VISIBLE_HIGH)
         for index in order:
             steps[index](image, float(draws[index]))
         results["img"] = image

@@ -49,6 +49,8 @@ class LoadRGBTImageFromFile(BaseTransform):
             their annotation states (``height`` and ``width``).
     """
 
+    draws = False
+
     def __init__(
         self, backend_args: dict | None = None, infrared_scale: Mapping[str, Any] | None = None
     ) -> None:

@@ -16,6 +16,8 @@ from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.pairs import PAIR, VISIBLE
 from mmspec.registry import MODELS
 
+from .views import ViewsMixin
+
 #: Of what comes out, for a pair.
 CHANNELS = ("infrared",) * 3 + VISIBLE
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -69,10 +71,11 @@ class PairNormalization:
 
 
 @MODELS.register_module()
-class RGBTDataPreprocessor(PairNormalization, BaseDataPreprocessor):
+class RGBTDataPreprocessor(ViewsMixin, PairNormalization, BaseDataPreprocessor):
     """Move a batch of pairs to the device and normalise each modality by its own mean and std.
 
     Args:
+        views: see :class:`RandomViews`.
         mean_infrared, std_infrared: of three equal infrared channels, in gray levels 0..255.
         mean_visible, std_visible: of red, green, blue.
         non_blocking: see ``BaseDataPreprocessor``.
@@ -81,13 +84,14 @@ class RGBTDataPreprocessor(PairNormalization, BaseDataPreprocessor):
     def forward(self, data: dict, training: bool = False) -> dict:
         """``dict(inputs, data_samples)`` with uint8 pixels (B, 4, H, W) to float (B, 6, H, W).
 
-        The channels that come out are those of ``CHANNELS``.
+        The channels that come out are those of ``CHANNELS``. Without data samples, as ``PackImage``
+        leaves them out, those of the batch are a pair's in their one order. With ``sizes`` (B, 2)
+        where ``collate_padded`` padded images.
         """
-        data = self.cast_data(data)
-        inputs, samples = data["inputs"], data["data_samples"]
-        channels = stated_channels(samples, inputs, PAIR)
-        if isinstance(inputs, list):
-            inputs = torch.stack(inputs)
+        data = self.on_device(data, training)
+        inputs, samples = data["inputs"], data.get("data_samples")
+        known = [dict(channels=PAIR)] if samples is None else samples
+        channels = stated_channels(known, inputs, PAIR)
         return dict(inputs=self.images_of(inputs, channels), data_samples=samples)
 
 

@@ -1,6 +1,12 @@
 """Masks made inside the model, on the device of the images."""
 
-from .batch import InformationMasker, RandomPairMasker, UniformMasker
+from .batch import InformationMasker, RandomMasker, RandomPairMasker, UniformMasker
 from .cmss import CMSSMasking
 
-__all__ = ["CMSSMasking", "InformationMasker", "RandomPairMasker", "UniformMasker"]
+__all__ = [
+    "CMSSMasking",
+    "InformationMasker",
+    "RandomMasker",
+    "RandomPairMasker",
+    "UniformMasker",
+]

@@ -22,7 +22,7 @@ from mmspec.registry import MODELS
 class InformationMasker(BaseModule):
     """Mask a batch of normalised images by what their patches tell (InfMAE, section 4.1).
 
-    For the released code's score, and for images that are cropped on the device. Gray levels are
+    Gray levels are
     counted where images still have them: 'entropy' is left to the transform
     :class:`InformationAwareMask`.
 
@@ -71,6 +71,28 @@ class UniformMasker(BaseModule):
         """Mask images (B, C, H, W), H and W multiples of two patches."""
         grid = grid_of(*images.shape[-2:], self.patch_size)
         return uniform_mask(len(images), grid, self.secondary_ratio, images.device)
+
+
+@MODELS.register_module()
+class RandomMasker(BaseModule):
+    """Mask random patches of each image of a batch (MAE, arXiv 2111.06377, section 3).
+
+    Args:
+        mask_ratio: share of masked patches.
+        patch_size: pixels a side of a patch.
+    """
+
+    def __init__(self, mask_ratio: float = 0.75, patch_size: int = 16) -> None:
+        super().__init__()
+        self.mask_ratio = mask_ratio
+        self.patch_size = patch_size
+
+    def forward(self, images: Tensor) -> PatchMask:
+        """Mask images (B, C, H, W)."""
+        grid = grid_of(*images.shape[-2:], self.patch_size)
+        num_patches = grid[0] * grid[1]
+        keep = visible_count(num_patches, self.mask_ratio)
+        return PatchMask.from_keep(random_keep(len(images), num_patches, keep, images.device), grid)
 
 
 @MODELS.register_module()

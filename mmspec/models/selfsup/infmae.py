@@ -35,11 +35,11 @@ class InfMAE(MaskedReconstruction):
         head: target and loss, :class:`ReconstructionHead`.
         masker: a module that masks a batch on its device. None: each data sample brings its visible
             patches as ``ids_keep`` (from the transform ``InformationAwareMask``).
-        data_preprocessor: mmpretrain's ``SelfSupDataPreprocessor``; three means and stds spread a
+        data_preprocessor: :class:`InfraredDataPreprocessor`; three means and stds spread a
             one-channel image over three equal channels.
     """
 
-    preprocessor = "mmpretrain.SelfSupDataPreprocessor"
+    preprocessor = "mmspec.InfraredDataPreprocessor"
 
     def patch_mask(self, inputs: Tensor, data_samples: list[DataSample] | None) -> PatchMask:
         """Give the visible patches of a batch, by the masker or as the data samples bring them."""
