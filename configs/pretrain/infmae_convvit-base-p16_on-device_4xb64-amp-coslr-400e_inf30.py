@@ -2,10 +2,8 @@
 # its loader; the views are of the same distribution, other ones.
 _base_ = "./infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
 
-# ============ Sometimes changed ============
 views = dict(size=224, crop_ratio_range=(0.2, 1.0))  # infrared=dict() adds gain, gamma and noise
 
-# ============ Rarely changed ============
 model = dict(data_preprocessor=dict(views=views))
 train_dataloader = dict(
     collate_fn=dict(type="mmspec.collate_padded"),

@@ -143,7 +143,7 @@ class RepeatableSamplesMixin:
 
     def _draws(self) -> bool:
         """Whether a sample takes random numbers; to seed them takes longer than to read pixels."""
-        steps = self.pipeline.transforms
+        steps = getattr(getattr(self, "pipeline", None), "transforms", ())  # a wrapper has none
         in_place_of_broken = getattr(self, "skip_broken", False)
         return (
             not steps or in_place_of_broken or any(getattr(step, "draws", True) for step in steps)

@@ -50,7 +50,7 @@ def in_this_process(function, *args):
     [
         ("pretrain", INFMAE, ["dense", "visible"], "pipeline.1.scale=64"),
         ("pretrain", INFMAE, ["visible", "one channel"], "pipeline.1.scale=64"),
-        ("mspecgene", MSPECGENE, ["two passes", "one pass"], "pipeline.1.both.0.scale=64"),
+        ("mspecgene", MSPECGENE, ["two passes", "one pass"], "pipeline.1.scale=64"),
     ],
 )
 def test_parts_of_a_training_step(run, benchmark, monkeypatch, command, config, rows, size):

@@ -4,6 +4,7 @@ model = dict(
     # As in pre-training: the mean and std of ImageNet for both modalities.
     data_preprocessor=dict(
         type="mmspec.RGBTDataPreprocessor",
+        non_blocking=True,
         mean_infrared=[123.675, 116.28, 103.53],
         std_infrared=[58.395, 57.12, 57.375],
         mean_visible=[123.675, 116.28, 103.53],
