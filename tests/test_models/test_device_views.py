@@ -152,7 +152,7 @@ def test_views_wait_for_no_device():
         for training in (True, False):
             assert views(pairs, sizes, training).shape == (2, 4, 16, 16)
             assert views(pairs, None, training).shape == (2, 4, 16, 16)
-        with pytest.raises(Exception, match="item|data.dependent|DataDependent"):
+        with pytest.raises(Exception, match="scalar_dense"):
             pairs.sum().item()  # what such a wait would be
 
 

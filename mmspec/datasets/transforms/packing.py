@@ -1,5 +1,6 @@
 """The last step of a pipeline for pre-training."""
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -31,7 +32,8 @@ class PackImage(BaseTransform):
         else:
             if image.shape[2] == len(PAIR):
                 pixels_of_pair(results, "PackImage")
-            image = np.moveaxis(image, -1, 0)
+            # Several times as fast as a copy of a transposed view.
+            image = np.stack(cv2.split(np.ascontiguousarray(image)))
         # In order, and not read only, as what a memory-mapped file gives.
         image = np.require(image, requirements="CW")
         return dict(inputs=torch.from_numpy(image), img_path=str(results["img_path"]))
