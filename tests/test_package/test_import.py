@@ -18,6 +18,7 @@ ENCODER_ROOMS = {
     "ops",
     "optional",
     "pairs",
+    "photometry",
     "registry",
     "stack",
     "version",
