@@ -8,7 +8,8 @@
     python tools/benchmark.py loader --data data/inf30 --workers 0 4 8        # without a network
     python tools/benchmark.py loader --files --batch-size 1   # readers of each kind of file
     python tools/benchmark.py export        # a segmentor by PyTorch and by onnxruntime
-    python tools/benchmark.py pretrain --dtype float16 --compile --batch-size 64          # a GPU
+    python tools/benchmark.py pretrain --dtype bfloat16 --compile --batch-size 64         # a GPU
+    python tools/benchmark.py pretrain --only visible compiled      # with and without torch.compile
     python tools/benchmark.py pretrain --only visible --workers 8 --data data/inf30
 
 The rows of a table take turns (1 2 3 1 2 3 ...), so that a machine that speeds up or slows down
@@ -64,6 +65,7 @@ from torch import Tensor
 from mmspec.apis import ExportedModel
 from mmspec.apis.export import export_model
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
+from mmspec.engine import compile_parts
 from mmspec.engine.launch import LaunchError, allow_no_workers, read_config
 from mmspec.explain import explained
 from mmspec.masking import choose_nearest
@@ -83,7 +85,7 @@ BATCHES = 30  # a turn of a loader
 class TrainingStep:
     """A config's training step on batches of its own loader."""
 
-    def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
+    def __init__(self, cfg: Config, args: argparse.Namespace, compiled: bool = False) -> None:
         self.args = args
         self.batches = endless_batches(cfg, args, args.workers)
         torch.backends.cudnn.benchmark = cfg.env_cfg.cudnn_benchmark
@@ -94,8 +96,8 @@ class TrainingStep:
         if args.encoder_only:
             self.model.neck.forward = lambda latent, *_: latent
             self.model.head.loss = lambda latent, *_: latent.float().square().mean()
-        if args.compile:  # what `compile = True` in a config does
-            self.model.forward = torch.compile(self.model.forward)
+        if compiled or args.compile:
+            compile_parts(self.model)
         scaled = args.dtype != "float32" and args.device == "cuda"
         cfg.optim_wrapper.pop("loss_scale", None)
         cfg.optim_wrapper.type = "AmpOptimWrapper" if scaled else "OptimWrapper"
@@ -143,7 +145,7 @@ def training_step(name: str, args: argparse.Namespace) -> TrainingStep:
         cfg.model.backbone.in_channels = cfg.model.neck.out_channels = 1
     if name == "two passes":
         cfg.model.type = TwoPasses
-    return TrainingStep(cfg, args)
+    return TrainingStep(cfg, args, name == "compiled")
 
 
 def check_losses(steps: dict[str, TrainingStep], args: argparse.Namespace) -> None:
@@ -273,10 +275,14 @@ class Command:
 
 COMMANDS = {
     "pretrain": Command(
-        training_step, ("dense", "visible", "one channel", "mae"), 8, INFMAE, check_losses
+        training_step,
+        ("dense", "visible", "one channel", "mae", "compiled"),
+        *(8, INFMAE, check_losses),
     ),
     "mspecgene": Command(
-        training_step, ("two passes", "one pass"), 8, MSPECGENE, check_losses, "pairs"
+        training_step,
+        ("two passes", "one pass", "compiled"),
+        *(8, MSPECGENE, check_losses, "pairs"),
     ),
     "cmss": Command(cmss, ("sequential", "batched"), 128, None, check_choice, "pairs"),
     "backbone": Command(backbone, ("global", "windows", "global, cp", "windows, cp"), 1),
@@ -297,7 +303,8 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         sub.add_argument("--device", choices=["cpu", "cuda"], help="default: a GPU if there is one")
         sub.add_argument("--json", type=Path, help="write the figures here")
         if command.rows:
-            sub.add_argument("--only", nargs="+", choices=command.rows, default=command.rows)
+            default = [name for name in command.rows if name != "compiled"]  # takes minutes
+            sub.add_argument("--only", nargs="+", choices=command.rows, default=default)
         if command.config:
             sub.add_argument("--config", default=command.config)
             sub.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE")
@@ -308,7 +315,9 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         if command.check is check_losses or name == "backbone":
             dtypes = ["float32", "bfloat16", "float16"]
             sub.add_argument("--dtype", choices=dtypes, default="float32")
-            sub.add_argument("--compile", action="store_true", help="torch.compile the network")
+            sub.add_argument(
+                "--compile", action="store_true", help="compile the network in all rows"
+            )
     sub = subparsers.choices["loader"]
     sub.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="a row each")
     sub.add_argument("--files", nargs="*", choices=KINDS, metavar="KIND",

@@ -6,13 +6,11 @@ of the whole image.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmspec.masking import PatchMask, grid_of
+from mmspec.masking import PatchMask
 from mmspec.models.backbones import ConvViT
 from mmspec.models.layers.position import sincos_positions
 from mmspec.models.selfsup import MSpecGene
@@ -69,13 +67,9 @@ class DenseConvViT(ConvViT):
 class TwoPasses(MSpecGene):
     """M-SpecGene with one modality after the other through the encoder."""
 
-    def _reconstruct(self, inputs: Tensor, masks: tuple[PatchMask, PatchMask] | None = None):
-        sides = inputs.chunk(2, dim=1)
-        tokens = [self.backbone.patch_tokens(x) for x in sides]
-        grid = grid_of(*inputs.shape[-2:], self.head.patch_size)
-        masks = tuple(replace(m, grid=grid) for m in self.masker(*(x.detach() for x in tokens)))
-        latents = tuple(map(self.backbone.visible_tokens, sides, masks, tokens))
-        return self.neck(latents, masks), masks
+    def _encode(self, images: Tensor, tokens: Tensor, masks: tuple[PatchMask, PatchMask]):
+        sides = zip(images.chunk(2), masks, tokens.chunk(2))
+        return tuple(self.backbone.visible_tokens(*side) for side in sides)
 
 
 @torch.no_grad()

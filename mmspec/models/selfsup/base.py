@@ -38,8 +38,9 @@ class Reconstruction:
 class MaskedReconstruction(BaseSelfSupervisor):
     """Mask, encode what is visible, reconstruct the rest.
 
-    A subclass has ``loss``, ``extract_feat``, ``reconstruct`` and ``sides``, which names what a
-    data sample gets: a :class:`Reconstruction` by suffix.
+    A subclass has ``loss``, of which ``loss_of`` is all that follows the mask, ``extract_feat``,
+    ``reconstruct`` and ``sides``, which names what a data sample gets: a :class:`Reconstruction` by
+    suffix.
 
     Args:
         backbone, neck, head, masker: encoder, decoder, target and loss of one image, and the module
@@ -49,6 +50,8 @@ class MaskedReconstruction(BaseSelfSupervisor):
 
     #: The data preprocessor of the algorithm.
     preprocessor: ClassVar[str]
+    #: What :class:`~mmspec.engine.CompileHook` compiles.
+    compiled_parts = ("loss_of",)
 
     def __init__(
         self,

@@ -61,9 +61,11 @@ class InfMAE(MaskedReconstruction):
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Give the reconstruction loss of normalised images (B, C, H, W)."""
-        mask = self.patch_mask(inputs, data_samples)
-        prediction = self.neck(self.backbone(inputs, mask), mask)
-        return {"loss": self._loss(prediction, inputs, mask)}
+        return {"loss": self.loss_of(inputs, self.patch_mask(inputs, data_samples))}
+
+    def loss_of(self, inputs: Tensor, mask: PatchMask) -> Tensor:
+        """Give the loss by a mask: encoder, decoder and head, as one graph where it is compiled."""
+        return self._loss(self.neck(self.backbone(inputs, mask), mask), inputs, mask)
 
     @torch.no_grad()
     def reconstruct(

@@ -71,22 +71,30 @@ class MSpecGene(MaskedReconstruction):
 
         What the masker tells of its last masks (``statistics()``) is logged with them.
         """
-        predictions, masks = self._reconstruct(inputs)
-        losses = {}
-        for name, prediction, image, mask in zip(MODALITIES, predictions, _sides(inputs), masks):
-            losses[f"loss_{name}"] = self._loss(prediction, image, mask, f" of the {name} image")
-        return losses | self.masker.statistics()
+        images, tokens, masks = self._masked(inputs)
+        return self.loss_of(images, tokens, masks) | self.masker.statistics()
 
-    def _reconstruct(
-        self, inputs: Tensor, masks: Masks | None = None
-    ) -> tuple[tuple[Tensor, Tensor], Masks]:
+    def loss_of(self, images: Tensor, tokens: Tensor, masks: Masks) -> dict[str, Tensor]:
+        """Give both losses by masks: encoder, decoder and head, as one graph where it is compiled.
+
+        Of normalised images (2 B, 3, H, W), infrared ones first, and their patch tokens. The masker
+        stays outside: its state is shared by processes.
+        """
+        predictions = self.neck(self._encode(images, tokens, masks), masks)
+        sides = zip(MODALITIES, predictions, images.chunk(2), masks)
+        return {
+            f"loss_{name}": self._loss(prediction, image, mask, f" of the {name} image")
+            for name, prediction, image, mask in sides
+        }
+
+    def _masked(self, inputs: Tensor, masks: Masks | None = None) -> tuple[Tensor, Tensor, Masks]:
         images = torch.cat(_sides(inputs))
         tokens = self.backbone.patch_tokens(images)
         if masks is None:
             grid = grid_of(*inputs.shape[-2:], self.head.patch_size)
             # Tokens are one row of patches to a masker; the model knows their grid.
             masks = tuple(replace(m, grid=grid) for m in self.masker(*tokens.detach().chunk(2)))
-        return self.neck(self._encode(images, tokens, masks), masks), masks
+        return images, tokens, masks
 
     def _encode(self, images: Tensor, tokens: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
         if masks[0].num_visible == masks[1].num_visible:
@@ -121,8 +129,9 @@ class MSpecGene(MaskedReconstruction):
             if hidden not in MODALITIES or masks is not None:
                 raise ValueError(f"hidden={hidden!r}: 'infrared' or 'visible', without masks")
             masks = self._one_side(inputs, hidden)
-        predictions, masks = self._reconstruct(inputs, masks)
-        sides = zip(MODALITIES, _sides(inputs), predictions, masks)
+        images, tokens, masks = self._masked(inputs, masks)
+        predictions = self.neck(self._encode(images, tokens, masks), masks)
+        sides = zip(MODALITIES, images.chunk(2), predictions, masks)
         shown = {
             name: self._shown(image, prediction, mask, CHANNELS[name], by_patch=name != hidden)
             for name, image, prediction, mask in sides
