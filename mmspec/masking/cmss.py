@@ -7,12 +7,15 @@ epoch-wise schedule of those means.
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.utils import digit_version
 from torch import Tensor
 
 from .patch_mask import ROUNDING, visible_count
@@ -41,8 +44,10 @@ def structural_sparsity(infrared: Tensor, visible: Tensor, variance: str = "both
     with torch.autocast(infrared.device.type, enabled=False):
         infrared, visible = infrared.float(), visible.float()
         norms = [torch.linalg.vector_norm(x, dim=-1) for x in (infrared, visible)]
-        # Inner products by token: on a CPU a product and a sum take some six times as long.
-        inner = (infrared.unsqueeze(-2) @ visible.unsqueeze(-2).mT).flatten(1)
+        if infrared.is_cuda:  # by a matrix product they might be in TF32
+            inner = (infrared * visible).sum(-1)
+        else:  # where a product and a sum take some six times as long
+            inner = (infrared.unsqueeze(-2) @ visible.unsqueeze(-2).mT).flatten(1)
         tiny = torch.finfo(inner.dtype).tiny
         cosine = inner / (norms[0] * norms[1]).clamp(min=tiny)
         var_infrared = _variance(infrared, norms[0])
@@ -198,18 +203,32 @@ def draw_targets(
     return means + torch.randn_like(means) * distribution.variances[component].sqrt()
 
 
+@functools.cache
+def has_triton() -> bool:
+    """Whether kernels can be written in Triton: PyTorch for Linux and CUDA brings it."""
+    try:
+        return digit_version(importlib.metadata.version("triton")) >= digit_version("3.0")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 def choose_nearest(scores: Tensor, targets: Tensor) -> Tensor:
     """For one target after the other, the patch of nearest score that is not yet taken.
 
     From scores (B, L) and targets (B, V), V at most L, (B, V) int64 distinct patch numbers, in the
-    order of the targets: sequential by definition, one batched search a target. Both modalities'
-    targets in one call give disjoint sets. Patches whose score is not finite are taken last.
+    order of the targets: sequential by definition, one batched search a target; on a GPU all of
+    them in one kernel, where Triton (3 or later) is installed. Both modalities' targets in one call
+    give disjoint sets. Patches whose score is not finite are taken last.
     """
     if targets.shape[1] > scores.shape[1]:
         raise ValueError(f"{targets.shape[1]} targets for {scores.shape[1]} patches")
     # NaN would be the nearest to any target, and as good as taken where it is infinite.
     largest = torch.finfo(scores.dtype).max / 2
     free = scores.nan_to_num(largest, largest, largest)
+    if scores.is_cuda and scores.dtype == targets.dtype == torch.float32 and has_triton():
+        from .nearest_kernel import choose_nearest_at_once
+
+        return choose_nearest_at_once(free, targets)
     distance = torch.empty_like(free)
     chosen = []
     for target in targets.t().unsqueeze(-1):

@@ -1,5 +1,9 @@
 """The parts of CMSS masking, each by its definition."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from mmspec.masking.cmss import (
     advance_schedule,
     choose_nearest,
     draw_targets,
+    has_triton,
     largest_keep_shift,
     mixture_statistics,
     random_mixture,
@@ -233,6 +238,27 @@ def test_choice_equals_the_sequential_definition(levels):
             distances = {i: (scores[image, i] - target).abs().item() for i in free}
             assert distances[patch] == min(distances.values())
             free.remove(patch)
+
+
+KERNEL = """
+import torch
+from mmspec.masking import choose_nearest
+from mmspec.masking.nearest_kernel import choose_nearest_at_once
+for patches, visible, levels in ((196, 38, 0), (40, 40, 7), (1, 1, 0)):
+    generator = torch.Generator().manual_seed(patches)
+    scores, targets = torch.rand(2, 3, patches, generator=generator)
+    targets = targets[:, :visible] * 1.4 - 0.2
+    if levels:  # many ties
+        scores, targets = (scores * levels).round() / levels, (targets * levels).round() / levels
+    assert torch.equal(choose_nearest_at_once(scores, targets), choose_nearest(scores, targets))
+"""
+
+
+@pytest.mark.skipif(not has_triton(), reason="Triton 3 is not installed")
+def test_the_kernel_of_a_gpu_makes_the_same_choice():
+    """Interpreted, as no GPU is needed for that; Triton reads the switch when it is imported."""
+    command = [sys.executable, "-c", KERNEL]
+    subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, check=True)
 
 
 def test_choice_of_scores_without_numbers_is_still_distinct():
