@@ -25,7 +25,9 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
             metavar="N",
             help=f"train for N {unit}: warm-up and decay are scaled from the config's number",
         )
-    parser.add_argument("--amp", action="store_true", help="mixed precision (needs a GPU)")
+    parser.add_argument(
+        "--amp", action="store_true", help="mixed precision, bfloat16 where the GPU has it"
+    )
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
@@ -72,8 +74,7 @@ def main() -> None:
         elif cfg.get("work_dir") is None:
             cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
         if args.amp:
-            cfg.optim_wrapper.type = "AmpOptimWrapper"
-            cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+            cfg.optim_wrapper.type = "mmspec.AmpOptimWrapper"
         if args.auto_scale_lr:
             if "base_batch_size" not in (cfg.get("auto_scale_lr") or {}):
                 raise LaunchError(

@@ -3,6 +3,7 @@ custom_imports = dict(imports=["mmspec"], allow_failed_imports=False)
 default_scope = "mmpretrain"
 
 default_hooks = dict(
+    runtime_info=dict(type="mmspec.DeferredLogHook"),
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50),
     param_scheduler=dict(type="ParamSchedulerHook"),
@@ -12,6 +13,7 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     head_classes=dict(type="mmspec.HeadClassesHook"),
     draws=dict(type="mmspec.RepeatableDrawsHook"),
+    tf32=dict(type="mmspec.TF32Hook"),
     inherited=dict(type="mmspec.InheritedValuesHook"),
 )
 log_processor = dict(window_size=50)

@@ -27,8 +27,8 @@ lr = 1.5e-4  # of 256 images a step; --auto-scale-lr adapts it to another number
 train_dataloader = dict(
     batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=data_root)
 )
-# fp16 autocast, as released, needs a GPU.
-optim_wrapper = dict(type="AmpOptimWrapper", loss_scale="dynamic", optimizer=dict(lr=lr))
+# bfloat16 where the GPU has it; as released, dtype="float16"; float32 on a CPU.
+optim_wrapper = dict(type="mmspec.AmpOptimWrapper", optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_epochs)

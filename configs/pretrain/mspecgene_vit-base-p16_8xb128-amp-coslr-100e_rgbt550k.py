@@ -36,8 +36,8 @@ train_dataloader = dict(
     num_workers=num_workers,
     dataset=dict(data_root=data_root, infrared=infrared, visible=visible),
 )
-# fp16 autocast, as released, needs a GPU.
-optim_wrapper = dict(type="AmpOptimWrapper", loss_scale="dynamic", optimizer=dict(lr=lr))
+# bfloat16 where the GPU has it; as released, dtype="float16"; float32 on a CPU.
+optim_wrapper = dict(type="mmspec.AmpOptimWrapper", optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_epochs)

@@ -57,9 +57,8 @@ train_dataloader = dict(
 )
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 optim_wrapper = dict(
-    # fp16 autocast, as released, needs a GPU.
-    type="AmpOptimWrapper",
-    loss_scale="dynamic",
+    # bfloat16 where the GPU has it; as released, dtype="float16"; float32 on a CPU.
+    type="mmspec.AmpOptimWrapper",
     optimizer=dict(lr=lr),
     paramwise_cfg=dict(
         custom_keys=dict(relative_position_bias_table=dict(decay_mult=0.0)),

@@ -3,6 +3,8 @@
 from .bfloat16 import Bfloat16OptimWrapper
 from .checkpoints import DurableCheckpointHook, ResumeHook
 from .cmss import CMSSScheduleHook, CMSSVisualizationHook
+from .compilation import CompileHook, compile_parts
+from .deferred_log import DeferredLogHook
 from .head_classes import HeadClassesHook
 from .inheritance import InheritedValuesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -14,15 +16,20 @@ from .pictures import (
     SegmentationOverlayHook,
     SmallTargetPictureHook,
 )
+from .precision import AdamW, AmpOptimWrapper, TF32Hook
 from .probing import ProbeHook
 from .reconstructions import ReconstructionVisualizationHook
 from .repeatable import RepeatableDrawsHook
 from .schedule import ScheduleHook
 
 __all__ = [
+    "AdamW",
+    "AmpOptimWrapper",
     "Bfloat16OptimWrapper",
     "CMSSScheduleHook",
     "CMSSVisualizationHook",
+    "CompileHook",
+    "DeferredLogHook",
     "DetectionPictureHook",
     "DurableCheckpointHook",
     "HeadClassesHook",
@@ -39,5 +46,7 @@ __all__ = [
     "SegmentationOverlayHook",
     "SmallTargetPictureHook",
     "StopOnInvalidLossHook",
+    "TF32Hook",
     "ThroughputHook",
+    "compile_parts",
 ]

@@ -22,10 +22,12 @@ from .pictures import PictureHook
 # for `mim train`, which does not come here; a config that imported them would be mmengine's other
 # kind, which has no _base_ by file names.
 RUN_HOOKS = {
+    "runtime_info": dict(type="mmspec.DeferredLogHook"),
     "resume": dict(type="mmspec.ResumeHook"),
     "schedule": dict(type="mmspec.ScheduleHook"),
     "head_classes": dict(type="mmspec.HeadClassesHook"),
     "draws": dict(type="mmspec.RepeatableDrawsHook"),
+    "tf32": dict(type="mmspec.TF32Hook"),
 }
 
 
@@ -94,8 +96,10 @@ def build_runner(cfg: Config) -> Runner:
     """
     allow_no_workers(cfg)
     scale_by_parts(cfg)
+    compile_by_hook(cfg)
     cfg.default_hooks = {**RUN_HOOKS, **(cfg.get("default_hooks") or {})}
-    notes = adapt_to_cpu(cfg) if get_device() == "cpu" else []
+    notes = count_accumulation(cfg)
+    notes += adapt_to_cpu(cfg) if get_device() == "cpu" else []
     if cfg.launcher == "mpi":  # mmengine reads it when it wraps the model
         os.environ.setdefault("LOCAL_RANK", os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
@@ -122,6 +126,30 @@ def scale_by_parts(cfg: Config) -> None:
             ignored = node.get("ignore_keys") or []
             ignored = [ignored] if isinstance(ignored, str) else list(ignored)
             node["ignore_keys"] = list(dict.fromkeys([*ignored, "infrared_scale"]))
+
+
+def compile_by_hook(cfg: Config) -> None:
+    """Put :class:`CompileHook` in the place of ``compile``: True or options of torch.compile."""
+    options = cfg.pop("compile", False)
+    if options or options == {}:
+        options = {} if options is True else options
+        cfg.custom_hooks = [
+            *cfg.get("custom_hooks", []),
+            dict(type="mmspec.CompileHook", **options),
+        ]
+
+
+def count_accumulation(cfg: Config) -> list[str]:
+    """Have ``auto_scale_lr`` count all batches of a step, of which mmengine takes one; say so."""
+    parts = (cfg.get("optim_wrapper") or {}).get("accumulative_counts", 1)
+    scale = cfg.get("auto_scale_lr") or {}
+    if parts == 1 or not scale.get("enable"):
+        return []
+    scale.base_batch_size /= parts
+    return [
+        f"A step accumulates {parts} batches: the learning rate is scaled to all of them, by a "
+        f"base_batch_size of {scale.base_batch_size:g} for each."
+    ]
 
 
 def adapt_to_cpu(cfg: Config) -> list[str]:

@@ -229,9 +229,8 @@ def pretraining(name: str, data: TinyData) -> Config:
     for loader in (cfg.train_dataloader, cfg.get("test_dataloader")):
         if loader:
             data.fill(loader)
-    if cfg.optim_wrapper.type == "AmpOptimWrapper":  # fp16 needs a GPU
+    if cfg.optim_wrapper.type == "mmspec.AmpOptimWrapper":  # needs a GPU
         cfg.optim_wrapper.type = "OptimWrapper"
-        del cfg.optim_wrapper["loss_scale"]
     if name not in WHOLE:
         widths = shrink_encoder(cfg.model.backbone)
         neck = cfg.model.neck

@@ -90,7 +90,7 @@ def test_testing_prints_the_error_on_held_out_images(data, tmp_path):
 def test_detection_recipe_of_infmae():
     cfg = read(DET)
     assert cfg.optim_wrapper.optimizer.to_dict() == dict(
-        type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
+        type="mmspec.AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
     )
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.8
     assert cfg.param_scheduler[1].type == "CosineAnnealingLR"
@@ -119,7 +119,7 @@ def test_without_the_mask_branch(data):
 def test_segmentation_recipe_of_infmae():
     cfg = read(SEG)
     assert cfg.optim_wrapper.optimizer.to_dict() == dict(
-        type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
+        type="mmspec.AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
     )
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.75
     assert cfg.model.backbone.drop_path_rate == 0.2
@@ -177,7 +177,7 @@ def test_own_segmentation_data_as_the_page_on_data_says(tmp_path):
 def test_small_target_recipe_of_infmae():
     cfg = read(IRSTD)
     assert cfg.optim_wrapper.optimizer.to_dict() == dict(
-        type="AdamW", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05
+        type="mmspec.AdamW", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05
     )
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.75
     assert cfg.model.backbone.drop_path_rate == 0.2
@@ -374,7 +374,7 @@ def test_encoder_of_the_tiny_detector_loads_a_pretrained_one(tmp_path):
 def test_detection_recipe_of_mspecgene():
     cfg = read(FLIR)
     assert cfg.optim_wrapper.optimizer.to_dict() == dict(
-        type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
+        type="mmspec.AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
     )
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.7
     init_default_scope(cfg.default_scope)
@@ -396,7 +396,7 @@ def test_detection_recipe_of_mspecgene():
 def test_segmentation_recipe_of_mspecgene():
     cfg = read(SEMANTICRT)
     assert cfg.optim_wrapper.optimizer.to_dict() == dict(
-        type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
+        type="mmspec.AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
     )
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.65
     assert cfg.model.backbone.backbone.out_indices == (3, 5, 7, 11)

@@ -7,6 +7,7 @@ from mmengine.logging import MessageHub
 from mmpretrain.structures import DataSample
 
 from mmspec.engine import StopOnInvalidLossHook, ThroughputHook
+from mmspec.engine.deferred_log import DeferredHistory, update_deferred
 
 
 def runner(**scalars) -> SimpleNamespace:
@@ -75,3 +76,27 @@ def test_a_scaler_that_is_off_leaves_nothing_out():
     run.optim_wrapper.loss_scaler = SimpleNamespace(is_enabled=lambda: False)
     with pytest.raises(FloatingPointError):
         StopOnInvalidLossHook().after_train_iter(run, 0, {})
+
+
+def test_on_a_gpu_losses_are_looked_at_together_and_the_first_bad_one_is_named(monkeypatch):
+    monkeypatch.setattr(DeferredHistory, "is_at_hand", False)
+    run, hook = runner(), StopOnInvalidLossHook(interval=4)
+    samples = [DataSample(metainfo=dict(img_path=f"{i}.png")) for i in range(4)]
+    for i, loss in enumerate((1.0, float("nan"), 2.0)):
+        run.iter = i
+        update_deferred(run.message_hub, "train/loss", torch.tensor(loss))
+        hook.after_train_iter(run, i, dict(data_samples=samples[i : i + 1]))
+    run.iter = 3
+    update_deferred(run.message_hub, "train/loss", torch.tensor(3.0))
+    with pytest.raises(FloatingPointError, match=r"nan in epoch 3, iteration 2, .*Images: 1\.png"):
+        hook.after_train_iter(run, 3, dict(data_samples=samples[3:]))
+
+
+def test_no_spoilt_weights_are_saved_before_they_are_looked_at(monkeypatch):
+    monkeypatch.setattr(DeferredHistory, "is_at_hand", False)
+    run, hook = runner(), StopOnInvalidLossHook()
+    for loss in (1.0, float("inf")):
+        update_deferred(run.message_hub, "train/loss", torch.tensor(loss))
+        hook.after_train_iter(run, 0, {})
+    with pytest.raises(FloatingPointError):
+        hook.before_save_checkpoint(run, {})

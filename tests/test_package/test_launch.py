@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS
+from toy_run import toy_run
 
 from mmspec.engine import launch
 from mmspec.engine.launch import LaunchError
@@ -101,12 +102,29 @@ def test_missing_config_names_the_nearest():
         launch.read_config(name)
 
 
-def test_mixed_precision_becomes_float32_on_a_cpu():
-    wrapper = {"type": "AmpOptimWrapper", "loss_scale": "dynamic", "optimizer": {"type": "SGD"}}
+@pytest.mark.parametrize("kind", ["AmpOptimWrapper", "mmspec.AmpOptimWrapper"])
+def test_mixed_precision_becomes_float32_on_a_cpu(kind):
+    wrapper = {"type": kind, "loss_scale": "dynamic", "optimizer": {"type": "SGD"}}
     cfg = Config({"launcher": "none", "optim_wrapper": wrapper})
     (note,) = launch.adapt_to_cpu(cfg)
     assert "float32" in note
     assert cfg.optim_wrapper == {"type": "OptimWrapper", "optimizer": {"type": "SGD"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "enable", "rate"), [(1, True, 0.2), (4, True, 0.8), (4, False, 0.1)]
+)
+def test_the_scaled_rate_is_that_of_all_accumulated_batches(tmp_path, parts, enable, rate):
+    """Of batches of 4, with a rate of 0.1 for 2."""
+    wrapper = dict(accumulative_counts=parts)
+    cfg = Config(dict(optim_wrapper=wrapper, auto_scale_lr=dict(base_batch_size=2, enable=enable)))
+    notes = launch.count_accumulation(cfg)
+    assert len(notes) == (rate == 0.8)
+    run = toy_run(
+        tmp_path, schedule=[], iters=1, wrapper=wrapper, auto_scale_lr=cfg.auto_scale_lr.to_dict()
+    )
+    run.train()
+    assert run.optim_wrapper.optimizer.param_groups[-1]["lr"] == pytest.approx(rate)
 
 
 def test_plain_config_is_not_changed_on_a_cpu(config):

@@ -1,7 +1,7 @@
 # Fine-tuning of detectors: AdamW with layer decay, 1,000 iterations of warm-up, then a cosine.
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1),
+    optimizer=dict(type="mmspec.AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1),
     constructor="mmspec.LayerDecayOptimWrapperConstructor",
     paramwise_cfg=dict(layer_decay_rate=0.8, norm_decay_mult=0.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=1.0),

@@ -1,7 +1,7 @@
 # A head alone: AdamW, 20 iterations of warm-up, then a cosine to zero.
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-3, betas=(0.9, 0.999), weight_decay=0.01),
+    optimizer=dict(type="mmspec.AdamW", lr=3e-3, betas=(0.9, 0.999), weight_decay=0.01),
 )
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=1000)
 test_cfg = dict(type="TestLoop")

@@ -1,7 +1,7 @@
 # AdamW without decay of norms, biases and tokens; 40 epochs of warm-up, then a cosine to zero.
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1.5e-4, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(type="mmspec.AdamW", lr=1.5e-4, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,

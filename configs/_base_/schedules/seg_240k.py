@@ -2,7 +2,7 @@
 # in a line.
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(type="mmspec.AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
     constructor="mmspec.LayerDecayOptimWrapperConstructor",
     paramwise_cfg=dict(layer_decay_rate=0.75, norm_decay_mult=0.0, bias_decay_mult=0.0),
 )

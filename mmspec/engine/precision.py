@@ -1,0 +1,81 @@
+"""The arithmetic of a training on a GPU: bfloat16, TF32 and an optimiser of one kernel.
+
+Nothing of this happens on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from mmengine import optim
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmspec.registry import HOOKS, OPTIM_WRAPPERS, OPTIMIZERS
+
+
+def half_dtype() -> torch.dtype:
+    """bfloat16 where the GPU computes with it (Ampere and later), else float16."""
+    # torch.cuda.is_bf16_supported also says yes where it is emulated.
+    modern = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+    return torch.bfloat16 if modern else torch.float16
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(optim.AmpOptimWrapper):
+    """mmengine's mixed precision, in bfloat16 where the GPU has it.
+
+    Args:
+        dtype: 'float16' or 'bfloat16' by choice; None: :func:`half_dtype`.
+        loss_scale: of float16; bfloat16 has the range of float32 and needs none.
+        kwargs: of mmengine's ``AmpOptimWrapper``.
+    """
+
+    def __init__(self, dtype: str | torch.dtype | None = None, loss_scale="dynamic", **kwargs):
+        dtype = half_dtype() if dtype is None else dtype
+        if str(dtype).endswith("bfloat16"):
+            loss_scale = dict(enabled=False)
+        super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take that of a run in either type: a scaler that was not in use has no state."""
+        state_dict = {k: v for k, v in state_dict.items() if k != "loss_scaler" or v}
+        super().load_state_dict(state_dict)
+
+
+@OPTIMIZERS.register_module()
+class AdamW(torch.optim.AdamW):
+    """PyTorch's, by its fused kernel where all parameters are on a GPU.
+
+    That kernel also asks a gradient scaler nothing, so that float16 has no wait in a step. A state
+    is taken from either kind of run.
+    """
+
+    def __init__(self, params: Iterable[Tensor | dict], **kwargs) -> None:
+        params = list(params)
+        tensors = (t for p in params for t in (p["params"] if isinstance(p, dict) else [p]))
+        super().__init__(params, fused=all(t.is_cuda for t in tensors) or None, **kwargs)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        fused = self.defaults["fused"]
+        groups = [dict(group, fused=fused) for group in state_dict["param_groups"]]
+        super().load_state_dict({**state_dict, "param_groups": groups})
+
+
+@HOOKS.register_module()
+class TF32Hook(Hook):
+    """Compute float32 products and convolutions in TF32 while a GPU trains (Ampere and later).
+
+    With the range of float32 and 10 bits of fraction, as many as float16 has. Tests after the
+    training compute in float32 again.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        self.before = torch.get_float32_matmul_precision()
+        if torch.cuda.is_available():
+            torch.set_float32_matmul_precision("high")
+
+    def after_train(self, runner: Runner) -> None:
+        torch.set_float32_matmul_precision(self.before)
