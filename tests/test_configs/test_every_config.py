@@ -95,6 +95,24 @@ def test_fine_tuning_trains_and_predicts(name, data):
     CHECKS[name.split("/")[0]](name, cfg, model, logs, batch, metrics, outputs, classes)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "det/infmae_convvit-base_mask-rcnn_1xb2-260k_m3fd.py",
+        "det/mspecgene_vit-base_mask-rcnn_1xb2-120k_flir-960x960.py",
+        "irstd/infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py",
+        "matching/mspecgene_vit-base_matching-head_1xb8-1k_roadscene.py",
+        "seg/infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py",
+        "sod/mspecgene_vit-base_upernet_1xb2-160k_vt5000-768x768.py",
+    ],
+)
+def test_fine_tuning_takes_steps_in_mixed_precision(name, data):
+    """What ``--amp`` does on a GPU: the same types, but for a few functions."""
+    cfg = load(name, data)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        train(cfg, build(cfg))
+
+
 def check_detection(name, cfg, model, logs, batch, metrics, outputs, classes):
     assert ("loss_mask" in logs) == ("mask-rcnn" in name)
     assert {"mAP", "AP50", "AP_small", *(f"AP50/{c}" for c in classes)} <= set(metrics)

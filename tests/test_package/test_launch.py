@@ -124,7 +124,7 @@ def test_the_scaled_rate_is_that_of_all_accumulated_batches(tmp_path, parts, ena
         tmp_path, schedule=[], iters=1, wrapper=wrapper, auto_scale_lr=cfg.auto_scale_lr.to_dict()
     )
     run.train()
-    assert run.optim_wrapper.optimizer.param_groups[-1]["lr"] == pytest.approx(rate)
+    assert run.optim_wrapper.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
 
 
 def test_plain_config_is_not_changed_on_a_cpu(config):
