@@ -101,7 +101,6 @@ def test_fine_tuning_trains_and_predicts(name, data):
         "det/infmae_convvit-base_mask-rcnn_1xb2-260k_m3fd.py",
         "det/mspecgene_vit-base_mask-rcnn_1xb2-120k_flir-960x960.py",
         "irstd/infmae_convvit-base_unet_1xb2-240k_irstd1k-512x512.py",
-        "matching/mspecgene_vit-base_matching-head_1xb8-1k_roadscene.py",
         "seg/infmae_convvit-base_upernet_1xb2-240k_msrs-480x640.py",
         "sod/mspecgene_vit-base_upernet_1xb2-160k_vt5000-768x768.py",
     ],
