@@ -1,10 +1,14 @@
 """What it takes to prepare and describe a corpus: image facts, near-duplicates, entropy."""
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
+from rich.progress import track
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
 from mmspec.thermal.palettes import COLOURED, UNDONE
@@ -54,6 +58,25 @@ def inspect_image(path: str) -> ImageFacts:
         int.from_bytes(np.packbits(bits).tobytes(), "big"),
         any(remark.startswith((COLOURED, UNDONE)) for remark in remarks),
     )
+
+
+def inspect_images(paths: Sequence[str], workers: int) -> list[ImageFacts]:
+    """:func:`inspect_image` of each, by so many processes, with a bar."""
+    show = partial(track, total=len(paths), description="Reading images")
+    if workers == 1:
+        return list(show(map(inspect_image, paths)))
+    with multiprocessing.Pool(workers) as pool:
+        return list(show(pool.imap(inspect_image, paths, chunksize=16)))
+
+
+def relative_path(path: str, root: str) -> str:
+    """With '/', whatever the system."""
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def unlistable(path: str) -> bool:
+    """A name that a text list of one path a line cannot hold."""
+    return "\n" in path or "\r" in path or any("\ud800" <= char <= "\udfff" for char in path)
 
 
 def choose_images(

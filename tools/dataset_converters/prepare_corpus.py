@@ -3,7 +3,6 @@
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -14,7 +13,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from corpus import DroppedImage, ImageFacts, choose_images, inspect_image
+from corpus import (
+    DroppedImage,
+    ImageFacts,
+    choose_images,
+    inspect_images,
+    relative_path,
+    unlistable,
+)
 from rich.progress import track
 
 from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
@@ -104,10 +110,6 @@ def output_problem(args: argparse.Namespace) -> str | None:
     return None
 
 
-def relative_path(path: str, root: str) -> str:
-    return os.path.relpath(path, root).replace(os.sep, "/")
-
-
 def collect(sources: list[str], frame_step: int) -> dict[str, str]:
     """Image or frame -> its source; an image that two sources hold belongs to the first.
 
@@ -147,19 +149,6 @@ def copy(name: str, target: Path) -> None:
         save_values(target, pixels)
     else:
         np.save(f"{target}.npy", pixels)
-
-
-def inspect(paths: list[str], workers: int) -> list[ImageFacts]:
-    show = partial(track, total=len(paths), description="Reading images")
-    if workers == 1:
-        return list(show(map(inspect_image, paths)))
-    with multiprocessing.Pool(workers) as pool:
-        return list(show(pool.imap(inspect_image, paths, chunksize=16)))
-
-
-def unlistable(path: str) -> bool:
-    """A name that a text list of one path a line cannot hold."""
-    return "\n" in path or "\r" in path or any("\ud800" <= char <= "\udfff" for char in path)
 
 
 def count_table(
@@ -204,7 +193,7 @@ def main() -> None:
     if not args.copy and (unfit := [path for path in source_of if unlistable(path)]):
         sys.exit(f"error: a list cannot hold the name {unfit[0]!r}; rename it, or use --copy")
 
-    images = inspect(list(source_of), args.workers)
+    images = inspect_images(list(source_of), args.workers)
     kept, dropped = choose_images(
         images,
         min_side=args.min_side,

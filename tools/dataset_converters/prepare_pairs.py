@@ -3,15 +3,12 @@
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from corpus import ImageFacts, inspect_image, near_duplicates
-from rich.progress import track
+from corpus import ImageFacts, inspect_images, near_duplicates
 
 from mmspec.datasets.rgbt_folder import match_pairs
 from mmspec.text_files import TextFileError, read_names
@@ -57,14 +54,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def inspect(paths: list[str], workers: int) -> list[ImageFacts]:
-    show = partial(track, total=len(paths), description="Reading images")
-    if workers == 1:
-        return list(show(map(inspect_image, paths)))
-    with multiprocessing.Pool(workers) as pool:
-        return list(show(pool.imap(inspect_image, paths, chunksize=16)))
-
-
 def sort_out(
     pairs: list[tuple[ImageFacts, ImageFacts]],
 ) -> tuple[list[tuple[ImageFacts, ImageFacts]], dict[str, list[str]]]:
@@ -90,7 +79,7 @@ def main() -> None:
         matched, unmatched = match_pairs(folders, names, str(args.list))
     except (OSError, TextFileError) as error:
         sys.exit(f"error: {error}")
-    facts = inspect([path for pair in matched for path in pair], args.workers)
+    facts = inspect_images([path for pair in matched for path in pair], args.workers)
     pairs, faults = sort_out(list(zip(facts[::2], facts[1::2])))
     hashes = np.array([[x.perceptual_hash for x in pair] for pair in pairs], np.uint64)
     anchors, distances = near_duplicates(hashes.reshape(-1, 2), args.hash_distance)
