@@ -1,18 +1,21 @@
 """Files of a data set: finding them, and which belong together by their names alone."""
 
 import os
+import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmengine.fileio import join_path
+from mmengine.logging import print_log
 
 from mmspec.thermal.recordings import RECORDINGS
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 ALL_SUFFIXES = tuple(dict.fromkeys((*IMAGE_SUFFIXES, *RECORDINGS)))
 _NAMED_AT_ONCE = 10
+_TELL_EVERY = 5  # seconds of a search
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,21 @@ def find_images(
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     left_out: Counter[str] | None = None,
 ) -> list[str]:
+    """A list of what :func:`walk_images` gives."""
+    return list(walk_images(folder, suffixes, left_out))
+
+
+def walk_images(
+    folder: str,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    left_out: Counter[str] | None = None,
+) -> Iterator[str]:
     """Paths of the images below ``folder``, relative to it, with '/', sorted.
 
     Suffixes count in any case, hidden files and folders do not, links are followed and each folder
     is entered once. A link named as an image that leads nowhere, or to itself, is listed, so that
-    loading names it. ``left_out`` takes how many files there are of each other suffix.
+    loading names it. ``left_out`` takes how many files there are of each other suffix. Of a million
+    images the names of one folder at a time are in memory; the log tells of a long search.
 
     Raises:
         FileNotFoundError: No such local folder, or no image in it; says what else was found. Or a
@@ -103,49 +116,61 @@ def find_images(
             f"no folder {folder!r}: check data_root and data_prefix (images on another storage"
             " backend than the local disk need an ann_file that lists them)"
         )
-    images: list[str] = []
     others: Counter[str] = Counter() if left_out is None else left_out
     entered: set[tuple[int, int]] = set()
-    pending = [""]
+    found, told = 0, time.monotonic()
+    pending = ["/"]  # the next one last; folders end with '/', so that whole paths are in order
     while pending:
-        below = pending.pop()
-        path = os.path.join(folder, below)
+        relative = pending.pop()
+        if not relative.endswith("/"):
+            yield relative
+            continue
+        below, path = relative.lstrip("/"), os.path.join(folder, relative.strip("/"))
+        here = []
         try:
             status = os.stat(path)
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
             with os.scandir(path) as listing:
-                entries = [entry for entry in listing if not entry.name.startswith(".")]
+                for entry in listing:
+                    name = entry.name
+                    if name.startswith("."):
+                        continue
+                    suffix = os.path.splitext(name)[1].lower()
+                    if _is_folder(entry):
+                        here.append(f"{below}{name}/")
+                    elif suffix in suffixes:
+                        here.append(below + name)
+                        found += 1
+                    else:
+                        others[suffix or "no suffix"] += 1
+                        _warn_of_lost_link(entry)
+                    if time.monotonic() > told + _TELL_EVERY:
+                        told = time.monotonic()
+                        print_log(f"{found:,} images found in {folder} so far", "current")
         except OSError as error:
             raise FileNotFoundError(
                 f"the folder {path!r} cannot be read ({error.strerror}): make it readable, or move"
                 f" it out of {folder!r}"
             ) from None
-        if (status.st_dev, status.st_ino) in entered:
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        subfolders = []
-        for entry in entries:
-            relative = f"{below}/{entry.name}" if below else entry.name
-            suffix = os.path.splitext(entry.name)[1].lower()
-            if _is_folder(entry):
-                subfolders.append(relative)
-            elif suffix in suffixes:
-                images.append(relative)
-            else:
-                others[suffix or "no suffix"] += 1
-                if entry.is_symlink() and not os.path.exists(entry.path):
-                    warnings.warn(
-                        f"{entry.path} is a link that leads nowhere or to itself: if it stands for"
-                        " a folder of images, they are missing",
-                        stacklevel=2,
-                    )
-        pending.extend(sorted(subfolders, reverse=True))
-    if not images:
-        found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
+        here.sort(reverse=True)
+        pending += here
+    if not found:
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
         raise FileNotFoundError(
             f"no images in {folder!r} or below: looked for {', '.join(suffixes)}, found"
-            f" {found or 'no other files either'}"
+            f" {listed or 'no other files either'}"
         )
-    return sorted(images)
+
+
+def _warn_of_lost_link(entry: os.DirEntry) -> None:
+    if entry.is_symlink() and not os.path.exists(entry.path):
+        warnings.warn(
+            f"{entry.path} is a link that leads nowhere or to itself: if it stands for a folder of"
+            " images, they are missing",
+            stacklevel=2,
+        )
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

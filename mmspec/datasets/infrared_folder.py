@@ -3,10 +3,12 @@
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterator
 
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, force_full_init
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
+from mmengine.utils import is_abs
 
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
@@ -14,8 +16,9 @@ from mmspec.text_files import each_once, read_names
 from mmspec.thermal.recordings import RECORDINGS, open_recording
 
 from .annotated import check_options
-from .files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
-from .modality import check_depth, settle_scale
+from .files import ALL_SUFFIXES, IMAGE_SUFFIXES, walk_images
+from .modality import check_depth, sample_of, settle_scale
+from .name_index import NameIndex, found_once
 from .repeatable import RepeatableSamplesMixin
 
 
@@ -26,7 +29,8 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
     Only names are read at the start, no headers, so that 300,000 images on a network disk start in
     seconds; what a file holds shows when it is loaded. Of recordings (SEQ, CSQ, video, .npy, .npz)
     the frames are counted, not decoded. A sample is ``dict(img_path=...)`` through ``pipeline``,
-    that of a frame ``clip.seq#12``.
+    that of a frame ``clip.seq#12``. Of several processes the first looks for the files and tells
+    the others, so that all have to build the data set.
 
     Args:
         data_root: folder of the images, searched with its subfolders (links are followed, each
@@ -44,11 +48,13 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             whose frames cannot be counted is left out.
         backend_args: of mmengine's file backend, to read ``ann_file``.
         **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``, ``indices``,
-            ``lazy_init``, ``serialize_data``, ``max_refetch``, ``metainfo``; and
-            ``infrared_scale``, arguments of :class:`~mmspec.thermal.scaling.Scaling`.
+            ``lazy_init``, ``max_refetch``, ``metainfo``, ``serialize_data`` (names are kept as
+            bytes either way); and ``infrared_scale``, arguments of
+            :class:`~mmspec.thermal.scaling.Scaling`.
 
     Raises:
         FileNotFoundError: No folder, no images in it, or an empty list.
+        RanksDifferError: Processes of one run do not see the same files.
         ValueError: Images of more than 8 bits for mmcv's loader, which would cut them.
         UnreadableImageError: On loading, see ``skip_broken``; with ``skip_broken=True`` when all
             images, or ``max_refetch`` draws in a row, turn out broken.
@@ -83,7 +89,35 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         )
         self._metainfo.update(settle_scale(self.pipeline.transforms, infrared_scale))
 
+    def full_init(self) -> None:
+        """Find the files, in the first process of a run for all."""
+        if self._fully_initialized:
+            return
+        self.serialize_data = True
+        index = found_once(lambda: NameIndex.of(self.find_samples()), self._path)
+        self.data_bytes, self.data_address = index.data, index.ends
+        self._fully_initialized = True
+        images = (self.get_data_info(i)["img_path"] for i in range(len(index)))
+        check_depth(self.pipeline.transforms, images, type(self).__name__)
+        if self._indices is not None:
+            self.get_subset_(self._indices)
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        idx = range(len(self))[idx]
+        names = NameIndex(self.data_bytes, self.data_address)[idx]
+        return dict(**sample_of([self._path(name) for name in names]), sample_idx=idx)
+
     def load_data_list(self) -> list[dict]:
+        """All samples, where a list of them is wanted."""
+        return [sample_of([self._path(name) for name in names]) for names in self.find_samples()]
+
+    def _path(self, name: str) -> str:
+        """Of a name that :meth:`find_samples` gives."""
+        return name if is_abs(name) else join_path(self.data_prefix["img_path"], name)
+
+    def find_samples(self) -> Iterator[tuple[str, ...]]:
+        """Names of each sample's files, absolute or below the folder of images."""
         folder = self.data_prefix["img_path"]
         if self.ann_file:
             paths = each_once(read_names(self.ann_file, self.backend_args), self.ann_file)
@@ -92,39 +126,33 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             where = f"listed in {self.ann_file}"
         else:
             paths, where = self.find(folder), f"in {folder} and below"
-        images, num_frames = [], 0
+        num_images = num_frames = 0
         for path in paths:
-            full = join_path(folder, path)
-            if (length := self.count_frames(full)) is None:
-                images.append(full)
+            if (length := self.count_frames(path, folder)) is None:
+                num_images += 1
+                yield (path,)
             else:
-                images += (f"{full}#{index}" for index in range(0, length, self.frame_step or 1))
-                num_frames += len(range(0, length, self.frame_step or 1))
-        if not images:
+                for index in range(0, length, self.frame_step or 1):
+                    num_frames += 1
+                    yield (f"{path}#{index}",)
+        if not num_images + num_frames:
             raise FileNotFoundError(f"no images {where}: each recording there is broken")
         of_recordings = f" and {num_frames:,} frames of recordings" if num_frames else ""
-        print_log(
-            f"{len(images) - num_frames:,} images{of_recordings} {where}{self._left_out}",
-            logger="current",
-        )
-        check_depth(self.pipeline.transforms, images, type(self).__name__)
-        return [dict(img_path=path) for path in images]
+        print_log(f"{num_images:,} images{of_recordings} {where}{self._left_out}", logger="current")
 
-    def find(self, folder: str) -> list[str]:
+    def find(self, folder: str) -> Iterator[str]:
         """Paths of images and recordings below a folder; what else there is goes into the log."""
         left_out: Counter[str] = Counter()
-        found = find_images(
-            folder, IMAGE_SUFFIXES if self.frame_step == 0 else ALL_SUFFIXES, left_out
-        )
+        suffixes = IMAGE_SUFFIXES if self.frame_step == 0 else ALL_SUFFIXES
+        yield from walk_images(folder, suffixes, left_out)
         if left_out:
             counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common(8))
             self._left_out += f"; left out in {folder} and below: {counts}"
             if self.frame_step == 0 and not left_out.keys().isdisjoint(RECORDINGS):
                 self._left_out += " (frame_step=1 samples the frames of recordings)"
             self._left_out += f"; read are {', '.join(ALL_SUFFIXES)}: convert what should be"
-        return found
 
-    def count_frames(self, path: str) -> int | None:
+    def count_frames(self, path: str, folder: str = "") -> int | None:
         """How many frames a recording has; None of a still image, 0 of one that is skipped.
 
         Raises:
@@ -134,7 +162,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
         if suffix not in RECORDINGS or (suffix in IMAGE_SUFFIXES and not self.frame_step):
             return None
         try:
-            recording = open_recording(path)
+            recording = open_recording(join_path(folder, path) if folder else path)
             return None if recording is None else len(recording)
         except UnreadableImageError as error:
             self.leave_out(error)

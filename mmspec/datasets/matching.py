@@ -42,12 +42,12 @@ class RoadSceneMatchingDataset(RGBTFolder):
         self.exclude = frozenset(exclude)
         super().__init__(data_root, infrared, visible, ann_file, **kwargs)
 
-    def match_files(self) -> tuple[list[dict], list[Fault]]:
+    def match_files(self) -> tuple[list[tuple[str, str]], list[Fault]]:
         pairs, faults = super().match_files()
         folder = self.data_prefix["infrared"].rstrip("/") + "/"
 
-        def name(pair: dict) -> str:
-            return without_suffix(pair["infrared_path"].removeprefix(folder))
+        def name(pair: tuple[str, str]) -> str:
+            return without_suffix(pair[0].removeprefix(folder))
 
         kept = [pair for pair in pairs if name(pair) not in self.exclude]
         if pairs and not kept:

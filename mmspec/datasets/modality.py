@@ -28,6 +28,13 @@ def misreads(step: Callable, modality: str) -> bool:
     return modality == "visible" and isinstance(step, LoadInfraredImageFromFile)
 
 
+def sample_of(paths: Sequence[str]) -> dict[str, str]:
+    """What a sample without labels names: an infrared image, or it and the visible one."""
+    if len(paths) == 1:
+        return dict(img_path=paths[0])
+    return dict(img_path=paths[0], **dict(zip(MODALITY_PATHS["both"], paths)), modality="both")
+
+
 def settle_scale(steps: Iterable[Callable], infrared_scale: Mapping | None) -> dict[str, dict]:
     """Give a data set's setting to its loading steps; what they have, for its ``metainfo``.
 
@@ -56,7 +63,7 @@ def settle_trained_scale(
         )
 
 
-def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> None:
+def check_depth(steps: Iterable[Callable], paths: Iterable[str], name: str) -> None:
     """Refuse images of more than 8 bits that mmcv's loader would read.
 
     It keeps the upper 8 bits, of which most infrared images use none.
@@ -72,6 +79,7 @@ def check_depth(steps: Iterable[Callable], paths: Sequence[str], name: str) -> N
     """
     if not any(isinstance(step, LoadImageFromFile) for step in steps):
         return
+    paths = list(paths)
     kinds = {(os.path.dirname(path), os.path.splitext(path)[1]): path for path in reversed(paths)}
     spread = paths[:: max(1, len(paths) // _HEADERS)]
     for path in [*list(kinds.values())[:_HEADERS], *spread]:

@@ -27,7 +27,7 @@ from mmspec.thermal.errors import FileError
 from mmspec.thermal.scaling import Scaling
 
 from .annotated import check_options
-from .modality import settle_scale
+from .modality import sample_of, settle_scale
 from .repeatable import RepeatableSamplesMixin
 
 FORMAT, VERSION = "mmspec packed corpus", 1
@@ -290,10 +290,7 @@ class PackedInfrared(RepeatableSamplesMixin, BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         row = int(self.rows[idx])
         frames = dict(zip(self.packed.names(row), self.packed.pixels(row)))
-        return dict(**self._paths(list(frames)), frames=frames, sample_idx=idx % len(self))
-
-    def _paths(self, names: list[str]) -> dict[str, str]:
-        return dict(img_path=names[0])
+        return dict(**sample_of(list(frames)), frames=frames, sample_idx=idx % len(self))
 
     @force_full_init
     def get_subset_(self, indices: int | Sequence[int]) -> None:
@@ -347,9 +344,3 @@ class PackedRGBT(PackedInfrared):
             if folder not in (None, held):
                 reason = f"packed from {side}={held!r}, not {folder!r}: set {side}=None or {held!r}"
                 raise PackedSetError.of(data_root, reason)
-
-    def _paths(self, names: list[str]) -> dict[str, str]:
-        infrared, visible = names
-        return dict(
-            img_path=infrared, infrared_path=infrared, visible_path=visible, modality="both"
-        )

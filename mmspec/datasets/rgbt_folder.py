@@ -1,6 +1,6 @@
 """Aligned pairs of infrared and visible images without labels, for pre-training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
@@ -9,7 +9,7 @@ from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.registry import DATASETS
 from mmspec.text_files import each_once, read_names
 
-from .files import Fault, find_images, index_by_name, named, without_suffix
+from .files import Fault, index_by_name, named, walk_images, without_suffix
 from .infrared_folder import InfraredFolder
 
 _OTHER = {"infrared": "visible", "visible": "infrared"}
@@ -55,24 +55,25 @@ class RGBTFolder(InfraredFolder):
         prefix = dict(img_path="", infrared=infrared, visible=visible)
         super().__init__(data_root, prefix, ann_file, **options)
 
-    def load_data_list(self) -> list[dict]:
-        samples, faults = self.match_files()
+    def find_samples(self) -> Iterator[tuple[str, ...]]:
+        pairs, faults = self.match_files()
         if faults:
             raise FileNotFoundError(
                 f"{type(self).__name__} in {self.data_root}: {len(faults):,} images or names have"
-                f" no partner, {len(samples):,} pairs are complete."
+                f" no partner, {len(pairs):,} pairs are complete."
                 " tools/dataset_converters/prepare_pairs.py reports them all and writes a list for"
                 f" ann_file{named(faults)}"
             )
-        if not samples:
+        if not pairs:
             raise FileNotFoundError(
                 f"{type(self).__name__} in {self.data_root}: no pair, as each recording is broken"
                 " or has another number of frames than its partner; the log names them"
             )
-        return samples
+        root = self.data_prefix["img_path"].rstrip("/") + "/"
+        return (tuple(path.removeprefix(root) for path in pair) for pair in pairs)
 
-    def match_files(self) -> tuple[list[dict], list[Fault]]:
-        """Find the samples of complete pairs, and what has no partner.
+    def match_files(self) -> tuple[list[tuple[str, str]], list[Fault]]:
+        """Find the infrared and the visible path of complete pairs, and what has no partner.
 
         Raises:
             FileNotFoundError: No folder, no image in one, or an empty list.
@@ -89,11 +90,7 @@ class RGBTFolder(InfraredFolder):
             f" {self.data_prefix['visible']}{self._left_out}",
             logger="current",
         )
-        samples = [
-            dict(img_path=infrared, infrared_path=infrared, visible_path=visible, modality="both")
-            for infrared, visible in pairs
-        ]
-        return samples, faults
+        return pairs, faults
 
     def _frames(self, infrared: str, visible: str) -> list[tuple[str, str]]:
         """A pair of still images as it is, one of recordings frame by frame."""
@@ -135,7 +132,7 @@ def match_pairs(
     folders: dict[str, str],
     names: Sequence[str] | None = None,
     listed_in: str = "",
-    find: Callable[[str], list[str]] = find_images,
+    find: Callable[[str], Iterable[str]] = walk_images,
 ) -> tuple[list[tuple[str, str]], list[Fault]]:
     """Pair up the images below two folders by their relative paths without suffix.
 

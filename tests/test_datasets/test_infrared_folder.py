@@ -13,8 +13,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmspec.datasets import infrared_folder
+from mmspec.datasets.files import find_images
 from mmspec.datasets.image_io import UnreadableImageError
-from mmspec.datasets.infrared_folder import InfraredFolder, find_images
+from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.transforms.loading import LoadInfraredImageFromFile
 from mmspec.registry import DATASETS, TRANSFORMS
 

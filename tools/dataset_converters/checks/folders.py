@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from mmspec.datasets.infrared_folder import InfraredFolder
+from mmspec.datasets.modality import sample_of
 from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
 
@@ -25,7 +26,8 @@ class FolderCheck:
     def __init__(self, dataset: InfraredFolder) -> None:
         if isinstance(dataset, RGBTFolder):
             self.modality = "both"
-            self.samples, self.faults = dataset.match_files()
+            pairs, self.faults = dataset.match_files()
+            self.samples = [sample_of(pair) for pair in pairs]
         else:
             self.modality = "infrared"
             self.samples, self.faults = dataset.load_data_list(), []
