@@ -42,10 +42,9 @@ def without_suffix(path: str) -> str:
 def index_by_name(folder: str, paths: Iterable[str]) -> tuple[dict[str, str], list[Fault]]:
     """Full path of every file by its relative path without suffix, and names that occur twice."""
     index: dict[str, str] = {}
-    faults = []
+    faults, prefix = [], join_path(folder, "")
     for path in paths:
-        name = without_suffix(path)
-        full = join_path(folder, path)
+        name, full = without_suffix(path), prefix + path
         if name in index:
             faults.append(Fault(full, f"has the same name as {index[name]} but for the suffix"))
         else:

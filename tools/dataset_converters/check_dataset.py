@@ -18,6 +18,7 @@ from PIL import Image
 
 from mmspec.datasets.detection import InfraredDetDataset
 from mmspec.datasets.infrared_folder import InfraredFolder
+from mmspec.datasets.packed import PackedInfrared
 from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.registry import DATASETS
@@ -53,6 +54,10 @@ def check_of(name: str, arguments: dict) -> Check:
     cls = DATASETS.get(f"mmspec.{name}")
     if not inspect.isclass(cls):  # the stand-in of a package that is not installed says so
         cls(**arguments)
+    if issubclass(cls, PackedInfrared):
+        raise ValueError(
+            f"{name}: pack_corpus.py --verify ROOT recomputes the hashes of a packed set"
+        )
     kinds = (kind for kind in CHECKS if inspect.isclass(kind) and issubclass(cls, kind))
     kind = next(kinds, None)
     if kind is None:
