@@ -50,6 +50,22 @@ def test_find_images(folder):
     assert find_images(str(folder)) == SORTED
 
 
+def test_the_order_is_that_of_whole_paths(tmp_path):
+    names = [
+        "a.png",
+        "a-1.png",
+        "a/1.png",
+        "a b/2.png",
+        "a-1/3.png",
+        "a.d/4.png",
+        "é/5.png",
+        "A.png",
+    ]
+    for name in names:
+        save_image(tmp_path / name, size=(2, 2))
+    assert find_images(str(tmp_path)) == sorted(names)
+
+
 def test_links_are_followed_once(folder, tmp_path):
     elsewhere = save_image(tmp_path / "elsewhere" / "x.png").parent
     (folder / "link").symlink_to(elsewhere)

@@ -7,35 +7,21 @@ import json
 import os
 import shutil
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from corpus import relative_path, unlistable
 from mmengine.config import DictAction
-from PIL import Image
+from packing import Packed, Packer, packed
 from rich.progress import Progress, track
-from torch.utils.data import DataLoader, Dataset
 
-from mmspec.datasets.image_io import (
-    SEQUENCE,
-    decode_visible,
-    remark_kind,
-    sequence_limits,
-    sequence_of,
-)
+from mmspec.datasets.image_io import remark_kind
 from mmspec.datasets.infrared_folder import InfraredFolder
-from mmspec.datasets.packed import BANDS, FORMAT, RECORD, VERSION, PackedSet, pixel_hash
+from mmspec.datasets.packed import BANDS, FORMAT, RECORD, VERSION, PackedSet
 from mmspec.datasets.rgbt_folder import RGBTFolder
-from mmspec.datasets.transforms.loading import content_of
 from mmspec.explain import explained
-from mmspec.thermal.errors import UnreadableImageError
-from mmspec.thermal.read import decode
-from mmspec.thermal.scaling import Scaling, to_gray
+from mmspec.thermal.scaling import Scaling
 
 DESCRIPTION = """\
 Pack folders of images and recordings, a list of them, or pairs, for PackedInfrared or PackedRGBT:
@@ -50,9 +36,6 @@ larger. Values keep the depth that they have: uint8, uint16, and float32 of othe
 infrared_scale of a config acts as on files. The same command goes on after a stop: shards that are
 complete are kept, the last one is begun anew.
 """
-SIDES = ("infrared", "visible")
-ROUNDED = "values are rounded to float32, of"
-FILLED = "pixels without a measurement in 8 bits are packed as the image's minimum"
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -135,100 +118,6 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--infrared-scale float32=True: fractions need --depth source")
 
 
-@dataclass
-class Packed:
-    """An image or a pair as it is packed, or why it cannot be."""
-
-    arrays: list[np.ndarray] = field(default_factory=list)
-    source_size: tuple[int, int] = (0, 0)
-    source_dtype: str = ""
-    hash: bytes = b""
-    remarks: tuple[str, ...] = ()
-    fault: str = ""
-
-
-class Packer(Dataset):
-    """Reads samples and makes them as small as they shall be; what workers do."""
-
-    def __init__(self, samples: list[tuple[str, ...]], args: argparse.Namespace) -> None:
-        self.samples, self.scaling, self.depth = samples, args.scaling, args.depth
-        self.short_side, self.min_side = args.short_side, args.min_side
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, number: int) -> Packed:
-        infrared, *visible = self.samples[number]
-        name = infrared
-        try:
-            packed = self.infrared(infrared)
-            for name in visible:
-                with warnings.catch_warnings(record=True) as told:
-                    warnings.simplefilter("always")
-                    pixels = decode_visible(content_of({}, name, None), name)
-                packed.remarks += tuple(str(one.message).removeprefix(f"{name}: ") for one in told)
-                if pixels.shape[:2] != packed.source_size:
-                    sizes = [f"{w} x {h}" for h, w in (packed.source_size, pixels.shape[:2])]
-                    reason = f"{sizes[1]} pixels, its infrared image {infrared} {sizes[0]}"
-                    raise UnreadableImageError.of(name, f"{reason}: not an aligned pair")
-                packed.arrays.append(smaller(pixels, self.short_side)[..., ::-1])
-        except UnreadableImageError as error:
-            return Packed(fault=f"{name}: {error.reason}")
-        packed.hash = pixel_hash(packed.arrays)
-        return packed
-
-    def infrared(self, name: str) -> Packed:
-        image = decode(content_of({}, name, None), self.scaling.unit, palette=self.scaling.palette)
-        values, remarks = image.values, image.remarks
-        if max(values.shape) < self.min_side:
-            height, width = values.shape
-            reason = f"{width} x {height} pixels, both sides under --min-side {self.min_side}"
-            raise UnreadableImageError(reason)
-        if image.frames > 1:
-            remarks = (*remarks, SEQUENCE)
-        absent = None
-        if self.depth == "8":
-            limits = None
-            if self.scaling.sequence and values.dtype != np.uint8:
-                limits = limits_of_sequence(sequence_of(name), self.scaling)
-            values, of_scaling = to_gray(image, self.scaling, limits)
-            remarks += of_scaling
-        elif values.dtype == np.uint8:
-            remarks += () if image.absent is None else (FILLED,)
-        elif values.dtype != np.uint16 or image.absent is not None:
-            absent, exact = image.absent, values
-            values = values.astype(np.float32)
-            if not np.array_equal(values, exact, equal_nan=True):
-                remarks += (f"{ROUNDED} {exact.dtype}",)
-            if absent is not None:
-                values[absent] = values[~absent].min()
-        small = smaller(values, self.short_side)
-        if absent is not None:  # as an array in memory says it
-            share = smaller(absent.astype(np.float32), self.short_side, Image.Resampling.BOX)
-            small = np.where(share > 0, np.float32(np.nan), small)
-        dtype = image.values.dtype.newbyteorder("<").str
-        return Packed([small], values.shape, dtype, remarks=remarks)
-
-
-limits_of_sequence = lru_cache(sequence_limits)
-
-
-def smaller(
-    values: np.ndarray, short_side: int, how: Image.Resampling = Image.Resampling.BICUBIC
-) -> np.ndarray:
-    """Resize, antialiased, to a short side; what is not longer stays, as does the depth."""
-    short = min(values.shape[:2])
-    if not short_side or short <= short_side:
-        return values
-    height, width = (round(side * short_side / short) for side in values.shape[:2])
-    deep = values.dtype != np.uint8
-    image = Image.fromarray(values.astype(np.float32) if deep else values)
-    resized = np.asarray(image.resize((width, height), how))
-    if values.dtype == np.uint16:
-        resized = np.rint(resized).clip(0, 65535)
-    return resized.astype(values.dtype, copy=False)
-
-
 def find(args: argparse.Namespace) -> tuple[list[tuple[str, ...]], str]:
     """Paths of each sample, and the folder that names begin below.
 
@@ -247,17 +136,6 @@ def find(args: argparse.Namespace) -> tuple[list[tuple[str, ...]], str]:
         for sample in InfraredFolder(root, **options).load_data_list()
     ]
     return [(path,) for path in dict.fromkeys(found)], os.path.commonpath(roots)
-
-
-def packed(packer: Packer, numbers: range | list[int], workers: int) -> Iterator[Packed]:
-    """In order. A data loader's workers end with the process that started them, if it is killed."""
-    workers = min(workers, len(numbers))
-    how = dict(num_workers=workers, prefetch_factor=16) if workers > 1 else {}
-    return iter(DataLoader(packer, batch_size=None, sampler=numbers, collate_fn=as_it_is, **how))
-
-
-def as_it_is(sample: Packed) -> Packed:
-    return sample
 
 
 def space(packer: Packer, args: argparse.Namespace) -> float:
@@ -407,7 +285,7 @@ def pack(args: argparse.Namespace) -> None:
     tabs = len(samples[0]) - 1
     if unfit := [name for name in names if unlistable(name) or name.count("\t") != tabs]:
         sys.exit(f"error: a list cannot hold the name {unfit[0]!r}; rename it")
-    packer = Packer(samples, args)
+    packer = Packer(samples, args.scaling, args.depth, args.short_side, args.min_side)
     need = space(packer, args)
     there = next(path for path in (args.out.absolute(), *args.out.absolute().parents)
                  if path.exists())  # fmt: skip
