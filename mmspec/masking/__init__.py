@@ -3,7 +3,6 @@
 from .cmss import choose_nearest
 from .information import (
     SCORES,
-    InformationMasking,
     deviation,
     entropy,
     grid_of,
@@ -11,10 +10,13 @@ from .information import (
     projection,
     variance,
 )
+from .noise import NOISES
 from .patch_mask import PatchMask, random_keep, select_by_rank, visible_count
+from .selection import InformationMasking
 from .uniform import UniformMask, uniform_mask
 
 __all__ = [
+    "NOISES",
     "SCORES",
     "InformationMasking",
     "PatchMask",

@@ -1,4 +1,4 @@
-"""Information-aware masking: which patches of an infrared image tell most, and which are seen.
+"""Scores of information-aware masking: which patches of an infrared image tell most.
 
 Scores take images (B, C, H, W) of any dtype and give (B, N) float32, N = (H / p) * (W / p) patches
 row by row. Images of several channels are averaged to one gray level a pixel first.
@@ -7,14 +7,11 @@ row by row. Images of several channels are averaged to one gray level a pixel fi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from .patch_mask import select_by_rank
 
 
 def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
@@ -117,40 +114,3 @@ def projection(images: Tensor, kernel: Tensor) -> Tensor:
     # Ranks in half precision would be others.
     with torch.autocast(images.device.type, enabled=False):
         return F.conv2d(images.float(), kernel[None].float(), stride=patch_size).flatten(1)
-
-
-@dataclass(frozen=True)
-class InformationMasking:
-    """Information-aware masking (InfMAE, section 4.1): images to the numbers of visible patches.
-
-    Args:
-        score: 'intensity', 'variance', 'entropy' or 'deviation'; entropy counts gray levels 0..255,
-            the ranks of the others are the same on any scale.
-        stride: every how many-th rank is visible; 4 leaves a quarter (see :func:`select_by_rank`).
-        order: 'descending' (the paper) or 'ascending' (the released code).
-        patch_size: pixels a side of a patch.
-
-    Raises:
-        ValueError: an unknown score or order; when called, an image or a stride that does not fit.
-    """
-
-    score: str = "intensity"
-    stride: int = 4
-    order: str = "descending"
-    patch_size: int = 16
-
-    def __post_init__(self) -> None:
-        for name, known in (("score", tuple(SCORES)), ("order", ("descending", "ascending"))):
-            if (given := getattr(self, name)) not in known:
-                raise ValueError(f"{name}={given!r}: {', '.join(known)}")
-
-    def __call__(self, images: Tensor, kernel: Tensor | None = None) -> Tensor:
-        """Give the visible patches of images (B, C, H, W): (B, V) int64, in order of their ranks.
-
-        A kernel (C, p, p) replaces the score: see :func:`projection`.
-        """
-        if kernel is None:
-            scores = SCORES[self.score](images, self.patch_size)
-        else:
-            scores = projection(images, kernel)
-        return select_by_rank(scores, self.stride, self.order == "descending")

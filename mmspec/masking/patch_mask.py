@@ -16,7 +16,8 @@ class PatchMask:
     """The visible patches of a batch on a ``grid`` of N = rows * columns patches, row by row.
 
     Every image of a batch has the same number V of visible patches, so that all methods are single
-    batched tensor operations.
+    batched tensor operations. An image that is seen by K masks stands in the batch K times in a
+    row: B is K times the number of images.
 
     Attributes:
         ids_keep: (B, V) int64, the visible patches in the order in which their tokens are kept.
@@ -36,13 +37,17 @@ class PatchMask:
 
     @classmethod
     def from_keep(cls, ids_keep: Tensor, grid: tuple[int, int]) -> PatchMask:
-        """Build the mask from the visible patches alone, distinct numbers (B, V) int64."""
+        """Build the mask from the visible patches alone, distinct numbers (B, V) int64.
+
+        Of K masks of each image (B / K, K, V).
+        """
         rows, columns = grid
-        if ids_keep.dim() != 2 or ids_keep.dtype != torch.int64:
+        if ids_keep.dim() not in (2, 3) or ids_keep.dtype != torch.int64:
             raise ValueError(
-                "ids_keep must be (batch, visible) int64, got "
+                "ids_keep must be (batch, visible) or (batch, masks, visible) int64, got "
                 f"{tuple(ids_keep.shape)} {ids_keep.dtype}"
             )
+        ids_keep = ids_keep.flatten(0, -2)
         batch, visible = ids_keep.shape
         if not 0 < visible <= rows * columns:
             raise ValueError(f"{visible} visible patches do not fit a grid of {rows}x{columns}")
@@ -68,6 +73,17 @@ class PatchMask:
     @property
     def num_visible(self) -> int:
         return self.ids_keep.shape[1]
+
+    def repeat(self, images: Tensor) -> Tensor:
+        """Put images (B / K, ...) into the batch as often as masks see them: (B, ...)."""
+        times = len(self.mask) // len(images)
+        return images if times == 1 else images.repeat_interleave(times, 0)
+
+    def first_of(self, images: int) -> PatchMask:
+        """Take the first mask of each of so many images."""
+        if images == len(self.mask):
+            return self
+        return PatchMask.from_keep(self.ids_keep[:: len(self.mask) // images], self.grid)
 
     @property
     def num_patches(self) -> int:
@@ -102,6 +118,13 @@ def visible_count(num_patches: int, ratio: float) -> int:
     return max(1, int(num_patches * (1 - ratio) + ROUNDING))
 
 
+def count_by_stride(num_patches: int, stride: int) -> int:
+    """Tell how many patches are visible if one in ``stride`` is; an error where none would be."""
+    if not 1 <= stride <= num_patches:
+        raise ValueError(f"stride={stride} is outside 1..{num_patches} (patches of the grid)")
+    return num_patches // stride
+
+
 def random_keep(
     batch: int, num_patches: int, keep: int, device: torch.device | str = "cpu"
 ) -> Tensor:
@@ -111,16 +134,24 @@ def random_keep(
     return torch.rand(batch, num_patches, device=device).argsort(dim=1)[:, :keep]
 
 
-def select_by_rank(scores: Tensor, stride: int, descending: bool = True) -> Tensor:
+def select_by_rank(
+    scores: Tensor, stride: int, descending: bool = True, phases: Tensor | None = None
+) -> Tensor:
     """Take every ``stride``-th rank of the sorted scores (B, N), beginning with the first.
 
-    Gives (B, N // stride) int64 patch numbers in the order of their ranks. Where the stride does
-    not divide N, the spacing is N over their number, rounded down rank by rank. Ties keep the order
-    of the grid, so that the same scores give the same patches on every device.
+    Gives (B, V) int64 patch numbers in the order of their ranks, V = N // stride. Where the stride
+    does not divide N, the spacing is N over V, rounded down rank by rank. Ties keep the order of
+    the grid, so that the same scores give the same patches on every device.
+
+    With ``phases``, int64 below the stride, ranks begin with these: K of all images (K,), or of
+    each (B, K), give (B, K, V). Masks of different phases have no patch in common; all ``stride``
+    of them show every patch but the N - V * stride that a stride leaves which does not divide N.
     """
     num_patches = scores.shape[1]
-    if not 1 <= stride <= num_patches:
-        raise ValueError(f"stride={stride} is outside 1..{num_patches} (patches of the grid)")
-    keep = num_patches // stride
+    keep = count_by_stride(num_patches, stride)
     ranks = torch.arange(keep, device=scores.device) * num_patches // keep
-    return scores.argsort(dim=1, descending=descending, stable=True)[:, ranks]
+    order = scores.argsort(dim=1, descending=descending, stable=True)
+    if phases is None:
+        return order[:, ranks]
+    ranks = (ranks + phases[..., None]).expand(len(scores), -1, -1)
+    return order.gather(1, ranks.flatten(1)).view_as(ranks)

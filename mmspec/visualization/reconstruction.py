@@ -13,6 +13,7 @@ from mmspec.models.selfsup import PairReconstruction, Reconstruction
 
 from .panels import display_gain, mask_overlay, titled_grid, to_display
 
+NO_PIXELS = "visible (no pixels are predicted)"
 COLUMNS = ("input", "visible", "prediction", "visible + prediction")
 PAIR_COLUMNS = (*COLUMNS, "from the other image alone")
 
@@ -50,11 +51,13 @@ def mask_sheet(
 def reconstruction_sheet(result: Reconstruction, max_images: int = 8) -> np.ndarray:
     """Input, visible patches, prediction, and both put together, a row an image.
 
+    Of a model that predicts no pixels the first two alone, which their title says.
+
     Args:
         result: of :meth:`InfMAE.reconstruct`.
         max_images: rows at most.
     """
-    return titled_grid(_rows(result, max_images, False), COLUMNS)
+    return _sheet(_rows(result, max_images, False), COLUMNS)
 
 
 def pair_reconstruction_sheet(
@@ -71,22 +74,30 @@ def pair_reconstruction_sheet(
         _rows(getattr(result, side), max_images, coloured, getattr(crossed, side).prediction)
         for side, coloured in (("infrared", False), ("visible", True))
     ]
-    return titled_grid([row for pair in zip(*sides) for row in pair], PAIR_COLUMNS)
+    return _sheet([row for pair in zip(*sides) for row in pair], PAIR_COLUMNS)
 
 
-def sample_sheet(rows: Sequence[tuple[np.ndarray, Tensor, Tensor]]) -> np.ndarray:
+def sample_sheet(rows: Sequence[tuple[np.ndarray, Tensor, Tensor | None]]) -> np.ndarray:
     """Input, visible patches and both put together, as a model's ``predict`` hands them over.
 
     Args:
         rows: an image; its mask (rows, columns) bool, true where masked; visible patches of the
-            input and predicted ones elsewhere, (C, H, W) gray levels.
+            input and predicted ones elsewhere, (C, H, W) gray levels, None of a model that predicts
+            no pixels.
     """
     shown = []
     for image, mask, composite in rows:
-        composite = composite.float().cpu().numpy()
-        composite = composite.transpose(1, 2, 0) if image.ndim == 3 else composite.mean(0)
-        shown.append(_row(image, mask.cpu().numpy(), composite))
-    return titled_grid(shown, (COLUMNS[0], COLUMNS[1], COLUMNS[3]))
+        others = []
+        if composite is not None:
+            composite = composite.float().cpu().numpy()
+            others = [composite.transpose(1, 2, 0) if image.ndim == 3 else composite.mean(0)]
+        shown.append(_row(image, mask.cpu().numpy(), *others))
+    return _sheet(shown, (COLUMNS[0], COLUMNS[1], COLUMNS[3]))
+
+
+def _sheet(rows: list[list[np.ndarray]], titles: Sequence[str]) -> np.ndarray:
+    """Rows below their titles, of which a model that predicts no pixels has the first two."""
+    return titled_grid(rows, titles if len(rows[0]) > 2 else (COLUMNS[0], NO_PIXELS))
 
 
 def _rows(
@@ -96,6 +107,7 @@ def _rows(
     pictures = (
         (x.permute(0, 2, 3, 1) if coloured else x.mean(1))[:max_images].cpu().numpy()
         for x in (result.image, result.prediction, result.composite, *further)
+        if x is not None
     )
     masks = result.mask.mask.unflatten(1, result.mask.grid)[:max_images].cpu().numpy()
     return [_row(image, mask, *rest) for mask, image, *rest in zip(masks, *pictures)]

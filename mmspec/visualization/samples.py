@@ -104,11 +104,10 @@ def draw_matches(image: Tensor, sample: BaseDataElement, *_: object) -> np.ndarr
 
 
 def draw_reconstruction(image: Tensor, sample: BaseDataElement, *_: object) -> np.ndarray:
-    """Input, visible patches and reconstruction, a row for each image of a pair."""
+    """Input, visible patches and reconstruction, a row for each image that is reconstructed."""
     shown = loaded_images(image, sample, tuple(image.shape[-2:]))
-    sides = {"": next(iter(shown.values()))}
-    if len(shown) > 1:
-        sides = {f"_{side}": picture for side, picture in shown.items()}
+    sides = {f"_{side}": x for side, x in shown.items() if f"patch_mask_{side}" in sample}
+    sides = sides or {"": next(iter(shown.values()))}  # of a pair InfMAE sees the infrared image
     parts = ("patch_mask", "reconstruction")
     return sample_sheet([(x, *(sample.get(p + side) for p in parts)) for side, x in sides.items()])
 

@@ -231,9 +231,19 @@ def pretraining(name: str, data: TinyData) -> Config:
             data.fill(loader)
     if cfg.optim_wrapper.type == "mmspec.AmpOptimWrapper":  # needs a GPU
         cfg.optim_wrapper.type = "OptimWrapper"
+    cfg.model.backbone.init_cfg = None
     if name not in WHOLE:
         widths = shrink_encoder(cfg.model.backbone)
         neck = cfg.model.neck
+        for target in walk(cfg.model.head.get("targets")):
+            if "teacher" in target:  # its file is the user's
+                target.teacher = dict(
+                    type="mmspec.ConvViT",
+                    arch=CONV_VIT,
+                    init_cfg=dict(type="Xavier", layer="Linear"),
+                )
+            if target.get("type") in ("mmspec.MovingAverageTarget", "mmspec.TeacherTarget"):
+                neck.out_dims = CONV_VIT["embed_dims"][-1]
         key = "in_dims" if "in_dims" in neck else "embed_dim"
         neck[key] = widths[neck[key]]
         if "in_dims" in neck:

@@ -15,6 +15,12 @@ def test_descending_ranks_of_the_crop():
     assert InformationAwareMask(stride=2)(dict(img=three))["ids_keep"].tolist() == [3, 1]
 
 
+def test_complementary_masks_are_the_ranks_of_every_phase():
+    image = np.repeat(np.arange(4, dtype=np.uint8) * 50, 16)[None].repeat(16, 0)
+    kept = InformationAwareMask(stride=2, ranks="all")(dict(img=image))["ids_keep"]
+    assert kept.tolist() == [[3, 1], [2, 0]]
+
+
 def test_packed_into_the_sample():
     pack = TRANSFORMS.build(dict(type="mmpretrain.PackInputs", algorithm_keys=["ids_keep"]))
     image = np.zeros((32, 32), np.uint8)
@@ -43,5 +49,7 @@ def test_random_mask_follows_torchs_generator():
 def test_wrong_settings_are_named():
     with pytest.raises(ValueError, match="score='projection'"):
         InformationAwareMask(score="projection")
+    with pytest.raises(ValueError, match="ranks='every': first, drawn, all"):
+        InformationAwareMask(ranks="every")
     with pytest.raises(ValueError, match="30x32"):
         RandomPatchMask()(dict(img=np.zeros((30, 32), np.uint8)))

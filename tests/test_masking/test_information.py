@@ -134,8 +134,10 @@ def test_variance_of_a_small_contrast_on_a_bright_patch():
 
 def test_wrong_options_are_named():
     for options, message in (
-        (dict(score="heat"), "score='heat': intensity, variance, entropy, deviation"),
+        (dict(score="heat"), "score='heat': intensity, variance, entropy, deviation, white, green"),
         (dict(order="up"), "order='up': descending, ascending"),
+        (dict(ranks="last"), "ranks='last': first, drawn, all, top"),
+        (dict(temperature=-1), "temperature=-1: 0 or more"),
     ):
         with pytest.raises(ValueError, match=message):
             InformationMasking(**options)

@@ -69,3 +69,13 @@ def test_upsample_repeats_patches(mask):
 def test_wrong_ids_are_refused(ids_keep, message):
     with pytest.raises(ValueError, match=message):
         PatchMask.from_keep(ids_keep, (2, 3))
+
+
+def test_several_masks_of_an_image_stand_in_a_row():
+    ids_keep = torch.tensor([[[4, 0], [1, 5]], [[5, 2], [0, 3]]])
+    both = PatchMask.from_keep(ids_keep, (2, 3))
+    assert torch.equal(both.ids_keep, ids_keep.flatten(0, 1))
+    images = torch.arange(2)[:, None]
+    assert both.repeat(images)[:, 0].tolist() == [0, 0, 1, 1]
+    assert both.first_of(2).ids_keep.tolist() == [[4, 0], [5, 2]]
+    assert both.first_of(4) is both and both.repeat(both.mask) is both.mask

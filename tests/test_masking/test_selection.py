@@ -52,3 +52,20 @@ def test_random_keep_draws_distinct_patches_by_torchs_generator():
     assert torch.equal(*draw)
     assert all(len(set(row)) == 5 and max(row) < 20 for row in draw[0].tolist())
     assert len({tuple(row) for row in draw[0].tolist()}) == 3
+
+
+@pytest.mark.parametrize(("num_patches", "stride"), [(196, 4), (196, 14), (11, 3), (11, 2), (8, 8)])
+def test_masks_of_all_phases_have_no_patch_in_common(num_patches, stride):
+    scores = torch.rand(3, num_patches, generator=torch.Generator().manual_seed(0))
+    masks = select_by_rank(scores, stride, phases=torch.arange(stride))
+    keep = num_patches // stride
+    assert masks.shape == (3, stride, keep)
+    assert torch.equal(masks[:, 0], select_by_rank(scores, stride))
+    for row in masks.flatten(1).tolist():
+        assert len(set(row)) == stride * keep
+
+
+def test_a_phase_moves_every_rank_on():
+    scores = torch.arange(8.0, 0, -1).expand(2, -1)
+    phases = torch.tensor([[0], [3]])  # of each image its own
+    assert select_by_rank(scores, 4, phases=phases).tolist() == [[[0, 4]], [[3, 7]]]

@@ -167,9 +167,12 @@ def test_no_mask_is_an_error_that_says_what_to_add():
         model()(torch.zeros(1, 3, 32, 32), None, mode="loss")
 
 
-@pytest.mark.parametrize("score", ["intensity", "variance", "deviation", "projection"])
-def test_in_model_masker_serves_every_score(score):
-    net = model(InformationMasker(score, stride=3))
+@pytest.mark.parametrize("ranks", ["first", "drawn", "top"])
+@pytest.mark.parametrize(
+    "score", ["intensity", "variance", "deviation", "projection", "white", "green"]
+)
+def test_in_model_masker_serves_every_score(score, ranks):
+    net = model(InformationMasker(score, stride=3, ranks=ranks))
     images = torch.randn(2, 3, 48, 48)
     assert net.masker(images).num_visible == 3
     assert net(images, None, mode="loss")["loss"].isfinite()
@@ -212,6 +215,43 @@ def test_autocast_masks_alike_and_keeps_the_residual_stream_in_float32():
         assert torch.equal(net.masker(images).ids_keep, exact.ids_keep)
         net(images, None, mode="loss")["loss"].backward()
     assert seen == [torch.float32] * 2
+
+
+def gradients(net: InfMAE) -> dict[str, torch.Tensor]:
+    found = {name: p.grad.clone() for name, p in net.named_parameters()}
+    net.zero_grad()
+    return found
+
+
+@pytest.mark.parametrize("norm_pix", [False, True])
+@pytest.mark.parametrize("stride", [2, 3, 4])
+def test_a_step_of_complementary_masks_is_the_mean_of_a_step_by_each(stride, norm_pix):
+    net = model(InformationMasker(stride=stride, ranks="all"), norm_pix).double()
+    images = torch.randn(2, 3, 48, 80, dtype=torch.float64)  # 15 patches: 2 and 4 do not divide
+    mask = net.patch_mask(images, None)
+    together = net.loss(images, None)["loss"]
+    together.backward()
+    expected = gradients(net)
+    net.masker = None
+    total = 0.0
+    for k in range(stride):
+        one = net.loss(images, samples(*mask.ids_keep[k::stride].numpy()))["loss"]
+        (one / stride).backward()
+        total += one.detach() / stride
+    torch.testing.assert_close(total, together.detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients(net), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_complementary_masks_in_the_samples_reconstruct_by_the_first(batch):
+    net = model().eval()
+    both = dict(batch, data_samples=samples([[1, 4], [0, 2]], [[0, 5], [3, 4]]))
+    results = []
+    for given in (batch, both):
+        data = net.data_preprocessor(given, False)
+        results.append(net.reconstruct(**data))
+    assert torch.equal(results[0].composite, results[1].composite)
+    predicted = net(**data, mode="predict")
+    assert predicted[0].patch_mask.tolist() == [[True, False, True], [True, False, True]]
 
 
 def test_masked_vit_encodes_visible_patches_as_if_the_others_were_absent():

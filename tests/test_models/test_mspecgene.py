@@ -208,7 +208,7 @@ def test_random_masks_are_disjoint():
 def test_nothing_masked_is_an_error(pairs):
     model = build()
     model.masker.forward = lambda *_: masks(range(16), range(16))
-    with pytest.raises(ValueError, match="nothing of the infrared image is masked"):
+    with pytest.raises(ValueError, match="nothing is masked of the infrared image"):
         model(pairs, mode="loss")
 
 

@@ -26,7 +26,7 @@ def picture(model: InfMAE | MSpecGene, batch: dict) -> np.ndarray:
         if not isinstance(model.masker, CMSSMasking):
             raise LaunchError(f"the masker is a {type(model.masker).__name__}, not CMSSMasking")
         return cmss_sheet(cmss_pictures(model, data["inputs"]))
-    mask = model.patch_mask(**data)
+    mask = model.patch_mask(**data).first_of(len(data["inputs"]))
     stride = mask.num_patches // mask.num_visible
     gray = batch["inputs"][0][0].numpy()
     return mask_sheet([gray], stride, model.head.patch_size, {"this checkpoint": mask})

@@ -1,7 +1,8 @@
 """Masks made in the data pipeline, one image at a time, in the loading worker.
 
 They add ``ids_keep``, (V,) int64 array, the numbers of the visible patches of ``img``, (H, W) or
-(H, W, C) as it then is; pack them by ``PackInputs(algorithm_keys=['ids_keep'])``.
+(H, W, C) as it then is, or (K, V) of K masks of it; pack them by
+``PackInputs(algorithm_keys=['ids_keep'])``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mmspec.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class InformationAwareMask(BaseTransform):
-    """Mask an image by what its patches tell (InfMAE, section 4.1).
+    """Mask an image by what its patches tell (InfMAE, section 4.1), or by noise.
 
     The score of the released code, a frozen convolution, belongs to a model's weights, and so to a
     model's ``masker``: :class:`InformationMasker`.

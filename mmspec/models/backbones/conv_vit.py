@@ -14,6 +14,7 @@ from mmspec.masking import PatchMask, grid_of
 from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
+from ..layers import adapters
 from ..layers.blocks import ConvBlock, PatchEmbed, TransformerBlock, xavier_of_patches_
 from ..layers.layout import DenseLayout, VisibleLayout
 from ..layers.position import sincos_positions
@@ -79,13 +80,15 @@ class ConvViT(BaseModule):
         frozen_stages: -1 none; n freezes stages 1..n with their embeddings (3: the whole encoder
             but F4's convolution).
         pretrain_grid: patches a side in pre-training, the unit of positions (14 for 224 pixels).
+        adapter_dims: width of adapters beside the MLP of every block, which learn where
+            ``frozen_stages`` has frozen the block (:mod:`mmspec.models.layers.adapters`); 0: none.
         init_cfg: ``dict(type='mmspec.PretrainedEncoder', checkpoint=...)`` to start from one.
     """
 
     #: Pixels of the image in a pixel of F1, F2, F3, F4.
     strides = (4, 8, 16, 32)
     #: Parts of names whose tensors pre-training does not have, and that fine-tuning does not need.
-    new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w")
+    new_at_fine_tuning = ("downsample", "rel_pos_h", "rel_pos_w", adapters.NAME)
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class ConvViT(BaseModule):
         with_cp: bool = False,
         frozen_stages: int = -1,
         pretrain_grid: int = 14,
+        adapter_dims: int = 0,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -163,6 +167,10 @@ class ConvViT(BaseModule):
             self.downsample = nn.Conv2d(dims[2], dims[2], 3, stride=2, padding=1)
         for module in self._frozen_modules():
             module.requires_grad_(False)
+        # Behind what was frozen: they learn.
+        mlps = [block.mlp for stage in self.stages for block in stage]
+        widths = [dim for dim, stage in zip(dims, self.stages) for _ in stage]
+        adapters.add_adapters(mlps, widths, adapter_dims)
         self.register_forward_pre_hook(StrideCheck())
 
     @property
@@ -199,6 +207,7 @@ class ConvViT(BaseModule):
                     nn.init.xavier_uniform_(module.weight)
                     nn.init.zeros_(module.bias)
             xavier_of_patches_(self.embeds[2].proj.weight)
+        adapters.start(self)  # among the linear maps above
         if hasattr(self, "downsample"):
             xavier_of_patches_(self.downsample.weight)
         super().init_weights()

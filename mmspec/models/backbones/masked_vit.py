@@ -10,6 +10,7 @@ from mmspec.masking import PatchMask
 from mmspec.models.input_check import watch_input
 from mmspec.registry import MODELS
 
+from ..layers import adapters
 from ..layers.blocks import xavier_of_patches_
 from ..layers.position import sincos_positions
 from ..strides import StrideCheck
@@ -22,12 +23,17 @@ class MaskedViT(VisionTransformer):
     Takes the same arguments; positions are fixed sine-cosine ones. mmpretrain's own ``MAEViT``
     draws its random mask inside; this one is told which patches are visible, so that it serves with
     information-aware masks (the second row of InfMAE's table 4). Layers behind the last of
-    ``out_indices`` are not built.
+    ``out_indices`` are not built. With ``adapter_dims`` every layer has an adapter of this width
+    beside its MLP, which learns where ``frozen_stages`` (as many as there are layers, for all) has
+    frozen the layer: see :mod:`mmspec.models.layers.adapters`.
     """
 
     pretraining_only: tuple[str, ...] = ()
+    new_at_fine_tuning = (adapters.NAME,)
 
-    def __init__(self, arch: str | dict = "base", img_size: int = 224, **kwargs) -> None:
+    def __init__(
+        self, arch: str | dict = "base", img_size: int = 224, adapter_dims: int = 0, **kwargs
+    ) -> None:
         kwargs.setdefault("out_type", "featmap")
         super().__init__(arch=arch, img_size=img_size, **kwargs)
         watch_input(self)
@@ -42,6 +48,8 @@ class MaskedViT(VisionTransformer):
         if not self.final_norm:
             self.pretraining_only += ("ln1",)
         self.pos_embed.requires_grad = False
+        ffns = [layer.ffn for layer in self.layers]
+        adapters.add_adapters(ffns, [self.embed_dims] * len(ffns), adapter_dims)
         self.register_forward_pre_hook(StrideCheck())
 
     @property
@@ -76,6 +84,7 @@ class MaskedViT(VisionTransformer):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        adapters.start(self)
 
     def forward(self, x: Tensor, mask: PatchMask | None = None) -> tuple[Tensor, ...] | Tensor:
         """Maps of a whole image as mmpretrain's ViT gives them, or tokens of visible patches.

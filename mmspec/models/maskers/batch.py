@@ -20,10 +20,9 @@ from mmspec.registry import MODELS
 
 @MODELS.register_module()
 class InformationMasker(BaseModule):
-    """Mask a batch of normalised images by what their patches tell (InfMAE, section 4.1).
+    """Mask a batch of normalised images by what their patches tell (InfMAE, section 4.1), or noise.
 
-    Gray levels are
-    counted where images still have them: 'entropy' is left to the transform
+    Gray levels are counted where images still have them: 'entropy' is left to the transform
     :class:`InformationAwareMask`.
 
     Args:

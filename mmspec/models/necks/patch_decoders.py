@@ -48,8 +48,8 @@ class PatchDecoder(BaseModule):
     """What the decoders share.
 
     A linear map to the decoder's width, mask tokens at masked places, fixed sine-cosine positions,
-    a few transformer blocks, LayerNorm and a linear map to ``patch_size ** 2 * out_channels``
-    values, which run over the rows of a patch, then columns, then channels.
+    a few transformer blocks, LayerNorm and a linear map to the values of a patch: its pixels by
+    row, column, channel, or what the head's targets have.
 
     Args:
         in_dims: width of the encoder's tokens.
@@ -59,6 +59,7 @@ class PatchDecoder(BaseModule):
         patch_size: pixels a side of a patch.
         out_channels: channels of the reconstructed image.
         pretrain_grid: patches a side, the unit of positions (14 for 224 pixels).
+        out_dims: values of a patch; None: ``patch_size ** 2 * out_channels``, its pixels.
     """
 
     #: Whether there is ``cross``, a block that looks at another sequence, too.
@@ -74,6 +75,7 @@ class PatchDecoder(BaseModule):
         out_channels: int = 3,
         pretrain_grid: int = 14,
         init_cfg: dict | list[dict] | None = None,
+        out_dims: int | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.pretrain_grid = pretrain_grid
@@ -84,7 +86,7 @@ class PatchDecoder(BaseModule):
             self.cross = CrossBlock(dims, num_heads)
         self.blocks = nn.ModuleList(TransformerBlock(dims, num_heads, 4) for _ in range(depth))
         self.norm = nn.LayerNorm(dims, eps=1e-6)
-        self.pred = nn.Linear(dims, patch_size**2 * out_channels)
+        self.pred = nn.Linear(dims, out_dims or patch_size**2 * out_channels)
 
     def init_weights(self) -> None:
         """Start with Xavier-uniform linear maps and a normal mask token (std 0.02), as MAE does."""
@@ -138,7 +140,7 @@ class InfMAEDecoder(PatchDecoder):
             mask: which patches these are.
 
         Returns:
-            (B, N, patch_size ** 2 * out_channels) in grid order.
+            (B, N, values of a patch) in grid order.
         """
         return self.predict(self.sequence(tokens, mask), mask.num_patches)
 
@@ -174,12 +176,11 @@ class DualModalityDecoder(BaseModule):
         patch_size: int = 16,
         pretrain_grid: int = 14,
         init_cfg: dict | list[dict] | None = None,
+        out_dims: int | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.infrared, self.visible = (
-            ModalityDecoder(in_dims, dims, depth, num_heads, patch_size, 3, pretrain_grid)
-            for _ in range(2)
-        )
+        sizes = (in_dims, dims, depth, num_heads, patch_size, 3, pretrain_grid)
+        self.infrared, self.visible = (ModalityDecoder(*sizes, out_dims=out_dims) for _ in range(2))
         take_earlier_names(self)
 
     def forward(
@@ -193,7 +194,7 @@ class DualModalityDecoder(BaseModule):
             masks: which patches these are; V may differ between the modalities.
 
         Returns:
-            For each modality (B, N, patch_size ** 2 * 3) in grid order.
+            For each modality (B, N, values of a patch) in grid order.
         """
         decoders = (self.infrared, self.visible)
         x, y = [d.sequence(t, m) for d, t, m in zip(decoders, tokens, masks)]

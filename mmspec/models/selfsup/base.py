@@ -10,6 +10,7 @@ from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mmspec.conventions import PAIR_CHANNELS
 from mmspec.masking import PatchMask
 from mmspec.registry import MODELS
 
@@ -21,16 +22,16 @@ class Reconstruction:
     Attributes:
         image: the input.
         visible: the input with masked patches at mid-gray.
-        prediction: the decoder's patches, all of them.
-        composite: visible patches of the input, predicted ones elsewhere.
+        prediction: the decoder's patches, all of them; None where it predicts no pixels.
+        composite: visible patches of the input, predicted ones elsewhere; None likewise.
         mask: which patches were masked.
-        loss: (B,) mean square error over masked patches, in the units of the training loss.
+        loss: (B,) error over masked patches, in the units of the training loss.
     """
 
     image: Tensor
     visible: Tensor
-    prediction: Tensor
-    composite: Tensor
+    prediction: Tensor | None
+    composite: Tensor | None
     mask: PatchMask
     loss: Tensor
 
@@ -71,6 +72,7 @@ class MaskedReconstruction(BaseSelfSupervisor):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        self.head.attach(self.backbone, self.data_preprocessor)
         self.masker = MODELS.build(masker) if isinstance(masker, dict) else masker
 
     def forward(
@@ -79,65 +81,69 @@ class MaskedReconstruction(BaseSelfSupervisor):
         """Give losses (``mode='loss'``), reconstructions ('predict') or dense features."""
         if mode == "predict":
             return self.predict(inputs, data_samples)
+        if mode == "loss":
+            self.head.follow(self.backbone)
         return super().forward(inputs, data_samples, mode)
 
     def predict(self, inputs: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:
         """Reconstruct a batch into its data samples.
 
         For each side of :meth:`sides`, a sample gets ``reconstruction`` + its suffix, (C, H, W) in
-        gray levels 0..255 (visible patches of the input, predicted ones elsewhere), and
-        ``patch_mask`` + its suffix, (rows, columns) bool, true where masked; and
-        ``reconstruction_loss``, the sum of their losses, a scalar tensor.
+        gray levels 0..255 (visible patches of the input, predicted ones elsewhere; not where
+        targets are no pixels), and ``patch_mask`` + its suffix, (rows, columns) bool, true where
+        masked; and ``reconstruction_loss``, the sum of their losses, a scalar tensor.
         """
         samples = data_samples or [DataSample() for _ in inputs]
         sides = self.sides(self.reconstruct(inputs, samples))
         for suffix, side in sides.items():
-            masks = side.mask.mask.unflatten(1, side.mask.grid)
-            for sample, image, mask in zip(samples, side.composite, masks):
-                sample.set_field(image, f"reconstruction{suffix}")
-                sample.set_field(mask, f"patch_mask{suffix}")
+            fields = dict(patch_mask=side.mask.mask.unflatten(1, side.mask.grid))
+            if side.composite is not None:
+                fields["reconstruction"] = side.composite
+            for name, values in fields.items():
+                for sample, value in zip(samples, values):
+                    sample.set_field(value, f"{name}{suffix}")
         for sample, loss in zip(samples, sum(side.loss for side in sides.values())):
             sample.set_field(loss, "reconstruction_loss")
         return samples
 
-    def _loss(self, prediction: Tensor, images: Tensor, mask: PatchMask, of: str = "") -> Tensor:
-        """The head's loss; an error where no patch of the images is masked."""
+    def _loss(
+        self, prediction: Tensor, inputs: Tensor, mask: PatchMask, modality: str = "infrared"
+    ) -> Tensor:
+        """The head's loss for one modality; an error where no patch of its images is masked."""
         if mask.num_visible == mask.num_patches:
             raise ValueError(
-                f"nothing{of} is masked, so there is nothing to learn: raise the mask ratio"
+                f"nothing is masked of the {modality} image, so there is nothing to learn: raise"
+                " the mask ratio"
             )
-        return self.head.loss(prediction, images, mask.mask)
+        return self.head.loss(prediction, inputs, mask.mask, PAIR_CHANNELS[modality])
 
     def _shown(
         self,
-        images: Tensor,
+        inputs: Tensor,
         prediction: Tensor,
         mask: PatchMask,
-        channels: slice = slice(None),
+        modality: str = "infrared",
         by_patch: bool = True,
     ) -> Reconstruction:
-        """What a decoder predicted, (B, N, p * p * C), of images (B, C, H, W) as images.
+        """What a decoder predicted, (B, N, values), of one modality of inputs (B, C, H, W).
 
-        ``channels`` are those of the images among the data preprocessor's; for ``by_patch`` see
-        :meth:`ReconstructionHead.to_pixels`.
+        For ``by_patch`` see :meth:`ReconstructionHead.to_pixels`.
         """
-        head, prediction = self.head, prediction.float()
+        head, prediction, channels = self.head, prediction.float(), PAIR_CHANNELS[modality]
         masked = mask.mask.unsqueeze(-1)
-        error = (prediction - head.target(images)).square().mean(-1)
+        error = head.errors(prediction, inputs, channels)
         # Where nothing is masked there is no error to average: 0, not 0 / 0.
         loss = (error * mask.mask).sum(1) / mask.mask.sum(1).clamp(min=1)
 
+        images = inputs[:, channels]
         true = head.patchify(images)
-        predicted = head.patchify(head.to_pixels(prediction, images, by_patch))
-        shown = dict(
-            image=true,
-            visible=true.masked_fill(masked, 0.0),
-            prediction=predicted,
-            composite=torch.where(masked, predicted, true),
-        )
+        shown = dict(image=true, visible=true.masked_fill(masked, 0.0))
+        if head.has_pixels:
+            predicted = head.patchify(head.to_pixels(prediction, images, by_patch))
+            shown |= dict(prediction=predicted, composite=torch.where(masked, predicted, true))
         for name, patches in shown.items():
             shown[name] = self._to_gray_levels(head.unpatchify(patches, mask.grid), channels)
-        return Reconstruction(**shown, mask=mask, loss=loss)
+        return Reconstruction(**dict(prediction=None, composite=None) | shown, mask=mask, loss=loss)
 
     def _to_gray_levels(self, images: Tensor, channels: slice) -> Tensor:
         preprocessor = self.data_preprocessor

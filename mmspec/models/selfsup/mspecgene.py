@@ -8,14 +8,12 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmspec.conventions import MODALITIES
+from mmspec.conventions import MODALITIES, PAIR_CHANNELS
 from mmspec.masking import PatchMask, grid_of
 from mmspec.registry import MODELS
 
 from .base import MaskedReconstruction, Reconstruction
 
-#: Of a pair's six channels.
-CHANNELS = dict(zip(MODALITIES, (slice(0, 3), slice(3, 6))))
 Masks = tuple[PatchMask, PatchMask]
 
 
@@ -81,10 +79,10 @@ class MSpecGene(MaskedReconstruction):
         stays outside: its state is shared by processes.
         """
         predictions = self.neck(self._encode(images, tokens, masks), masks)
-        sides = zip(MODALITIES, predictions, images.chunk(2), masks)
+        inputs = torch.cat(images.chunk(2), dim=1)  # a target may look at either side
         return {
-            f"loss_{name}": self._loss(prediction, image, mask, f" of the {name} image")
-            for name, prediction, image, mask in sides
+            f"loss_{name}": self._loss(prediction, inputs, mask, name)
+            for name, prediction, mask in zip(MODALITIES, predictions, masks)
         }
 
     def _masked(self, inputs: Tensor, masks: Masks | None = None) -> tuple[Tensor, Tensor, Masks]:
@@ -131,10 +129,9 @@ class MSpecGene(MaskedReconstruction):
             masks = self._one_side(inputs, hidden)
         images, tokens, masks = self._masked(inputs, masks)
         predictions = self.neck(self._encode(images, tokens, masks), masks)
-        sides = zip(MODALITIES, images.chunk(2), predictions, masks)
         shown = {
-            name: self._shown(image, prediction, mask, CHANNELS[name], by_patch=name != hidden)
-            for name, image, prediction, mask in sides
+            name: self._shown(inputs, prediction, mask, name, by_patch=name != hidden)
+            for name, prediction, mask in zip(MODALITIES, predictions, masks)
         }
         return PairReconstruction(**shown)
 
@@ -156,7 +153,7 @@ class MSpecGene(MaskedReconstruction):
 
     def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
         """Give normalised images (B, 3, H, W) of 'infrared' or 'visible' in gray levels 0..255."""
-        return self._to_gray_levels(images, CHANNELS[modality])
+        return self._to_gray_levels(images, PAIR_CHANNELS[modality])
 
 
 def _sides(pairs: Tensor) -> tuple[Tensor, Tensor]:
