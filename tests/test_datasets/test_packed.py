@@ -199,7 +199,6 @@ def test_a_killed_packing_goes_on_where_it_stopped(tmp_path):
     blocked = tmp_path / "raw" / "101.png"  # of those that the estimate passes over
     image = blocked.read_bytes()
     blocked.unlink()
-
     os.mkfifo(blocked)
     program = Program(*command, tmp_path / "set")
     while not (tmp_path / "set" / "shard-00009.npz").exists():
