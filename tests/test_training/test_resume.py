@@ -3,6 +3,9 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+from processes import REPO, run
+
 
 def losses(work_dir: Path) -> dict[int, float]:
     """Loss by iteration of all runs in a work directory, later runs over earlier ones."""
@@ -14,14 +17,22 @@ def losses(work_dir: Path) -> dict[int, float]:
     return result
 
 
+@pytest.mark.parametrize("packed", [False, True])
 def test_a_run_killed_in_an_epoch_resumes_as_if_it_had_not_stopped(
-    tiny_config, train, trained, tmp_path
+    packed, tiny_config, train, trained, tmp_path
 ):
     # Losses as they are, not averaged over a window.
     options = (
         *("--cfg-options", "log_processor.window_size=1"),
         "default_hooks.checkpoint.iters=4",
     )
+    if packed:
+        pack = REPO / "tools" / "dataset_converters" / "pack_corpus.py"
+        images = [tiny_config.parent / "images", "--out", tmp_path / "packed", "--workers", "1"]
+        done = run(pack, *images)
+        assert done.returncode == 0, done.output
+        data = dict(type="mmspec.PackedInfrared", data_root=tmp_path / "packed")
+        options += tuple(f"train_dataloader.dataset.{key}={data[key]}" for key in data)
     trained(tiny_config, tmp_path / "whole", *options)
     expected = losses(tmp_path / "whole")
     assert len(expected) == 24
