@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """What a step costs on this machine, and what it costs when it is computed in other ways.
 
+    python tools/benchmark.py all --minutes 8 --out report.md      # this machine, in one report
     python tools/benchmark.py pretrain      # InfMAE: as released, visible patches, one channel; MAE
     python tools/benchmark.py mspecgene     # an encoder pass for each modality, or one for both
     python tools/benchmark.py cmss          # M-SpecGene's masking alone
@@ -54,6 +55,7 @@ from analysis_tools.measuring import (
     precision,
     table,
 )
+from analysis_tools.whole_machine import add_arguments, report
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
@@ -318,6 +320,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
             sub.add_argument(
                 "--compile", action="store_true", help="compile the network in all rows"
             )
+    add_arguments(subparsers.add_parser("all"))
     sub = subparsers.choices["loader"]
     sub.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="a row each")
     sub.add_argument("--files", nargs="*", choices=KINDS, metavar="KIND",
@@ -337,7 +340,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
             args.only = args.files or list(KINDS)
             if args.data:
                 parser.error("--files are made up: without --data")
-    elif getattr(args, "workers", 0) and len(args.only) > 1:
+    elif args.command != "all" and getattr(args, "workers", 0) and len(args.only) > 1:
         parser.error("--workers go on while other rows have their turn: name one row by --only")
     return parser, args
 
@@ -387,6 +390,11 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
 
 def main() -> None:
     parser, args = parse_args()
+    if args.command == "all":
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(report(args, training_step))
+        print(f"\n{args.out.read_text()}")
+        return
     with explained(parser):
         seconds, memory = measure(args)
     machine = f"CPU, {torch.get_num_threads()} threads"

@@ -334,5 +334,6 @@ def _foreground_files(sample: BaseDataElement, probabilities: bool, **picture: n
     """A map of 0 to 1 as a gray picture, and the probability it is from."""
     files = {name: Image.fromarray(to_levels(shares)) for name, shares in picture.items()}
     if probabilities:
-        files["probabilities"] = dict(probabilities=_foreground(sample).astype(np.float16))
+        # Half precision would move scores to the other side of a threshold.
+        files["probabilities"] = dict(probabilities=_foreground(sample).astype(np.float32))
     return files

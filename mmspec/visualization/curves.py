@@ -105,6 +105,26 @@ def save_probe_curve(history: Mapping[str, list[tuple[int, float]]], path: str |
     _save(figure, path)
 
 
+def save_rate_curves(panels: Mapping[str, Mapping[str, np.ndarray]], path: str | Path) -> None:
+    """Draw a rate over something that targets differ in, into a picture file.
+
+    Args:
+        panels: of each such thing, positive, in words: ``at`` (N,) where the points lie, ``rate``
+            (N,) in [0, 1], and its confidence interval, ``low`` and ``high``.
+    """
+    figure, axes = _panels(len(panels), 4.5 * len(panels), 3.6, sharey=True)
+    for axis, (name, curve) in zip(axes, panels.items()):
+        axis.fill_between(curve["at"], 100 * curve["low"], 100 * curve["high"], alpha=0.2)
+        axis.plot(curve["at"], 100 * curve["rate"], "o-", markersize=3.5, linewidth=1.5)
+        axis.set(xlabel=name, xscale="log", ylim=(0, 102))
+        ticks = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
+        ticks = [x for x in ticks if min(curve["at"]) / 2 < x < 2 * max(curve["at"])]
+        axis.set_xticks(ticks, [f"{x:g}" for x in ticks], minor=False)
+        axis.minorticks_off()
+    axes[0].set_ylabel("Pd (%)")
+    _save(figure, path)
+
+
 def _panels(count: int, width: float, height: float, **how: bool) -> tuple:
     """A figure with so many axes side by side, over a grid."""
     figure, axes = plt.subplots(

@@ -2,7 +2,9 @@
 
 import json
 import sys
+import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,6 +125,64 @@ def test_readers_of_each_kind_of_file(run, benchmark, monkeypatch, tmp_path):
         assert np.corrcoef(gray.ravel(), levels["PNG, 16 bits"].ravel())[0, 1] > 0.98, kind
     image = mmspec.read_thermal(tmp_path / "FLIR_JPEG_Celsius" / "0.jpg")
     assert image.unit == "celsius" and 0 < image.values.min() < image.values.max() < 100
+
+
+@pytest.fixture
+def whole(benchmark, monkeypatch):
+    """The report of a machine by one process, with few and small turns."""
+    from analysis_tools import whole_machine
+
+    monkeypatch.setattr(whole_machine, "_apart", lambda function, _, *args: function(*args))
+    monkeypatch.setattr(whole_machine, "STEPS", 1)
+    monkeypatch.setattr(whole_machine, "LOADED", 1)
+    monkeypatch.setattr(whole_machine, "SIDE", dict(cpu=64))
+    small = dict(
+        visible=[(1, "scale=64")],
+        upernet=[(2, "scale=(64,64)"), (3, "crop_size=(64,64)")],
+    )
+    small["mask-rcnn"] = [(2, "scale=(96,64)"), (3, "crop_size=(96,64)")]
+    for name, steps in small.items():
+        row = whole_machine.ROWS[name]
+        sizes = [f"train_dataloader.dataset.pipeline.{i}.{size}" for i, size in steps]
+        row = replace(row, tiny_options=(*row.tiny_options, *sizes))
+        monkeypatch.setitem(whole_machine.ROWS, name, row)
+    return whole_machine
+
+
+def report(benchmark, monkeypatch, tmp_path, *arguments):
+    command = ["benchmark.py", "all", "--device", "cpu", "--out", tmp_path / "report.md"]
+    monkeypatch.setattr(sys, "argv", list(map(str, [*command, *arguments])))
+    benchmark.main()
+    return (tmp_path / "report.md").read_text()
+
+
+def test_one_report_of_a_machine(benchmark, whole, monkeypatch, tmp_path):
+    rows = ["visible", "upernet", "mask-rcnn"]
+    text = report(benchmark, monkeypatch, tmp_path, "--batch-size", 2, "--workers", 1,
+                  "--only", *rows)  # fmt: skip
+    assert "Skipped" not in text and "float32, tiny networks, 1 workers" in text
+    cells = [[x.strip() for x in line.split("|")[1:-1]] for line in text.splitlines()]
+    found = {row[0]: row for row in cells if row}
+    for name in rows:
+        _, batch, ms, rate, waits, memory, flops, share = found[whole.ROWS[name].title]
+        assert batch == "2" and float(ms) > 0 and waits.endswith(" %") and share.endswith(" %")
+        assert float(rate.split()[0]) == pytest.approx(2000 / float(ms), rel=0.01)
+        assert float(flops) > 0 and float(memory) > 0
+    assert float(found["0 workers"][1]) > 0 and float(found["1 workers"][1]) > 0
+
+
+def test_what_the_minutes_do_not_hold_is_named(benchmark, whole, monkeypatch, tmp_path):
+    text = report(benchmark, monkeypatch, tmp_path, "--minutes", 0.01, "--only", "mae", "compiled")
+    assert "Skipped: loader: no time was left.\nSkipped: MAE (ViT): no time was left." in text
+    assert "Skipped: InfMAE, compiled: no time was left." in text
+
+
+def test_rows_that_fail_or_last_are_named(benchmark):
+    from analysis_tools.whole_machine import _apart
+
+    assert _apart(round, 60, 2.4) == 2
+    assert _apart(int, 60, "x").startswith("ValueError: invalid literal")
+    assert _apart(time.sleep, 1, 60) == "not done after 1 s, which was all that was left"
 
 
 def test_what_a_gpu_has_no_memory_for_is_said(benchmark):

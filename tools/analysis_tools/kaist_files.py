@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
         place = {number: place[key] for number, key in enumerate(sorted(place), start=1)}
         known = f"numbers 1 to {len(place)}"
     rows, entries = [], []
-    for name, row in _text_rows(path) if suffix == ".txt" else _json_rows(path):
+    for name, row in _text_rows(path) if suffix == ".txt" else _of_one_category(path):
         number, *box, score = row
         if number not in place:
             shown = repr(number) if isinstance(number, str) else f"{number:g}"
@@ -145,30 +145,48 @@ def _text_rows(path: str | Path):
         yield f"{path}: line {number}", values
 
 
-def _json_rows(path: str | Path):
-    raw = _read(read_json, path)
+def _of_one_category(path: str | Path):
+    categories = set()
+    for name, category, row in coco_results(path):
+        categories.add(category)
+        if len(categories) > 1:
+            raise FileFormatError(
+                f"{name}: category_id {category} beside another; the miss rate is of one class"
+            )
+        yield name, row
+
+
+def coco_results(path: str | Path, raw: Any = None) -> Iterator[tuple[str, Any, tuple]]:
+    """The entries of a file of COCO results, a list of ``image_id``, ``bbox`` and ``score``.
+
+    Args:
+        path: the file.
+        raw: its content, or the part that holds them; the file is read unless given.
+
+    Yields:
+        What errors call the entry; its ``category_id``, None without; and its image's id, x, y,
+        width, height and score.
+
+    Raises:
+        FileFormatError: not such a file, or an entry that cannot be used.
+    """
+    raw = _read(read_json, path) if raw is None else raw
     if not isinstance(raw, list):
         raise FileFormatError(f"{path}: not a list of results but a {type(raw).__name__}")
-    categories = set()
     for index, entry in enumerate(raw):
         name = f"{path}: entry {index}"
         try:
             row = (entry["image_id"], *map(float, entry["bbox"]), float(entry["score"]))
             if not isinstance(row[0], (int, float, str)):
                 raise TypeError(f"image_id {row[0]!r}")
-            categories.add(entry.get("category_id"))
+            category = entry.get("category_id")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(
                 f"{name}: no image_id, bbox and score ({type(error).__name__}: {error})"
             ) from None
         if len(row) != 6:
             raise FileFormatError(f"{name}: bbox {entry['bbox']} is not x, y, width, height")
-        if len(categories) > 1:
-            raise FileFormatError(
-                f"{name}: category_id {entry.get('category_id')} beside another; the miss rate is"
-                " of one class"
-            )
-        yield name, row
+        yield name, category, row
 
 
 def _read(read: Callable[[str | Path], Any], path: str | Path) -> Any:
