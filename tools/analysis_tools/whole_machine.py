@@ -313,7 +313,11 @@ def _write_boxes(root: Path, rng: np.random.Generator, width: int, height: int) 
     from mmspec.datasets.detection import M3FDDataset
 
     names = M3FDDataset.METAINFO["classes"]
-    images = [dict(id=i, file_name=f"{i:02d}.png", width=width, height=height) for i in range(64)]
+    size = dict(width=width, height=height)
+    images = [
+        dict(id=i, file_name=f"Ir/{i:02d}.png", visible_file_name=f"Vis/{i:02d}.png", **size)
+        for i in range(64)
+    ]
     boxes = []
     for number in range(64 * 8):  # eight in each, about as many as M3FD has
         size = rng.integers(16, 200, 2)
