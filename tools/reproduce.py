@@ -28,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,7 +158,8 @@ class Cell:
     A row without a config has no training: something that is there is scored as it is. A row with a
     ``score`` has another test than tools/test.py: ``command``, in which ``{weights}`` stands for
     the checkpoint, ``{seed}`` for the seed and ``{metrics}`` for the JSON file it is to write, and
-    ``read``, which makes metrics by name of what is in the file.
+    ``read``, which makes metrics by name of what is in the file. ``test_options`` are overrides of
+    the test alone.
     """
 
     table: int
@@ -168,6 +169,7 @@ class Cell:
     training: Training | None
     folder: Path
     score: dict | None = None
+    test_options: Sequence[str] = ()
 
     @property
     def file(self) -> Path:
@@ -192,7 +194,7 @@ class Cell:
         command = ["python", "tools/test.py", self.training.config, weights]
         command += ["--work-dir", str(self.folder / "test"), "--out", str(self.metrics)]
         # The test is that of the configuration that was trained.
-        options = self.training.options
+        options = [*self.training.options, *self.test_options]
         return [*command, "--cfg-options", *options] if options else command
 
     def result(self) -> dict | None:
@@ -371,7 +373,10 @@ def plan(
                         gpus,
                     )
                     folder = training.folder
-                cells.append(Cell(number, row["name"], seed, begin, training, folder, score))
+                options = row.get("test_options", ())
+                cells.append(
+                    Cell(number, row["name"], seed, begin, training, folder, score, options)
+                )
     for name in given:
         if name not in starts:
             known = ", ".join(sorted(starts)) or "nothing"
@@ -397,7 +402,7 @@ def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
             known = [result["metrics"] for result in results.values() if result]
             seeds = f"{len(known)}/{len(mine)}" if known else "not run"
             shown = [
-                _cell_text([found[metric] for found in known], row["paper"].get(metric))
+                _cell_text([found.get(metric) for found in known], row["paper"].get(metric))
                 for metric in metrics
             ]
             lines.append(f"| {' | '.join([row['name'], seeds, *shown])} |")

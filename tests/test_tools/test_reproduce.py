@@ -1,5 +1,6 @@
 """The runner of the tables: what it trains, keeps, resumes and prints. Trainings are stood in."""
 
+import dataclasses
 import functools
 import json
 import re
@@ -425,6 +426,12 @@ def test_no_row_is_trained_with_another_batch_than_its_rate_is_for(task, budget)
                 gpus, batch = map(int, re.search(r"_(\d+)xb(\d+)-", training.config).groups())
                 assert (training.processes, images) == (gpus, gpus * batch)
             training = training.start
+
+
+def test_overrides_of_the_test_are_no_part_of_the_training():
+    cell = dataclasses.replace(plan("irstd", "cpu")[0], test_options=["test_evaluator.x=1"])
+    assert cell.test[-2:] == ["randomness.seed=0", "test_evaluator.x=1"]
+    assert cell.training.command[-1] == "randomness.seed=0"
 
 
 def test_mspecgene_starts_from_its_first_stage_in_every_row_of_the_paper():
