@@ -27,8 +27,8 @@ drop_path_rate = 0.2
 # Not in the paper, from its segmentation: 1,500 iterations of warm-up, polynomial decay.
 # Not in the paper, from ConvMAE's fine-tuning: layer decay, drop path, power 1 of the polynomial.
 # Not in the paper, as is usual in the field: SoftIoU and cross-entropy, deep supervision, flips.
-# Seen with small networks on a CPU (README): features at full resolution are worth many points, which
-# speaks for the head's upscale=4, and a test before the rate has come down says little.
+# Seen with small networks on a CPU (README): features at full resolution are worth many points,
+# which speaks for the head's upscale=4; a test before the rate has come down says little.
 # Not in the paper, ours: InfraredPhotometric, seed 0. At 512x512 a crop is the whole image.
 
 model = dict(
