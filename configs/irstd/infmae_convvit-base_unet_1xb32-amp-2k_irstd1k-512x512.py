@@ -20,7 +20,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(num_workers=num_workers, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-optim_wrapper = dict(type="mmspec.Bfloat16OptimWrapper", optimizer=dict(lr=lr))
+optim_wrapper = dict(type="mmspec.AmpOptimWrapper", optimizer=dict(lr=lr))
 auto_scale_lr = dict(base_batch_size=batch_size)
 train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 param_scheduler = _base_.param_scheduler

@@ -1,6 +1,5 @@
 """Hooks, launching and resuming. Importing this module fills ``HOOKS``."""
 
-from .bfloat16 import Bfloat16OptimWrapper
 from .checkpoints import DurableCheckpointHook, ResumeHook
 from .cmss import CMSSScheduleHook, CMSSVisualizationHook
 from .compilation import CompileHook, compile_parts
@@ -16,7 +15,7 @@ from .pictures import (
     SegmentationOverlayHook,
     SmallTargetPictureHook,
 )
-from .precision import AdamW, AmpOptimWrapper, TF32Hook
+from .precision import AdamW, AmpOptimWrapper, Bfloat16OptimWrapper, TF32Hook
 from .probing import ProbeHook
 from .reconstructions import ReconstructionVisualizationHook
 from .repeatable import RepeatableDrawsHook

@@ -1,17 +1,18 @@
-"""The arithmetic of a training on a GPU: bfloat16, TF32 and an optimiser of one kernel.
+"""The arithmetic of a training: bfloat16, TF32 and an optimiser of one kernel.
 
-Nothing of this happens on a CPU.
+On a CPU nothing of this happens but in a :class:`Bfloat16OptimWrapper`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine import optim
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmspec.registry import HOOKS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -43,6 +44,23 @@ class AmpOptimWrapper(optim.AmpOptimWrapper):
         """Take that of a run in either type: a scaler that was not in use has no state."""
         state_dict = {k: v for k, v in state_dict.items() if k != "loss_scaler" or v}
         super().load_state_dict(state_dict)
+
+
+@OPTIM_WRAPPERS.register_module()
+class Bfloat16OptimWrapper(optim.OptimWrapper):
+    """Compute training steps under autocast to bfloat16, convolutions with channels last.
+
+    On a CPU too, which ``AmpOptimWrapper`` refuses and which is slower with it than without if it
+    has no instructions for bfloat16 (AVX512-BF16, AMX). Weights, gradients and the optimizer stay
+    in float32.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        model.to(memory_format=torch.channels_last)
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, torch.bfloat16):
+            yield
 
 
 @OPTIMIZERS.register_module()

@@ -89,3 +89,18 @@ def test_a_state_of_the_fused_kernel_is_taken_on_a_cpu():
     other.load_state_dict(state)
     assert not other.param_groups[0]["fused"]
     other.step()
+
+
+def test_a_step_on_a_cpu_computes_in_bfloat16_and_moves_float32_weights():
+    model = torch.nn.Conv2d(3, 4, 3)
+    before = model.weight.detach().clone()
+    wrapper = build_optim_wrapper(
+        model, dict(type="mmspec.Bfloat16OptimWrapper", optimizer=dict(type="SGD", lr=0.1))
+    )
+    with wrapper.optim_context(model):
+        found = model(torch.ones(2, 3, 8, 8))
+        assert found.dtype == torch.bfloat16
+        assert found.is_contiguous(memory_format=torch.channels_last)
+    wrapper.update_params(found.float().mean())
+    assert model.weight.dtype == torch.float32 and not torch.equal(model.weight, before)
+    assert model(torch.ones(2, 3, 8, 8)).dtype == torch.float32  # outside of the context
