@@ -193,9 +193,15 @@ class TinyData:
                 dataset.data_root = str(self(kind))
 
 
+def without_gpu(cfg: Config) -> None:
+    if cfg.optim_wrapper.type == "mmspec.AmpOptimWrapper":  # needs a GPU
+        cfg.optim_wrapper.type = "OptimWrapper"
+
+
 def load(name: str, data: TinyData) -> Config:
     """A fine-tuning with a small model on small images."""
     cfg = read(name)
+    without_gpu(cfg)
     shrink(cfg)
     detection = name.startswith("det/")
     crop = (64, 64) if is_pair(cfg) or name.startswith("irstd/") else (64, 96)
@@ -229,8 +235,7 @@ def pretraining(name: str, data: TinyData) -> Config:
     for loader in (cfg.train_dataloader, cfg.get("test_dataloader")):
         if loader:
             data.fill(loader)
-    if cfg.optim_wrapper.type == "mmspec.AmpOptimWrapper":  # needs a GPU
-        cfg.optim_wrapper.type = "OptimWrapper"
+    without_gpu(cfg)
     cfg.model.backbone.init_cfg = None
     if name not in WHOLE:
         widths = shrink_encoder(cfg.model.backbone)
