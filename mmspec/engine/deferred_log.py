@@ -31,7 +31,7 @@ class DeferredHistory(HistoryBuffer):
         if not isinstance(log_val, Tensor):
             super().update(log_val, count)
             return
-        self._waiting.append(log_val.detach())
+        self._waiting.append(log_val.detach().reshape(()))
         if len(self._waiting) == MOST_WAITING:
             self._fetch()
 
@@ -42,8 +42,10 @@ class DeferredHistory(HistoryBuffer):
 
     def _fetch(self) -> None:
         if self._waiting:
-            # One copy to the host for all of them.
-            new, self._waiting = torch.stack(self._waiting).tolist(), []
+            # One copy to the host for all of them, though one or the other may be there.
+            device = next((v.device for v in self._waiting if not v.is_cpu), "cpu")
+            new = torch.stack([value.to(device) for value in self._waiting]).tolist()
+            self._waiting = []
             self._values = np.append(self._values, new)[-self.max_length :]
             self._counts = np.append(self._counts, np.ones(len(new), int))[-self.max_length :]
 

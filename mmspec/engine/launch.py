@@ -19,8 +19,8 @@ from .inheritance import RUNNER_KEYS, InheritedValueError, acting, check_inherit
 from .pictures import PictureHook
 
 # Hooks of mmspec's own configs that any config can have. configs/_base_/runtime.py names them too,
-# for `mim train`, which does not come here; a config that imported them would be mmengine's other
-# kind, which has no _base_ by file names.
+# for `mim train mmpretrain`, whose tool does not come here; a config that imported them would be
+# mmengine's other kind, which has no _base_ by file names.
 RUN_HOOKS = {
     "runtime_info": dict(type="mmspec.DeferredLogHook"),
     "resume": dict(type="mmspec.ResumeHook"),
@@ -98,12 +98,11 @@ def build_runner(cfg: Config) -> Runner:
     scale_by_parts(cfg)
     compile_by_hook(cfg)
     cfg.default_hooks = {**RUN_HOOKS, **(cfg.get("default_hooks") or {})}
-    notes = count_accumulation(cfg)
-    notes += adapt_to_cpu(cfg) if get_device() == "cpu" else []
+    notes = adapt_to_cpu(cfg) if get_device() == "cpu" else []
     if cfg.launcher == "mpi":  # mmengine reads it when it wraps the model
         os.environ.setdefault("LOCAL_RANK", os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
-    for note in notes:
+    for note in notes + count_accumulation(runner, cfg):
         runner.logger.warning(note)
     return runner
 
@@ -134,21 +133,25 @@ def compile_by_hook(cfg: Config) -> None:
     if options or options == {}:
         options = {} if options is True else options
         cfg.custom_hooks = [
-            *cfg.get("custom_hooks", []),
+            *(cfg.get("custom_hooks") or []),
             dict(type="mmspec.CompileHook", **options),
         ]
 
 
-def count_accumulation(cfg: Config) -> list[str]:
-    """Have ``auto_scale_lr`` count all batches of a step, of which mmengine takes one; say so."""
+def count_accumulation(runner: Runner, cfg: Config) -> list[str]:
+    """Have ``auto_scale_lr`` count all batches of a step, of which mmengine takes one; say so.
+
+    The config stays as it is: a run from the copy in the work directory counts them once, too.
+    """
     parts = (cfg.get("optim_wrapper") or {}).get("accumulative_counts", 1)
     scale = cfg.get("auto_scale_lr") or {}
     if parts == 1 or not scale.get("enable"):
         return []
-    scale.base_batch_size /= parts
+    base = scale.base_batch_size / parts
+    runner.auto_scale_lr = dict(scale, base_batch_size=base)
     return [
         f"A step accumulates {parts} batches: the learning rate is scaled to all of them, by a "
-        f"base_batch_size of {scale.base_batch_size:g} for each."
+        f"base_batch_size of {base:g} for each."
     ]
 
 

@@ -68,13 +68,16 @@ class AdamW(torch.optim.AdamW):
     """PyTorch's, by its fused kernel where all parameters are on a GPU.
 
     That kernel also asks a gradient scaler nothing, so that float16 has no wait in a step. A state
-    is taken from either kind of run.
+    is taken from either kind of run. ``fused``, ``foreach`` or ``differentiable`` choose otherwise.
     """
 
     def __init__(self, params: Iterable[Tensor | dict], **kwargs) -> None:
-        params = list(params)
-        tensors = (t for p in params for t in (p["params"] if isinstance(p, dict) else [p]))
-        super().__init__(params, fused=all(t.is_cuda for t in tensors) or None, **kwargs)
+        # Lists of what may be generators, as model.parameters() is, which can be read once.
+        params = [dict(p, params=_listed(p)) if isinstance(p, dict) else p for p in params]
+        if not kwargs.keys() & {"fused", "foreach", "differentiable"}:
+            tensors = (t for p in params for t in (p["params"] if isinstance(p, dict) else [p]))
+            kwargs["fused"] = all(t.is_cuda for t in tensors) or None
+        super().__init__(params, **kwargs)
 
     def load_state_dict(self, state_dict: dict) -> None:
         fused = self.defaults["fused"]
@@ -82,12 +85,18 @@ class AdamW(torch.optim.AdamW):
         super().load_state_dict({**state_dict, "param_groups": groups})
 
 
+def _listed(group: dict) -> list[Tensor]:
+    params = group["params"]
+    return [params] if isinstance(params, Tensor) else list(params)
+
+
 @HOOKS.register_module()
 class TF32Hook(Hook):
-    """Compute float32 products and convolutions in TF32 while a GPU trains (Ampere and later).
+    """Compute float32 matrix products in TF32 while a GPU trains (Ampere and later).
 
-    With the range of float32 and 10 bits of fraction, as many as float16 has. Tests after the
-    training compute in float32 again.
+    With the range of float32 and 10 bits of fraction, as many as float16 has. The validations of a
+    training are part of it; tests take products in float32 again. Convolutions are in TF32 by
+    PyTorch's own default (``torch.backends.cudnn.allow_tf32``), in tests too.
     """
 
     def before_train(self, runner: Runner) -> None:

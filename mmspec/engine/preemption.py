@@ -41,7 +41,7 @@ class StopSignals:
         for loop in (runner.train_loop, runner.val_loop):
             if loop is not None:
                 init = loop.dataloader.worker_init_fn
-                loop.dataloader.worker_init_fn = functools.partial(_outlive_signals, init)
+                loop.dataloader.worker_init_fn = functools.partial(_outlive_signals, init, os.getpid())
 
     def ignore(self) -> None:
         """Give the signals back to those who had them."""
@@ -78,19 +78,20 @@ class StopSignals:
         raise SystemExit(PREEMPTED)
 
 
-def _outlive_signals(init: Callable[[int], None] | None, worker: int) -> None:
+def _outlive_signals(init: Callable[[int], None] | None, owner: int, worker: int) -> None:
     """Let a loader's worker live while its process saves: launchers signal the whole group.
 
-    As PyTorch's own handler does, it ends on a SIGTERM of the process that started it.
+    As by PyTorch's own handler, it ends on a SIGTERM of the process whose loader it is, which is
+    not its parent where a server forks.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_heed_parent, daemon=True).start()
+    threading.Thread(target=_heed, args=[owner], daemon=True).start()
     if init is not None:
         init(worker)
 
 
-def _heed_parent() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+def _heed(owner: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != owner:
         pass
     os._exit(os.EX_OK)

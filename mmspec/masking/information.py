@@ -111,6 +111,5 @@ def projection(images: Tensor, kernel: Tensor) -> Tensor:
     """
     patch_size = kernel.shape[-1]
     grid_of(*images.shape[-2:], patch_size)
-    # Ranks in half precision would be others.
-    with torch.autocast(images.device.type, enabled=False):
-        return F.conv2d(images.float(), kernel[None].float(), stride=patch_size).flatten(1)
+    # Ranks in half precision, or in TF32, a GPU's default for convolutions, would be others.
+    return F.conv2d(images.double(), kernel[None].double(), stride=patch_size).flatten(1).float()

@@ -136,10 +136,11 @@ def test_a_run_compiles_after_the_batches_that_are_looked_at(tmp_path):
 @pytest.mark.parametrize(
     ("value", "options"), [(True, {}), (dict(mode="reduce-overhead"), dict(mode="reduce-overhead"))]
 )
-def test_compile_of_a_config_is_done_by_the_hook(value, options):
-    cfg = Config(dict(compile=value, custom_hooks=[dict(type="other")]))
+@pytest.mark.parametrize("others", [[dict(type="other")], None])
+def test_compile_of_a_config_is_done_by_the_hook(value, options, others):
+    cfg = Config(dict(compile=value, custom_hooks=others))
     compile_by_hook(cfg)
-    assert cfg.custom_hooks == [dict(type="other"), dict(type="mmspec.CompileHook", **options)]
+    assert cfg.custom_hooks == [*(others or []), dict(type="mmspec.CompileHook", **options)]
     assert "compile" not in cfg
 
 

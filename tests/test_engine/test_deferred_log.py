@@ -47,6 +47,12 @@ def test_a_checkpoint_holds_a_buffer_of_mmengine(hub):
     assert hub.get_scalar("train/loss").max() == 3.0
 
 
+def test_values_of_other_shapes_and_types_are_one_log(hub):
+    for value in (torch.tensor(1.0), torch.tensor([2.0]), torch.tensor(3), torch.tensor([[4.0]])):
+        update_deferred(hub, "train/loss", value)
+    assert list(hub.get_scalar("train/loss").data[0]) == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_values_that_nobody_reads_do_not_pile_up(monkeypatch):
     monkeypatch.setattr("mmspec.engine.deferred_log.MOST_WAITING", 3)
     history = DeferredHistory([], [], max_length=4)

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from toy_run import toy_run
 from mmspec.engine import DurableCheckpointHook
 from mmspec.engine.checkpoints import DurableBackend
 from mmspec.engine.launch import LaunchError
-from mmspec.engine.preemption import PREEMPTED
+from mmspec.engine.preemption import PREEMPTED, _outlive_signals
 
 SCHEDULE = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=6),
@@ -204,6 +206,27 @@ def test_a_signal_saves_and_ends_the_run_with_its_status(number, tmp_path):
     run(tmp_path / "whole").train()
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
     assert not [*(tmp_path / "run").glob("resume*")]
+
+
+def outlive(owner: int, ready) -> None:
+    _outlive_signals(None, owner, 0)
+    ready.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
+def test_a_loaders_worker_ends_by_a_signal_of_its_own_process_alone(start):
+    context = torch.multiprocessing.get_context(start)
+    ready = context.Event()
+    worker = context.Process(target=outlive, args=(os.getpid(), ready))
+    worker.start()
+    assert ready.wait(60)
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+    worker.join(0.5)
+    assert worker.is_alive()
+    worker.terminate()
+    worker.join(20)
+    assert worker.exitcode == 0
 
 
 def test_inside_epochs_they_need_the_hook_that_resumes_there(tmp_path):

@@ -77,6 +77,17 @@ def test_adamw_is_pytorchs_on_a_cpu():
     assert torch.equal(*steps)
 
 
+def test_adamw_reads_generators_of_parameters_once():
+    layers = nn.Linear(2, 2), nn.Linear(2, 2)
+    optimizer = AdamW([dict(params=layer.parameters()) for layer in layers])
+    held = [len(group["params"]) for group in optimizer.param_groups]
+    assert held == [2, 2]
+
+
+def test_adamw_leaves_the_choice_of_the_kernel_to_who_makes_it():
+    assert AdamW(nn.Linear(1, 1).parameters(), fused=False, foreach=True).defaults["foreach"]
+
+
 def test_a_state_of_the_fused_kernel_is_taken_on_a_cpu():
     layer = nn.Linear(2, 2)
     optimizer = AdamW(layer.parameters(), lr=0.1)

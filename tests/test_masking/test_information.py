@@ -90,6 +90,14 @@ def test_projection_ranks_like_the_mean_over_a_convolution():
     assert torch.allclose(projection(images, weight.mean(0)) + bias.mean(), whole, atol=1e-4)
 
 
+def test_projection_is_exact_whatever_the_device_makes_of_float32():
+    images, kernel = torch.randn(2, 3, 64, 48), torch.randn(3, 16, 16)
+    patches = images.unfold(2, 16, 16).unfold(3, 16, 16).double()
+    exact = (patches * kernel[None, :, None, None]).sum((1, 4, 5)).flatten(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(projection(images, kernel), exact.float())
+
+
 @pytest.mark.parametrize("name", SCORES)
 def test_scores_are_finite_and_equal_on_a_black_image(name):
     scores = SCORES[name](torch.zeros(2, 1, 48, 32, dtype=torch.uint8))

@@ -118,11 +118,10 @@ def test_the_scaled_rate_is_that_of_all_accumulated_batches(tmp_path, parts, ena
     """Of batches of 4, with a rate of 0.1 for 2."""
     wrapper = dict(accumulative_counts=parts)
     cfg = Config(dict(optim_wrapper=wrapper, auto_scale_lr=dict(base_batch_size=2, enable=enable)))
-    notes = launch.count_accumulation(cfg)
+    run = toy_run(tmp_path, schedule=[], iters=1, wrapper=wrapper, auto_scale_lr=cfg.auto_scale_lr)
+    notes = launch.count_accumulation(run, cfg)
     assert len(notes) == (rate == 0.8)
-    run = toy_run(
-        tmp_path, schedule=[], iters=1, wrapper=wrapper, auto_scale_lr=cfg.auto_scale_lr.to_dict()
-    )
+    assert cfg.auto_scale_lr.base_batch_size == 2  # whoever starts from its copy counts anew
     run.train()
     assert run.optim_wrapper.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
 
