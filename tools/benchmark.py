@@ -101,8 +101,11 @@ class TrainingStep:
         if compiled or args.compile:
             compile_parts(self.model)
         scaled = args.dtype != "float32" and args.device == "cuda"
-        cfg.optim_wrapper.pop("loss_scale", None)
-        cfg.optim_wrapper.type = "AmpOptimWrapper" if scaled else "OptimWrapper"
+        for key in ("loss_scale", "dtype"):
+            cfg.optim_wrapper.pop(key, None)
+        cfg.optim_wrapper.type = "OptimWrapper"
+        if scaled:  # as a run has it: no scaler, which is waited for, beside bfloat16
+            cfg.optim_wrapper.update(type="mmspec.AmpOptimWrapper", dtype=args.dtype)
         self.optimiser = build_optim_wrapper(self.model, cfg.optim_wrapper)
 
     def __call__(self, clock: Clock) -> None:

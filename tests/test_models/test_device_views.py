@@ -68,6 +68,28 @@ def test_an_image_of_the_size_of_its_view_is_left_as_it_is():
     assert torch.equal(crop_resize(images, middle_squares(sizes), sizes, (48, 48)), images)
 
 
+def test_a_training_in_tf32_and_half_precision_gives_the_same_views(monkeypatch):
+    images, sizes = noise(64, 64)[None], torch.tensor([[64, 64]])
+    expected = crop_resize(images, middle_squares(sizes), sizes, (48, 48))
+    product, used = torch.Tensor.__matmul__, []
+
+    def watched(*factors):
+        used.append(torch.get_float32_matmul_precision())
+        return product(*factors)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", watched)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")  # as TF32Hook does
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            views = crop_resize(images, middle_squares(sizes), sizes, (48, 48))
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert used == ["highest"] * 2
+    assert torch.equal(views, expected)
+
+
 def test_boxes_are_as_likely_as_mmpretrains():
     np.random.seed(0)
     crop = RandomResizedCrop(8, crop_ratio_range=(0.2, 1.0))

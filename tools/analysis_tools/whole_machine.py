@@ -23,6 +23,7 @@ from mmengine.config import Config
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmspec.engine.precision import half_dtype
 from mmspec.evaluation.table import markdown_table
 from mmspec.version import __version__
 
@@ -108,8 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def settle(args: argparse.Namespace) -> None:
     """Fill in what depends on the machine."""
     gpu = args.device == "cuda"
-    half = "bfloat16" if gpu and torch.cuda.is_bf16_supported() else "float16"
-    args.dtype = args.dtype or (half if gpu else "float32")
+    args.dtype = args.dtype or (str(half_dtype()).removeprefix("torch.") if gpu else "float32")
     args.arch = args.arch or ("base" if gpu else "tiny")
     args.batch_size = args.batch_size or (64 if gpu else 8)
     args.workers = args.workers or min(16, len(os.sched_getaffinity(0)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -72,14 +74,25 @@ def crop_resize(
     Returns:
         (B, C, *size), of the dtype of ``images``.
     """
-    # A half-precision step would round the weights to 8 or 11 bits.
-    with torch.autocast(images.device.type, enabled=False):
+    with _in_float32(images.device.type):
         columns = _weights(boxes[:, 0], boxes[:, 2], sizes[:, 1], size[1], images.shape[3], flip)
         rows = _weights(boxes[:, 1], boxes[:, 3], sizes[:, 0], size[0], images.shape[2])
         whole = images.dtype == torch.uint8
         resized = images.float() @ columns[:, None].mT
         resized = rows[:, None] @ (_levels(resized) if whole else resized)
         return _levels(resized).to(torch.uint8) if whole else resized
+
+
+@contextlib.contextmanager
+def _in_float32(device: str) -> Iterator[None]:
+    """Whole products: a half-precision step, or TF32, would round weights to 8 or 11 bits."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _levels(values: Tensor) -> Tensor:
