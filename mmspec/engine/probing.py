@@ -66,7 +66,7 @@ class ProbeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.started = time.perf_counter()
-        if runner.epoch == 0:
+        if runner.iter == 0:
             self._probe(runner, 0)
 
     def after_train_epoch(self, runner: Runner) -> None:

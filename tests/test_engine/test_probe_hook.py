@@ -26,6 +26,7 @@ def runner(tmp_path, scalars: list, lines: list) -> SimpleNamespace:
     return SimpleNamespace(
         model=nn.ModuleDict({"backbone": backbone}),
         epoch=0,
+        iter=0,
         max_epochs=3,
         work_dir=str(tmp_path),
         visualizer=SimpleNamespace(add_scalars=lambda found, step: scalars.append((step, found))),
@@ -69,6 +70,13 @@ def test_every_second_epoch_and_the_last(eyes, tmp_path, judge):
     again = ProbeHook(data_root=eyes, **ARGS)
     again.after_load_checkpoint(run, saved)
     assert again.history == hook.history and len(hook.history["F3"]) == 3
+
+
+def test_a_run_resumed_inside_its_first_epoch_has_had_its_first_probe(eyes, tmp_path):
+    run = runner(tmp_path, scalars := [], [])
+    run.iter = 1
+    ProbeHook(data_root=eyes, **ARGS).before_train(run)
+    assert scalars == []
 
 
 def test_what_is_wrong_is_said_at_the_start_and_later_costs_no_training(eyes, tmp_path, caplog):

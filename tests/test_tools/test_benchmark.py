@@ -177,15 +177,14 @@ def test_what_the_minutes_do_not_hold_is_named(benchmark, whole, monkeypatch, tm
     assert "Skipped: InfMAE, compiled: no time was left." in text
 
 
-def test_a_gpu_that_emulates_bfloat16_is_measured_in_float16(whole, monkeypatch):
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 0), "float16"), ((9, 0), "bfloat16")])
+def test_a_gpu_that_emulates_bfloat16_is_measured_in_float16(whole, monkeypatch, capability, dtype):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     args = SimpleNamespace(device="cuda", dtype=None, arch=None, batch_size=None, workers=None)
-    for capability, dtype in (((7, 0), "float16"), ((9, 0), "bfloat16")):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-        found = SimpleNamespace(**vars(args))
-        whole.settle(found)
-        assert found.dtype == dtype
+    whole.settle(args)
+    assert args.dtype == dtype
 
 
 def test_rows_that_fail_or_last_are_named(benchmark):
