@@ -40,8 +40,9 @@ class StopSignals:
             self.replaced[number] = signal.signal(number, self._note)
         for loop in (runner.train_loop, runner.val_loop):
             if loop is not None:
-                init = loop.dataloader.worker_init_fn
-                loop.dataloader.worker_init_fn = functools.partial(_outlive_signals, init, os.getpid())
+                loader = loop.dataloader
+                worker = _outlive_signals, loader.worker_init_fn, os.getpid()
+                loader.worker_init_fn = functools.partial(*worker)
 
     def ignore(self) -> None:
         """Give the signals back to those who had them."""

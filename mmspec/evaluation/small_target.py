@@ -103,11 +103,15 @@ class SmallTargetMetric(BaseMetric):
     def compute_metrics(self, results: list[tuple[bytes, bytes, str]]) -> dict[str, float]:
         metrics = {}
         for subset, names in self.subsets.items():
-            place = {name: i for i, (*_, path) in enumerate(results) for name in _names_of(path)}
-            if absent := sorted(names - set(place)):
+            place: dict[str, int | None] = {}
+            for i, (*_, path) in enumerate(results):
+                for name in _names_of(path):  # None: an end of several
+                    place[name] = None if name in place else i
+            if absent := sorted(name for name in names if place.get(name) is None):
+                what = "ends several paths" if absent[0] in place else "was not tested"
                 raise ValueError(
-                    f"subset {subset!r}: {len(absent):,} of {len(names):,} names were not tested,"
-                    f" the first is {absent[0]}"
+                    f"subset {subset!r}: {len(absent):,} of {len(names):,} names fit not one tested"
+                    f" image, the first is {absent[0]}, which {what}"
                 )
             print_log(f"{subset}: {len(names):,} of {len(results):,} images", logger="current")
             scores = self._scores([results[i] for i in sorted({place[name] for name in names})])
