@@ -62,6 +62,16 @@ def test_score_maps(config, tmp_path, monkeypatch, capsys):
     assert Image.open(out / "curves.png").size[0] > 500
 
 
+def test_masks_of_0_and_1_are_refused(config, tmp_path, monkeypatch):
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for name in NAMES:
+        mask = np.array(Image.open(tmp_path / f"data/annotations/masks/{name}_pixels0.png"))
+        Image.fromarray(np.uint8(mask > 0)).save(maps / f"{name}.png")
+    with pytest.raises(SystemExit, match="masks of 0 and 1"):
+        run(monkeypatch, config[0], maps, "--out", tmp_path / "out")
+
+
 def test_a_checkpoint(config, tmp_path, monkeypatch):
     run(monkeypatch, *config, "--out", tmp_path / "out", "--device", "cpu", "--threshold", 1e-9)
     content = json.loads((tmp_path / "out/small_targets.json").read_text())

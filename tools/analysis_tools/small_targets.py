@@ -159,7 +159,8 @@ def analyse(args: argparse.Namespace) -> None:
     images = chosen(test.images, args.subset)
     metric, rows, targets = SmallTargetMetric(args.threshold), [], []
     seen = {}
-    for image, sample in zip(images, tqdm(predictions(args, test, images), total=len(images))):
+    found = tqdm(predictions(args, test, images), total=len(images))
+    for image, sample in zip(images, found, strict=True):
         metric.process({}, [sample])
         probability, truth = scored_and_true(sample, MEANINGS)
         gray = read_infrared(image.info["img_path"])
