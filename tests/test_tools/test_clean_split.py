@@ -51,7 +51,7 @@ def test_views_of_the_training_set(tmp_path, monkeypatch, capsys):
     trains = [whole[64:320, 64:320], scene(2)[:256, :256]]
     write(root, "IRSTD1kDataset", "trainval", ["a", "b"], size, drawn(*trains))
     arguments = ["IRSTD1kDataset", root, "--out", tmp_path / "clean.txt"]
-    run(monkeypatch, *arguments, "--sheet", tmp_path / "pairs.png")
+    run(monkeypatch, *arguments, "--sheet", tmp_path / "new/pairs.png")
     assert (tmp_path / "clean.txt").read_text() == "t3\nt4\n"
     assert "3 of 5 test images are near-duplicates (1 by 99%" in capsys.readouterr().out
     report = json.loads((tmp_path / "clean.txt.report.json").read_text())
@@ -59,7 +59,7 @@ def test_views_of_the_training_set(tmp_path, monkeypatch, capsys):
     assert {view["train"] for view in report["views"]} == {"a"} and "t4" not in shares
     assert shares["t0"] == 1 and shares["t1"] == pytest.approx(0.886, abs=0.02)
     assert shares["t3"] == pytest.approx(0.5625, abs=0.02)
-    assert Image.open(tmp_path / "pairs.png").size == (3 * 520, 278)
+    assert Image.open(tmp_path / "new/pairs.png").size == (3 * 520, 278)
 
     run(monkeypatch, *arguments, "--share", 0.5)
     assert (tmp_path / "clean.txt").read_text() == "t4\n"
@@ -77,6 +77,7 @@ def test_a_flat_image_resembles_nothing(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["IRSTD1kDataset", "none"], "no list"),
+        (["IRSTD2kDataset", "none"], "no data set 'IRSTD2kDataset'"),
         (["IRSTD1kDataset", "none", "--share", 80], "--share 80.0: above 0, at most 1"),
         (["IRSTD1kDataset", "none", "--agreeing", 2], "any two points agree"),
     ],

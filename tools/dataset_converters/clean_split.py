@@ -115,7 +115,9 @@ def nearest_views(
 
 def paths_of(name: str, root: str, split: str) -> dict[str, str]:
     """Paths of a split's images by the names that its lists give them."""
-    dataset = DATASETS.get(f"mmspec.{name}")(data_root=root, split=split, pipeline=[])
+    if (known := DATASETS.get(f"mmspec.{name}")) is None:
+        raise ValueError(f"no data set {name!r}: give the name of a class, such as IRSTD1kDataset")
+    dataset = known(data_root=root, split=split, pipeline=[])
     folder = dataset.data_prefix["infrared_path"]
     paths = [dataset.get_data_info(i)["img_path"] for i in range(len(dataset))]
     return {without_suffix(os.path.relpath(path, folder)): path for path in paths}
@@ -178,6 +180,7 @@ def main() -> None:
     Path(f"{args.out}.report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(f"the {len(clean):,} others: {args.out}; every pair: {args.out}.report.json")
     if args.sheet and twins:
+        args.sheet.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sheet(twins, tests, trains)).save(args.sheet)
         print(f"picture: {args.sheet}")
 
