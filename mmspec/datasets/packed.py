@@ -91,10 +91,15 @@ class PackedSet:
     @cached_property
     def index(self) -> np.ndarray:
         """(len,) ``RECORD``, memory-mapped."""
-        index = np.load(self.folder / self.header["index"]["file"], mmap_mode="r")
+        path = self.folder / self.header["index"]["file"]
+        try:
+            index = np.load(path, mmap_mode="r")
+        except ValueError as error:
+            reason = f"not an index ({error}): copy it again, or pack anew"
+            raise PackedSetError.of(path, reason) from None
         if index.dtype != RECORD or len(index) != len(self):
             reason = f"{len(index):,} records {index.dtype}, not {len(self):,} of this version's"
-            raise PackedSetError.of(self.folder / "index.npy", f"{reason}: pack the corpus anew")
+            raise PackedSetError.of(path, f"{reason}: pack the corpus anew")
         return index.view(np.ndarray)
 
     @cached_property
@@ -179,10 +184,10 @@ def read_header(folder: Path) -> dict:
         raise PackedSetError.of(path, f"not JSON ({error}): copy it again, or pack anew") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise PackedSetError.of(path, f"not the header of a {FORMAT}; {_TOOL} writes one")
-    if header["version"] != VERSION:
+    if header.get("version") != VERSION:
         raise PackedSetError.of(
             path,
-            f"version {header['version']} of the format, this mmspec reads {VERSION}: pack the"
+            f"version {header.get('version')} of the format, this mmspec reads {VERSION}: pack the"
             " corpus anew, or use the mmspec that packed it",
         )
     return header
@@ -226,7 +231,7 @@ class PackedInfrared(RepeatableSamplesMixin, BaseDataset):
 
     def __init__(self, data_root: str, *, part: tuple[int, int] | None = None, **options) -> None:
         check_options(self, options)
-        if part is not None and not 0 <= part[0] < part[1]:
+        if part is not None and not (len(np.atleast_1d(part)) == 2 and 0 <= part[0] < part[1]):
             raise ValueError(f"part={part}: (k, n) with k from 0 to n - 1")
         self.part = part
         self.packed = PackedSet(data_root, self.KIND)

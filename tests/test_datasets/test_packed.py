@@ -204,6 +204,7 @@ def test_a_killed_packing_goes_on_where_it_stopped(tmp_path):
     while not (tmp_path / "set" / "shard-00009.npz").exists():
         assert program.process.is_alive(), program.output
         time.sleep(0.02)
+    assert "another process packs to" in run(*command, tmp_path / "set").stderr
     program.process.kill()
     program.wait()
     with pytest.raises(FileNotFoundError, match="not finished: give the command"):
@@ -288,6 +289,10 @@ def edit_header(folder, **changes):
     ("harm", "message"),
     [
         (lambda f: edit_header(f, version=9), r"header\.json: version 9 .* reads 1: pack"),
+        (
+            lambda f: (f / "header.json").write_text('{"format": "mmspec packed corpus"}'),
+            r"header\.json: version None",
+        ),
         (lambda f: edit_header(f, format="tar"), r"header\.json: not the header of"),
         (lambda f: (f / "header.json").write_text("{"), r"header\.json: not JSON"),
         (lambda f: (f / "shard-00002.bin").unlink(), r"shard-00002\.bin: .* is missing: copy it"),
@@ -302,6 +307,25 @@ def test_a_set_that_is_not_whole_is_refused_by_its_file(shards, harm, message):
     harm(shards)
     with pytest.raises(PackedSetError, match=message):
         PackedInfrared(str(shards))
+
+
+def test_a_damaged_index_is_named(shards):
+    content = (shards / "index.npy").read_bytes()
+    (shards / "index.npy").write_bytes(b"none" + content[4:])
+    with pytest.raises(PackedSetError, match=r"index\.npy: not an index"):
+        PackedInfrared(str(shards), pipeline=[])[0]
+
+
+def test_a_part_is_two_numbers(shards):
+    with pytest.raises(ValueError, match="part=3: "):
+        PackedInfrared(str(shards), part=3)
+
+
+def test_a_set_is_not_written_into_a_file(folder, tmp_path, pack):
+    for out in ("file", "file/set"):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(SystemExit, match="file is a file: give --out a new folder"):
+            pack(folder, "--out", tmp_path / out, "--workers", 1)
 
 
 def test_sets_are_of_one_kind(shards, pairs, tmp_path, pack):

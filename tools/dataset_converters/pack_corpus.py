@@ -2,6 +2,7 @@
 """Pack a pre-training corpus into one memory-mapped set of files."""
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -263,20 +264,27 @@ def settle(args: argparse.Namespace, names: list[str], source: str) -> None:
     plan.update(infrared_scale=json.loads(json.dumps(args.scaling.setting())))
     plan.update(min_side=args.min_side)
     path = args.out / "packing.json"
-    if path.is_file():
-        noted = json.loads(path.read_text(encoding="utf-8"))
-        if other := [key for key in plan if noted.get(key) != plan[key]]:
-            sys.exit(
-                f"error: {args.out} holds a packing of other {', '.join(other)} that was stopped:"
-                " give its command to go on, or remove the folder"
-            )
-    elif args.out.is_dir() and any(args.out.iterdir()):
+    if not path.is_file() and args.out.is_dir() and any(args.out.iterdir()):
         whole = (args.out / "header.json").is_file()
         sys.exit(f"error: {args.out} {'is a packed set' if whole else 'is not empty'}; give a new"
                  " folder")  # fmt: skip
-    else:
-        args.out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(plan, indent=1), encoding="utf-8")
+    args.out.mkdir(parents=True, exist_ok=True)
+    args.lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    try:
+        fcntl.lockf(args.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"error: another process packs to {args.out}: wait for it, or give a new folder")
+    args.lock.seek(0)
+    if not (noted := args.lock.read()):
+        args.lock.write(json.dumps(plan, indent=1))
+        args.lock.flush()
+        return
+    noted = json.loads(noted)
+    if other := [key for key in plan if noted.get(key) != plan[key]]:
+        sys.exit(
+            f"error: {args.out} holds a packing of other {', '.join(other)} that was stopped:"
+            " give its command to go on, or remove the folder"
+        )
 
 
 def pack(args: argparse.Namespace) -> None:
@@ -289,6 +297,8 @@ def pack(args: argparse.Namespace) -> None:
     need = space(packer, args)
     there = next(path for path in (args.out.absolute(), *args.out.absolute().parents)
                  if path.exists())  # fmt: skip
+    if not there.is_dir():
+        sys.exit(f"error: {there} is a file: give --out a new folder")
     free = shutil.disk_usage(there).free
     print(f"{len(names):,} {'pairs' if tabs else 'images'}: about {need / 2**30:.2f} GiB;"
           f" {free / 2**30:.2f} GiB are free at {there}")  # fmt: skip
@@ -301,7 +311,8 @@ def pack(args: argparse.Namespace) -> None:
         sys.exit("error: too little space: another disk, a smaller --short-side, or --depth 8")
     if shards.told:
         print(f"{len(shards.told)} shards are complete, {len(left):,} images are left")
-    for number, one in zip(left, track(packed(packer, left, args.workers), "Packing", len(left))):
+    found = track(packed(packer, left, args.workers), "Packing", len(left))
+    for number, one in zip(left, found, strict=True):
         if one.fault and not args.skip_broken:
             sys.exit(
                 f"error: {one.fault}. Replace the file, or have such files left out and counted by"
