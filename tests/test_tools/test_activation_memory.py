@@ -6,7 +6,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "analysis_tools"))
-from activation_memory import saved_bytes
+from activation_memory import saved_bytes, state_bytes
 
 
 class Model(torch.nn.Module):
@@ -28,3 +28,10 @@ def test_what_a_backward_pass_needs_is_counted_in_the_gpus_precision(dtype, each
         model = Model()
         one, three = (saved_bytes(model, torch.empty(batch, 4), dtype) for batch in (1, 3))
     assert three - one == 2 * each
+
+
+def test_what_is_frozen_has_no_gradients_and_moments():
+    model = Model()
+    model.linear.bias.requires_grad = False
+    assert state_bytes(model, "float32") == 32 * 16 + 8 * 4
+    assert state_bytes(model, "bfloat16") == 32 * 18 + 8 * 6

@@ -3,10 +3,11 @@
     python tools/analysis_tools/activation_memory.py CONFIG --memory 80
 
 The step runs with tensors of a pretended GPU that have no values, under its mixed precision, and
-what autograd keeps for the backward pass is counted, each storage once. Weights, gradients and
-AdamW's two moments in float32 make 16 bytes a parameter, copies of weights in half precision 2
-more. What comes on top (working tensors of the backward pass, batches, fragments of the allocator)
-is taken to be a tenth. Computed, not measured: kernels of a GPU may keep other things.
+what autograd keeps for the backward pass is counted, each storage once. Weights in float32 make 4
+bytes a parameter, gradients and AdamW's two moments 12 more of one that learns, copies of weights
+in half precision 2. What comes on top (working tensors of the backward pass, batches, fragments of
+the allocator) is taken to be a tenth. Computed, not measured: kernels of a GPU may keep other
+things.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmspec.engine.launch import read_config
 from mmspec.explain import explained
-from mmspec.models.maskers import InformationMasker, RandomPairMasker
+from mmspec.models.maskers import RandomPairMasker
 from mmspec.models.selfsup import MSpecGene
 from mmspec.registry import MODELS
 
@@ -49,6 +50,14 @@ def saved_bytes(model: torch.nn.Module, images: torch.Tensor, dtype: str) -> int
     return sum(size for size, _ in kept.values())
 
 
+def state_bytes(model: torch.nn.Module, dtype: str) -> int:
+    """Bytes that do not depend on the batch: weights, and what learning them takes."""
+    return sum(
+        p.numel() * (4 + 12 * p.requires_grad + 2 * (dtype != "float32"))
+        for p in model.parameters()
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -67,15 +76,12 @@ def main() -> None:
             pairs = isinstance(model, MSpecGene)
             if pairs:  # as many patches as CMSS shows
                 model.masker = RandomPairMasker(model.masker.mask_ratio)
-            elif model.masker is None:  # the pipeline masks
-                options = {k: v for k, v in cfg.mask.items() if k != "type"}
-                model.masker = InformationMasker(**options)
             for hook in model.backbone._forward_pre_hooks.values():
                 hook.left = 0  # no look at pixels that have no values
             shape = (6 if pairs else 3, args.image_size, args.image_size)
             kept = [saved_bytes(model, torch.empty(batch, *shape), args.dtype) for batch in (1, 2)]
     number = sum(p.numel() for p in model.parameters())
-    fixed = number * (16 + 2 * (args.dtype != "float32"))
+    fixed = state_bytes(model, args.dtype)
     each = kept[1] - kept[0]
     largest = int((args.memory * 1e9 * 0.9 - fixed) // each)
     item = "pair" if pairs else "image"
