@@ -164,8 +164,9 @@ def test_one_report_of_a_machine(benchmark, whole, monkeypatch, tmp_path):
     cells = [[x.strip() for x in line.split("|")[1:-1]] for line in text.splitlines()]
     found = {row[0]: row for row in cells if row}
     for name in rows:
-        _, batch, ms, rate, waits, memory, flops, share = found[whole.ROWS[name].title]
-        assert batch == "2" and float(ms) > 0 and waits.endswith(" %") and share.endswith(" %")
+        _, batch, steps, ms, rate, waits, memory, flops, share = found[whole.ROWS[name].title]
+        assert (batch, steps) == ("2", "1") and float(ms) > 0
+        assert waits.endswith(" %") and share.endswith(" %")
         assert float(rate.split()[0]) == pytest.approx(2000 / float(ms), rel=0.01)
         assert float(flops) > 0 and float(memory) > 0
     assert float(found["0 workers"][1]) > 0 and float(found["1 workers"][1]) > 0
@@ -173,7 +174,7 @@ def test_one_report_of_a_machine(benchmark, whole, monkeypatch, tmp_path):
 
 def test_what_the_minutes_do_not_hold_is_named(benchmark, whole, monkeypatch, tmp_path):
     text = report(benchmark, monkeypatch, tmp_path, "--minutes", 0.01, "--only", "mae", "compiled")
-    assert "Skipped: loader: no time was left.\nSkipped: MAE (ViT): no time was left." in text
+    assert "Skipped: loader: no time was left.\n\nSkipped: MAE (ViT): no time was left." in text
     assert "Skipped: InfMAE, compiled: no time was left." in text
 
 

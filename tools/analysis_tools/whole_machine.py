@@ -10,6 +10,7 @@ import os
 import platform
 import queue
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -131,30 +132,32 @@ def report(args: argparse.Namespace, build: Callable) -> str:
                 skipped[name] = "no time was left"
                 continue
             print(f"{name} ...", flush=True)
-            fair = left / (len(names) - place)
-            result = _apart(_measured, left, name, args, fair, folder, build)
+            end = time.monotonic() + left / (len(names) - place)  # its start included
+            result = _apart(_measured, left, name, args, end, folder, build)
             (skipped if isinstance(result, str) else found)[name] = result
     return _markdown(args, found, skipped, time.monotonic() - start)
 
 
 def _apart(function: Callable, seconds: float, *args) -> dict | str:
     """What a process gives back, or why it gave nothing within so many seconds."""
-    context = multiprocessing.get_context("spawn")
+    # CUDA bears no fork; without it a row does not import everything anew, which takes long.
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
     results = context.Queue()
     process = context.Process(target=_put, args=(results, function, *args))
     process.start()
     try:
         return results.get(timeout=seconds)
     except queue.Empty:
+        process.terminate()
         return f"not done after {seconds:.0f} s, which was all that was left"
     finally:
-        if process.is_alive() and not results.empty():
-            process.join(5)
-        process.kill()  # its loaders end with it
+        process.join(5)  # it ends its loaders
+        process.kill()
         process.join()
 
 
 def _put(results, function: Callable, *args) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without what it started
     try:
         results.put(function(*args))
     except torch.cuda.OutOfMemoryError:
@@ -164,9 +167,8 @@ def _put(results, function: Callable, *args) -> None:
 
 
 def _measured(
-    name: str, args: argparse.Namespace, seconds: float, folder: str, build: Callable
+    name: str, args: argparse.Namespace, end: float, folder: str, build: Callable
 ) -> dict:
-    end = time.monotonic() + seconds
     if args.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     if name == "loader":
@@ -196,11 +198,13 @@ def _arguments(name: str, args: argparse.Namespace, folder: str) -> argparse.Nam
 def _step(
     name: str, args: argparse.Namespace, end: float, folder: str, build: Callable
 ) -> dict[str, float]:
-    """A training step: seconds with its loader and with a batch at hand, FLOPs, memory."""
+    """A training step: seconds with its loader, how many were timed, the share it waits; FLOPs,
+    memory.
+    """
     given = _arguments(name, args, folder)
     step = build(ROWS[name].how, given)
-    run, clock = step.__call__, _Unclocked()
-    finish = torch.cuda.synchronize if args.device == "cuda" else (lambda: None)
+    run, clock, gpu = step.__call__, _Waited(), args.device == "cuda"
+    finish = torch.cuda.synchronize if gpu else (lambda: None)
     batch = next(step.batches)
     loading, step.batches = step.batches, itertools.repeat(batch)
     flops = 0
@@ -208,31 +212,46 @@ def _step(
         with FlopCounterMode(display=False) as counter:
             run(clock)
         flops = counter.get_total_flops()
-    for _ in range(2 if args.device == "cuda" or given.compile else 0):
+    for _ in range(2 if gpu or given.compile else 0):
         run(clock)  # kernels are chosen, what is compiled is compiled
-    at_hand = _seconds(lambda: run(clock), finish, (time.monotonic() + end) / 2)
+    if gpu:  # it works on while the process waits: what it is kept from is the difference
+        at_hand = _seconds(lambda: run(clock), finish, (time.monotonic() + end) / 2)[0]
     step.batches = loading
     for _ in range(2 * given.workers):  # laid up meanwhile
         next(loading)
-    whole = _seconds(lambda: run(clock), finish, end)
+    clock.seconds = 0.0
+    whole, steps = _seconds(lambda: run(clock), finish, end)
+    waits = 1 - at_hand / whole if gpu else clock.seconds / steps / whole
     return dict(
         batch=given.batch_size,
         seconds=whole,
-        at_hand=at_hand,
+        steps=steps,
+        waits=max(0.0, waits),
         flops=flops,
         gib=_peak_gib(args.device),
     )
 
 
-class _Unclocked:
-    """In place of a ``Clock``: a step as a run has it, without waits between its parts."""
+class _Waited:
+    """In place of a ``Clock``: a step as a run has it, without waits between its parts.
+
+    ``seconds``: how long the process itself waited for batches.
+    """
+
+    seconds = 0.0
 
     def __call__(self, part: str, function: Callable, *args):
-        return function(*args)
+        start = time.perf_counter()
+        result = function(*args)
+        if part == "loader":
+            self.seconds += time.perf_counter() - start
+        return result
 
 
-def _seconds(turn: Callable[[], object], finish: Callable[[], None], end: float) -> float:
-    """Seconds of a turn: the mean of as many as there is time for, one after the other."""
+def _seconds(
+    turn: Callable[[], object], finish: Callable[[], None], end: float
+) -> tuple[float, int]:
+    """Seconds of a turn, the mean of as many as there is time for, and their number."""
     finish()
     start, count = time.perf_counter(), 0
     while count < 1 or (count < STEPS and time.monotonic() < end):
@@ -241,7 +260,7 @@ def _seconds(turn: Callable[[], object], finish: Callable[[], None], end: float)
         if count % 5 == 0:  # a queue without end would outrun the time
             finish()
     finish()
-    return (time.perf_counter() - start) / count
+    return (time.perf_counter() - start) / count, count
 
 
 def _loaders(args: argparse.Namespace, end: float, folder: str, build: Callable) -> dict:
@@ -254,7 +273,7 @@ def _loaders(args: argparse.Namespace, end: float, folder: str, build: Callable)
     now = time.monotonic()
     until, best = now + (end - now) / 4, float("inf")
     for _ in range(STEPS):  # the best: a peak is what others left undisturbed
-        best = min(best, _seconds(lambda: one @ one, finish, 0))
+        best = min(best, _seconds(lambda: one @ one, finish, 0)[0])
         if time.monotonic() > until:
             break
     found = dict(product=2 * side**3 / best)
@@ -336,7 +355,10 @@ def machine(device: str) -> str:
     """The machine's name, for the report."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ()
     cpu = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
-    text = f"{cpu or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    cpu, number = cpu or platform.processor() or platform.machine(), torch.get_num_threads()
+    text = f"{cpu}, {number} thread{'s' * (number > 1)}"
+    if hasattr(os, "getloadavg"):
+        text += f", load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"
     if device == "cuda":
         gib = torch.cuda.get_device_properties(0).total_memory / 2**30
         text = f"{torch.cuda.get_device_name()} ({gib:.0f} GiB), {text}"
@@ -358,9 +380,10 @@ def _markdown(
         rows.append({
             "training step": row.title,
             "batch": str(one["batch"]),
+            "steps": str(one["steps"]),
             "ms": _digits(1e3 * one["seconds"]),
             "a second": f"{_digits(one['batch'] / one['seconds'])} {row.unit}",
-            "waits for the loader": f"{100 * max(0, 1 - one['at_hand'] / one['seconds']):.0f} %",
+            "waits for the loader": f"{100 * one['waits']:.0f} %",
             "peak memory, GiB": _digits(one["gib"]),
             "TFLOP/s": _digits(rate / 1e12),
             "of a matrix product's": "-" if not product else f"{100 * rate / product:.0f} %",
@@ -378,7 +401,9 @@ def _markdown(
         lines += [f"A matrix product of {side} x {side} in {args.dtype}:"
                   f" {_digits(product / 1e12)} TFLOP/s.", ""]  # fmt: skip
     titles = {name: row.title for name, row in ROWS.items()}
-    lines += [f"Skipped: {titles.get(name, name)}: {why}." for name, why in skipped.items()]
+    for name, why in skipped.items():
+        lines += [f"Skipped: {titles.get(name, name)}: {why}.", ""]
+    lines += ['What the columns say: docs/speed.md, "A machine in one report".']
     return "\n".join(lines).rstrip() + "\n"
 
 
