@@ -107,6 +107,8 @@ def probe(
     """
     if task not in TASKS:
         raise ProbeError(f"task {task!r}: {', '.join(TASKS)}")
+    if not len(seeds) or (num_images is not None and num_images < 1):
+        raise ProbeError(f"{len(seeds)} seeds, num_images={num_images}: at least one of each")
     kind = TASKS[task]
     judges = kind.judges if judges is None else tuple(judges)
     check_judges(judges, kind.judges)

@@ -176,6 +176,8 @@ def test_options_of_a_data_set_have_features_of_their_own(eyes):
         (dict(encoder="absent.pth"), FileNotFoundError, "no checkpoint 'absent.pth'"),
         (dict(arch="huge"), ProbeError, "arch='huge': tiny, small, base"),
         (dict(size=100), ProbeError, "size=100: a multiple of 16"),
+        (dict(seeds=range(0)), ProbeError, "0 seeds, .*at least one"),
+        (dict(num_images=0), ProbeError, "num_images=0: at least one"),
         (dict(judges=["forest"]), ProbeError, "judge 'forest': neighbours, linear"),
         (dict(shares=[0.01]), ProbeError, "share=0.01 of 4 images: not one"),
         (dict(dataset="EyesDataset"), ValueError, "no data set 'EyesDataset' in mmspec"),
