@@ -167,6 +167,18 @@ def test_a_coco_file_is_scored_without_images(tmp_path, monkeypatch, capsys):
     assert "2 of 2 images have no detection" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("row", ["0 300 200 10 10 0.9", "0.5 0.5 0.5 0.1 0.1 0.9"])
+def test_boxes_in_pixels_are_no_shares(row, tmp_path, monkeypatch, capsys):
+    write_boxes(tmp_path / "data", "M3FDDataset", "test")
+    truth = tmp_path / "data/annotations/test.json"
+    name = json.loads(truth.read_text())["images"][0]["file_name"]
+    found = (tmp_path / "yolo" / name).with_suffix(".txt")
+    found.parent.mkdir(parents=True)
+    found.write_text(row)
+    why = refused(monkeypatch, tmp_path, capsys, truth, tmp_path / "yolo")
+    assert_says(why, f"line 1: '{row}': .* not pixels")
+
+
 def assert_says(text, pattern):
     with pytest.raises(ValueError, match=pattern):
         raise ValueError(text)

@@ -72,6 +72,13 @@ def test_masks_of_0_and_1_are_refused(config, tmp_path, monkeypatch):
         run(monkeypatch, config[0], maps, "--out", tmp_path / "out")
 
 
+@pytest.mark.parametrize("option", [("--worst", 0), ("--threshold", 3)])
+def test_options_that_show_nothing(option, tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "none.py", tmp_path, "--out", tmp_path / "out", *option)
+    assert f"{option[0]} {option[1]}" in capsys.readouterr().err
+
+
 def test_a_checkpoint(config, tmp_path, monkeypatch):
     run(monkeypatch, *config, "--out", tmp_path / "out", "--device", "cpu", "--threshold", 1e-9)
     content = json.loads((tmp_path / "out/small_targets.json").read_text())

@@ -374,6 +374,11 @@ def _yolo_rows(path: str, height: int, width: int) -> list[tuple]:
                 f"{path}: line {number}: {line!r}, not class, x, y, width, height and score (with"
                 " ultralytics save_txt=True save_conf=True)"
             ) from None
+        if label % 1 or max(x, y, w, h) > 2:
+            raise FileFormatError(
+                f"{path}: line {number}: {line!r}: the class is a whole number, the box are shares"
+                " of the image's width and height, not pixels"
+            )
         x, y, w, h = x * width, y * height, w * width, h * height
         rows.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2, label, score))
     return rows

@@ -58,6 +58,8 @@ def main() -> None:
             thresholds = [x for x in test.evaluator.metrics if hasattr(x, "threshold")]
             if not thresholds:
                 parser.error("--threshold is for small targets")
+            if not 0 <= args.threshold < 1:
+                parser.error(f"--threshold {args.threshold}: scores are from 0 to 1")
             thresholds[0].threshold = args.threshold
         images = chosen(test.images, args.subset)
         results = results_of(

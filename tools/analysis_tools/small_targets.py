@@ -149,7 +149,12 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--device", help="cpu, cuda (a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
                         help="settings that replace the config's")  # fmt: skip
-    return parser, parser.parse_args()
+    args = parser.parse_args()
+    if args.worst < 1:
+        parser.error(f"--worst {args.worst}: at least 1")
+    if not 0 <= args.threshold < 1:
+        parser.error(f"--threshold {args.threshold}: scores are from 0 to 1")
+    return parser, args
 
 
 def analyse(args: argparse.Namespace) -> None:
