@@ -30,6 +30,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received = self.steps = 0
+        self.owner = os.getpid()
         self.replaced: dict[int, object] = {}
 
     def listen(self, runner: Runner) -> None:
@@ -51,6 +52,9 @@ class StopSignals:
 
     def _note(self, number: int, frame: object) -> None:
         self.received = number
+        if os.getpid() != self.owner:  # forked, as a pool's are, which are ended by SIGTERM
+            self.ignore()
+            os.kill(os.getpid(), number)
 
     def agreed(self) -> bool:
         """Whether a process was asked to end; all call it after each step and get one answer."""

@@ -1,6 +1,7 @@
 """Checkpoints between those of mmengine's interval, written meanwhile, from which a run goes on."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from toy_run import toy_run
 from mmspec.engine import DurableCheckpointHook
 from mmspec.engine.checkpoints import DurableBackend
 from mmspec.engine.launch import LaunchError
-from mmspec.engine.preemption import PREEMPTED, _outlive_signals
+from mmspec.engine.preemption import PREEMPTED, SIGNALS, StopSignals, _outlive_signals
 
 SCHEDULE = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=6),
@@ -245,3 +246,22 @@ def test_a_shorter_training_than_the_checkpoint_is_refused(written, tmp_path):
     start = dict(load_from=str(written["resume_iter_6.pth"]), resume=True)
     with pytest.raises(LaunchError, match="is of epoch 2, and training ends at 1"):
         run(tmp_path / "resumed", epochs=1, **start).train()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_process_forked_by_a_run_that_listens_ends_on_a_signal(tmp_path, number):
+    signals = StopSignals()
+    signals.listen(run(tmp_path))
+    forking = multiprocessing.get_context("fork")
+    begun = forking.Event()
+    child = forking.Process(target=lambda: (begun.set(), time.sleep(60)))
+    child.start()
+    try:
+        assert begun.wait(20)  # Python drops a signal of a process that is just being forked
+        os.kill(child.pid, number)
+        child.join(20)
+        assert child.exitcode == -number
+        assert not signals.received
+    finally:
+        child.kill()
+        signals.ignore()
