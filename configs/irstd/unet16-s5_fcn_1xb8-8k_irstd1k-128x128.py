@@ -1,5 +1,5 @@
-# A small U-Net, 16 channels at full resolution to 256 at 1/16, on IRSTD-1k: for one CPU core. A short
-# second run with a class_weight of 1 is worth 8 points of IoU (README).
+# A small U-Net, 16 channels at full resolution to 256 at 1/16, on IRSTD-1k: for one CPU core.
+# A short second run with a class_weight of 1 is worth 8 points of IoU (README).
 _base_ = [
     "../_base_/models/unet_convvit-base.py",
     "../_base_/datasets/irstd1k.py",
