@@ -238,7 +238,10 @@ class DurableCheckpointHook(CheckpointHook):
             raise
 
     def _name_newest(self, runner: Runner, path: Path) -> None:
-        (Path(runner.work_dir) / "last_checkpoint").write_text(str(path))
+        last = Path(runner.work_dir) / "last_checkpoint"
+        beside = last.with_name(last.name + PARTIAL)  # so that nobody finds it empty
+        beside.write_text(str(path))
+        beside.replace(last)
         for older in self._for_resuming()[2:]:
             older.unlink(missing_ok=True)
 

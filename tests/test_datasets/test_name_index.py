@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 
+import processes  # noqa: F401  (it tells the fork server what to import)
 import pytest
 import torch
 from layouts import write
@@ -74,9 +75,9 @@ def test_the_first_process_searches_for_all(tmp_path, kind, harm, expected):
         write(tmp_path / str(rank), kind, names=["a", "b", "c"])
     if harm:
         (tmp_path / harm).unlink()
-    # Forked: the libraries are not imported anew, which would take most of the time.
+    # Not forked from here, where other tests have left threads; the server has the libraries.
     context = torch.multiprocessing.start_processes(
-        _rank, (str(tmp_path), kind, harm), nprocs=2, join=False, start_method="fork"
+        _rank, (str(tmp_path), kind, harm), nprocs=2, join=False, start_method="forkserver"
     )
     try:
         assert any(context.join(timeout=30) for _ in range(3)), "the processes hang"
