@@ -12,6 +12,7 @@ def gpu(monkeypatch):
 
     def of(*capability):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # mmengine's log names one
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
         monkeypatch.setattr("mmengine.optim.optimizer.amp_optimizer_wrapper.is_cuda_available",
                             lambda: True)  # fmt: skip
