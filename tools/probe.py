@@ -8,9 +8,9 @@
     python tools/probe.py work_dirs/tiny/epoch_20.pth --task match \\
         --data RoadSceneMatchingDataset data/roadscene
 
-ENCODER is a checkpoint, 'random' (weights as they start: of --arch, or of the first ENCODER's
-architecture), 'pixels' or 'positions'. Results go to DIR: table.md, results.json (with this
-command) and, of labels of pixels, picture.png.
+ENCODER is a checkpoint, the name of an encoder that mmspec ships, 'random' (weights as they start:
+of --arch, or of the first ENCODER's architecture), 'pixels' or 'positions'. Results go to DIR:
+table.md, results.json (with this command) and, of labels of pixels, picture.png.
 """
 
 import argparse
@@ -64,11 +64,12 @@ def main() -> None:
         from PIL import Image
 
         from mmspec.probing import FrozenEncoder, LabelledImages, probe
+        from mmspec.probing.encoders import WITHOUT_WEIGHTS
         from mmspec.probing.features import compute_features
         from mmspec.probing.picture import probe_picture
         from mmspec.probing.report import save_report
 
-        file = args.encoder if Path(args.encoder).is_file() else None
+        file = None if args.encoder in WITHOUT_WEIGHTS else args.encoder
         records = []
         for encoder in (args.encoder, *args.compare):
             records += probe(

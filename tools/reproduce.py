@@ -35,6 +35,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from mmspec.checkpoints import find_checkpoint
+from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.checkpoints.work_dir import is_finished, saved_checkpoints
 from mmspec.engine.launch import read_config
 from mmspec.text_files import read_json
@@ -483,17 +485,18 @@ def parse_args() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=FILE",
-        help="take these weights in place of the pre-training NAME",
+        help="take these weights (a file or a shipped encoder) for those of the pre-training NAME",
     )
     args = parser.parse_args()
     if args.gpus is not None and args.gpus < 1:
         parser.error("--gpus must be at least 1")
-    for start in args.start:
-        if not Path(start.partition("=")[2]).is_file():
-            parser.error(f"--start {start}: give NAME=FILE, a checkpoint that is there")
-    args.start = {
-        name: Path(file).absolute() for name, file in (s.split("=", 1) for s in args.start)
-    }
+    given, args.start = args.start, {}
+    for start in given:
+        name, _, file = start.partition("=")
+        try:
+            args.start[name] = find_checkpoint(file).absolute()
+        except (FileNotFoundError, CheckpointError) as error:
+            parser.error(f"--start {start}: give NAME=FILE; {error}")
     return args
 
 

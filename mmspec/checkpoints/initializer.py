@@ -21,7 +21,7 @@ class PretrainedEncoder:
     scratch.
 
     Args:
-        checkpoint: the file.
+        checkpoint: the file, or the name of an encoder that mmspec ships.
         min_coverage, gray: see :func:`~mmspec.checkpoints.load_into`; coverage 0 accepts any.
     """
 

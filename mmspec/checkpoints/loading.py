@@ -185,13 +185,20 @@ def load_into(
 
     Raises:
         CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, a
-            part is on one side alone, or a tensor has a shape that cannot be made to fit.
+            part is on one side alone, a tensor has a shape that cannot be made to fit, or the
+            file's header tells another number of heads.
     """
     grid = getattr(backbone, "pretrain_grid", None)
     if info.pretrain_grid is not None and grid not in (None, info.pretrain_grid):
         raise CheckpointError(
             f"checkpoint {info.path} was trained with positions of {info.pretrain_grid} patches a "
             f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
+        )
+    arch = getattr(backbone, "arch", None)
+    if info.arch and isinstance(arch, dict) and arch["num_heads"] != info.arch["num_heads"]:
+        raise CheckpointError(
+            f"checkpoint {info.path} was trained with num_heads={info.arch['num_heads']}, this"
+            f" backbone has {arch['num_heads']}, which its tensors would not tell"
         )
     report = LoadReport(info, ignored=dict(info.ignored))
     fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
@@ -276,7 +283,9 @@ def _gray_input(encoder: dict[str, Tensor], backbone: nn.Module, gray: GrayInput
 
 
 def _encoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
+    """Its tensors, floating-point ones as float32: a file may hold them in half of the bits."""
+    encoder = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
+    return {k: v.float() if v.is_floating_point() else v for k, v in encoder.items()}
 
 
 def _block(name: str) -> str:
@@ -363,7 +372,8 @@ def load_encoder(
     """Build the encoder that a checkpoint was trained with, and load it.
 
     Args:
-        checkpoint: a file that :func:`~mmspec.read_checkpoint` reads.
+        checkpoint: a file that :func:`~mmspec.read_checkpoint` reads, or the name of an encoder
+            that mmspec ships.
         arch: None infers everything from the tensors; a name or a dict of the backbone's ``arch``
             overrides it. Tensors do not tell ``num_heads``: a network of no named size needs
             ``arch=dict(num_heads=...)``.
@@ -382,6 +392,7 @@ def load_encoder(
     encoder = _encoder(state)
     if "embeds.0.proj.weight" in encoder:
         backbone_type, settings = ConvViT, _conv_vit_settings(encoder)
+        settings["arch"].update(info.arch or {})
         if info.pretrain_grid is not None:
             settings["pretrain_grid"] = info.pretrain_grid
     elif "stages.0.blocks.0.attn.w_msa.relative_position_bias_table" in encoder:

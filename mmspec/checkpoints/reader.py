@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from .layouts import LAYOUTS, find_layout
-from .safe_load import CheckpointError, load_file
+from .safe_load import CheckpointError, load_file, load_header
+from .shipped import find_checkpoint
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class CheckpointInfo:
         ignored: tensors of the file that were left out, with the reason.
         epoch: epochs trained, where the file says so.
         pretrain_grid: patches a side that fixed positions were made for, where the file says so.
+        header: texts beside the tensors of a file that ``tools/model_converters/convert.py`` wrote:
+            mean and std of the input, recipe, licence and what else was put there.
+        arch: of the ConvViT, where such a header tells it.
     """
 
     path: str
@@ -30,6 +35,11 @@ class CheckpointInfo:
     ignored: dict[str, str] = field(default_factory=dict)
     epoch: int | None = None
     pretrain_grid: int | None = None
+    header: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arch(self) -> dict | None:
+        return json.loads(self.header["arch"]) if "arch" in self.header else None
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
@@ -44,6 +54,13 @@ def _tensors(content: Any) -> dict[str, Tensor]:
     return tensors
 
 
+def _texts(meta: Any) -> dict[str, str]:
+    """Of what convert.py writes, not of the state of a training."""
+    if not isinstance(meta, Mapping) or "mmspec_version" not in meta:
+        return {}
+    return {key: value for key, value in meta.items() if isinstance(value, str)}
+
+
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """Read a checkpoint of any known layout.
 
@@ -53,7 +70,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     optimiser's state only the tensors that are used take memory.
 
     Args:
-        path: a ``.pth``, ``.pt`` or ``.safetensors`` file.
+        path: a ``.pth``, ``.pt`` or ``.safetensors`` file, or the name of an encoder that mmspec
+            ships (:func:`~mmspec.checkpoints.find_checkpoint`).
 
     Returns:
         The tensors on CPU under mmspec's names (``backbone.*``, ``neck.*``, ...), and where they
@@ -63,6 +81,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
         FileNotFoundError: no such file.
         CheckpointError: no checkpoint, or of no known layout.
     """
+    path = find_checkpoint(path)
     content = load_file(path)
     tensors = _tensors(content)
     layout = find_layout(tensors)
@@ -76,7 +95,9 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
         )
     state, ignored = layout.convert(tensors)
     grid = round(tensors["pos_embed"].shape[1] ** 0.5) if "pos_embed" in ignored else None
-    meta = content.get("meta", content)
+    meta = load_header(path) or content.get("meta", content)
     epoch = meta.get("epoch") if isinstance(meta, Mapping) else None
     epoch = epoch if isinstance(epoch, int) else None
-    return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid)
+    header = _texts(meta)
+    grid = grid or (int(header["pretrain_grid"]) if "pretrain_grid" in header else None)
+    return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid, header)

@@ -108,3 +108,13 @@ def load_file(path: str | Path) -> Any:
             first = (str(error) or type(error).__name__).splitlines()[0]
             reason = f": not a torch checkpoint, or damaged ({first})"
         raise CheckpointError(f"checkpoint {path}{reason}") from error
+
+
+def load_header(path: Path) -> dict[str, str]:
+    """Texts of a ``.safetensors`` file that :func:`load_file` has read; of others none."""
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return file.metadata() or {}

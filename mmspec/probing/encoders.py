@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from mmspec.checkpoints import load_encoder
+from mmspec.checkpoints import find_checkpoint, load_encoder
 from mmspec.models.backbones.conv_vit import ARCHS, ConvViT
 from mmspec.models.backbones.masked_swin import MaskedSwin
 from mmspec.models.backbones.masked_vit import MaskedViT
@@ -37,6 +37,7 @@ class FrozenEncoder(nn.Module):
     a checkpoint            of a ConvViT F1, F2, F3 (at 1/4, 1/8, 1/16), of a Swin transformer F4
                             (1/32) too; of a ViT its blocks at a third, a half, two thirds and the
                             end (``block4`` ...)
+    a name                  the same of an encoder that mmspec ships
     ``'random'``            the same of a network of ``arch`` as it starts, drawn by ``seed``
     ``'pixels'``            ``pixels``: the gray levels of each cell of 8 x 8
     ``'positions'``         ``positions``: where a cell of 16 x 16 lies, by sines and cosines
@@ -78,20 +79,21 @@ class FrozenEncoder(nn.Module):
         self.name, self.backbone = source, None
         text = f"{source} {seed if source == 'random' else ''} {arch}"
         if source == "random":
-            if isinstance(arch, str) and Path(arch).is_file():
-                text = hashlib.sha256(Path(arch).read_bytes()).hexdigest() + text
-            elif arch is not None and arch not in ARCHS:
-                raise ProbeError(f"random weights of arch={arch!r}: {', '.join(ARCHS)}, or a file")
+            if arch is not None and arch not in ARCHS:
+                try:
+                    text = _digest(arch) + text
+                except FileNotFoundError:
+                    words = f"{', '.join(ARCHS)}, or a file"
+                    raise ProbeError(f"random weights of arch={arch!r}: {words}") from None
             with quiet(), torch.random.fork_rng():
                 torch.manual_seed(seed)
                 self.backbone = _untrained(arch or "tiny")
         elif source not in WITHOUT_WEIGHTS:
-            if not Path(source).is_file():
-                raise FileNotFoundError(
-                    f"no checkpoint {source!r}; an encoder is a file or one of"
-                    f" {', '.join(WITHOUT_WEIGHTS)}"
-                )
-            text = hashlib.sha256(Path(source).read_bytes()).hexdigest() + str(arch)
+            try:
+                text = _digest(source) + str(arch)
+            except FileNotFoundError as error:
+                others = f"an encoder is a file or one of {', '.join(WITHOUT_WEIGHTS)}"
+                raise FileNotFoundError(f"{error}; {others}") from None
             self.backbone = _loaded(source, arch)
             self.name = str(Path(source).with_suffix(""))  # many are called epoch_20
         self._settle_maps(maps)
@@ -127,6 +129,10 @@ class FrozenEncoder(nn.Module):
         grid = tuple(side // 16 for side in x.shape[-2:])
         where = sincos_positions(grid, _POSITIONS, 14).T.reshape(1, _POSITIONS, *grid)
         return (where.expand(len(x), -1, -1, -1).to(x.device),)
+
+
+def _digest(checkpoint: str) -> str:
+    return hashlib.sha256(find_checkpoint(checkpoint).read_bytes()).hexdigest()
 
 
 @contextmanager

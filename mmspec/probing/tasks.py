@@ -82,7 +82,8 @@ def probe(
     used), cells or crops to learn from, and the weights of ``'random'`` and of what is trained.
 
     Args:
-        encoder: a checkpoint, ``'random'``, ``'pixels'`` or ``'positions'``.
+        encoder: a checkpoint, the name of an encoder that mmspec ships, ``'random'``, ``'pixels'``
+            or ``'positions'``.
         dataset, data_root: of the class that the task names, with its ``options``.
         task: see above.
         arch, maps: see :class:`FrozenEncoder`.

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from mmspec.checkpoints import shipped_encoders
 from mmspec.version import __version__
 
 REPO = Path(__file__).resolve().parents[2]
-SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "model-index.yml")
+SOURCES = (
+    *("setup.py", "pyproject.toml", "model-index.yml"),
+    *("README.md", "LICENSE", "NOTICE", "WEIGHTS.md"),
+)
 FOLDERS = ("mmspec", "configs", "tools")
+WEIGHT = "mmspec/checkpoints/weights/of_test.safetensors"
 CONFIG = "infmae_convvit-tiny-p16_1xb16-coslr_demo.py"
 
 
@@ -35,6 +40,9 @@ def wheel(tmp_path_factory) -> Path:
     for name in FOLDERS:
         ignore = shutil.ignore_patterns("__pycache__", ".mim")
         shutil.copytree(REPO / name, sources / name, ignore=ignore)
+    # One more encoder than there are, also while there are none.
+    (sources / WEIGHT).parent.mkdir(exist_ok=True)
+    (sources / WEIGHT).write_bytes(b"")
     pip("wheel", "--no-deps", "--no-build-isolation", "-w", sources / "dist", sources)
     return next((sources / "dist").glob("*.whl"))
 
@@ -51,6 +59,13 @@ def test_contents(wheel):
     modules = {str(path.relative_to(REPO)) for path in (REPO / "mmspec").rglob("*.py")}
     assert modules == {name for name in names if re.match(r"mmspec/[^.].*\.py$", name)}
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
+    weights = {f"mmspec/checkpoints/weights/{path.name}" for path in shipped_encoders().values()}
+    assert weights | {WEIGHT} == {name for name in names if name.endswith(".safetensors")}
+    # Their licences' attribution goes where they go.
+    assert {name.rpartition("/")[2] for name in names if ".dist-info/" in name} >= {
+        *("LICENSE", "NOTICE", "WEIGHTS.md")
+    }
+    assert wheel.stat().st_size < 15_000_000
 
 
 def test_metadata(wheel):

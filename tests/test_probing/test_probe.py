@@ -173,7 +173,11 @@ def test_options_of_a_data_set_have_features_of_their_own(eyes):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (dict(encoder="absent.pth"), FileNotFoundError, "no checkpoint 'absent.pth'"),
+        (
+            dict(encoder="absent.pth"),
+            FileNotFoundError,
+            "absent.pth: no such file; .*random, pixels",
+        ),
         (dict(arch="huge"), ProbeError, "arch='huge': tiny, small, base"),
         (dict(size=100), ProbeError, "size=100: a multiple of 16"),
         (dict(seeds=range(0)), ProbeError, "0 seeds, .*at least one"),

@@ -1,12 +1,18 @@
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from processes import Program, run
 
-from mmspec import load_encoder, read_checkpoint
+from mmspec import __version__, load_encoder, read_checkpoint
+from mmspec.registry import MODELS
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "model_converters" / "convert.py"
+REPO = Path(__file__).resolve().parents[2]
+TOOL = REPO / "tools" / "model_converters" / "convert.py"
+PRETRAIN = REPO / "configs" / "pretrain"
 
 
 def convert(*arguments) -> Program:
@@ -77,3 +83,86 @@ def test_converting_in_place_keeps_the_tensors(golden_root, tmp_path):
     after = read_checkpoint(target)[0]
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+ARCH = "embed_dims=(8, 12, 16), depths=(1, 1, 2), num_heads=2, mlp_ratios=(2, 2, 2)"
+CONFIG = f"""
+neck = dict(in_dims=16, dims=8, depth=1, num_heads=2)
+_base_ = "{PRETRAIN}/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py"
+model = dict(backbone=dict(arch=dict(_delete_=True, {ARCH})), neck=neck)
+"""
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A checkpoint and the config of its training."""
+    (tmp_path / "mine.py").write_text(CONFIG)
+    model = MODELS.build(Config.fromfile(tmp_path / "mine.py").model)
+    torch.save({"state_dict": model.state_dict(), "meta": {"epoch": 2}}, tmp_path / "last.pth")
+    return tmp_path / "last.pth", tmp_path / "mine.py"
+
+
+def test_encoder_of_half_precision_says_what_it_is(trained, tmp_path):
+    (source, config), target = trained, tmp_path / "mine.safetensors"
+    notes = ("licence=CC-BY-4.0", "data=flies = bees")
+    result = convert(
+        source, target, "--encoder-only", "--float16", "--config", config, "--note", *notes
+    )
+    assert result.returncode == 0, result.stderr
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    assert f"{target.stat().st_size:,} bytes, SHA-256 {digest}" in result.stdout
+    before, after = read_checkpoint(source)[0], read_checkpoint(target)[0]
+    assert after.keys() == {name for name in before if name.startswith("backbone.")}
+    assert all(torch.equal(before[name].half(), after[name]) for name in after)
+    backbone, report = load_encoder(target)
+    assert report.coverage == 1.0 and backbone.arch["num_heads"] == 2
+    arch = dict(embed_dims=[8, 12, 16], depths=[1, 1, 2], num_heads=2, mlp_ratios=[2, 2, 2])
+    header = report.info.header
+    assert json.loads(header.pop("arch")) == arch
+    assert header == dict(
+        format="pt", mmspec_version=__version__, source="last.pth", recipe="mine",
+        mean="[108.375, 108.375, 108.375]", std="[51.0, 51.0, 51.0]", pretrain_grid="14",
+        licence="CC-BY-4.0", data="flies = bees",
+    )  # fmt: skip
+    # What the file tells stays with it.
+    again = tmp_path / "again.pth"
+    assert convert(target, again).returncode == 0
+    kept = read_checkpoint(again)[1]
+    assert kept.arch == arch and kept.header == dict(
+        header, arch=kept.header["arch"], source="mine.safetensors"
+    )
+
+
+def test_convvit_under_the_names_of_convmae(trained, tmp_path):
+    target = tmp_path / "convmae.pth"
+    assert convert(trained[0], target, "--layout", "convmae").returncode == 0
+    written = torch.load(target, weights_only=True)["model"]
+    assert written["blocks1.0.conv1.weight"].shape == (8, 8, 1, 1)
+    assert written["blocks3.1.mlp.fc1.weight"].shape == (32, 16)
+    assert written["pos_embed"].shape == (1, 196, 16)
+    before, (after, info) = read_checkpoint(trained[0])[0], read_checkpoint(target)
+    assert (info.layout, info.pretrain_grid) == ("ConvMAE / InfMAE", 14)
+    assert after.keys() == {name for name in before if name.startswith("backbone.")}
+    assert all(torch.equal(before[name], after[name]) for name in after)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--layout", "vitdet"], "vitdet is a layout of plain ViTs"),
+        (["--layout", "convmae", "--float16"], "--float16: convmae wants 32 bits"),
+        (["--note", "licence"], "--note licence: KEY=TEXT"),
+        (["--config", "OTHER"], "do not go together"),
+        (["--float16"], "backbone.token_proj.bias: values that float16 cannot hold"),
+    ],
+)
+def test_what_cannot_be_written_leaves_no_file(trained, tmp_path, options, message):
+    other = tmp_path / "other.py"
+    other.write_text(CONFIG.replace("(8, 12, 16)", "(8, 12, 24)").replace("=16", "=24"))
+    content = torch.load(trained[0], weights_only=True)
+    content["state_dict"]["backbone.token_proj.bias"] += 1e6
+    torch.save(content, trained[0])
+    options = [str(other) if option == "OTHER" else option for option in options]
+    result = convert(trained[0], tmp_path / "new.pth", *options)
+    assert result.returncode == 1 and message in result.stderr, result.stderr
+    assert "Traceback" not in result.stderr and not (tmp_path / "new.pth").exists()
