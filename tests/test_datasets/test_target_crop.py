@@ -122,7 +122,7 @@ def test_seeded_by_numpy():
     [
         (dict(crop_size=0), "crop_size must be"),
         (dict(crop_size=(3, 4, 5)), "crop_size must be"),
-        (dict(crop_size=8, prob=1.5), "prob must be in"),
+        (dict(crop_size=8, prob=1.5), "prob=1.5 and clutter=0.0 must be in"),
     ],
 )
 def test_options_that_make_no_sense(options, message):
@@ -134,3 +134,31 @@ def test_a_label_of_another_size_is_named():
     wrong = sample() | dict(gt_seg_map=np.zeros((9, 9), np.uint8), img_path="a/3.png")
     with pytest.raises(ValueError, match=r"a/3\.png: img is \(100, 160\), gt_seg_map \(9, 9\)"):
         TargetCrop(4)(wrong)
+
+
+def test_crops_round_clutter_hold_a_bright_speck_that_is_no_target():
+    results = sample((50, 80, 4, 4))
+    results["img"] = np.full(SIZE, 100, np.float32)
+    results["img"][50:54, 80:84] = 255  # the target, the brightest of all
+    results["img"][20:23, 30:33] = 180
+    results["img"][80:82, 140:142] = 160
+    specks = {(21, 31): 0, (81, 141): 0}
+    for dtype in (np.uint8, np.uint16, np.float32):
+        plain = dict(results, img=results["img"].astype(dtype))
+        for _ in range(20):
+            cut = TargetCrop(24, prob=0, clutter=1)({**plain, "seg_fields": ["gt_seg_map"]})
+            assert not cut["gt_seg_map"].any()  # the others are 20 pixels away and more
+            held = [(180 == cut["img"]).any(), (160 == cut["img"]).any()]
+            assert sum(held) == 1
+            specks[list(specks)[held.index(True)]] += 1
+    assert min(specks.values()) > 10
+
+
+def test_an_image_without_clutter_is_cropped_anywhere():
+    plain = dict(img=np.full(SIZE, 7, np.uint8), gt_seg_map=np.zeros(SIZE, np.uint8), seg_fields=[])
+    assert TargetCrop(24, prob=0, clutter=1)(plain)["img"].shape == (24, 24)
+
+
+def test_shares_beyond_all_crops_are_refused():
+    with pytest.raises(ValueError, match=r"prob=0.7 and clutter=0.5 must be in \[0, 1\]"):
+        TargetCrop(24, prob=0.7, clutter=0.5)
