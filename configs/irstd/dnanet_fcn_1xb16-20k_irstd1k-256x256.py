@@ -18,6 +18,7 @@ head = dict(
     norm_cfg=norm_cfg,
     align_corners=False,
     loss_decode=dict(type="mmspec.SoftIoULoss", loss_weight=0.2),
+    init_cfg=_base_.few_targets,
 )
 model = dict(
     backbone=dict(_delete_=True, type="mmspec.DenseNestedUNet", norm_cfg=norm_cfg),

@@ -19,6 +19,7 @@ model = dict(
         norm_cfg=_base_.norm_cfg,
         align_corners=False,
         loss_decode=_base_.losses,
+        init_cfg=_base_.few_targets,
     ),
     auxiliary_head=dict(
         type="FCNHead",
@@ -34,5 +35,6 @@ model = dict(
         norm_cfg=_base_.norm_cfg,
         align_corners=False,
         loss_decode=auxiliary_losses,
+        init_cfg=_base_.few_targets,
     ),
 )

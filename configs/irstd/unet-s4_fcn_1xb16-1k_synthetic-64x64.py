@@ -39,8 +39,7 @@ model = dict(
         threshold=0.5,
         align_corners=False,
         loss_decode=_base_.losses,
-        # One pixel in a hundred is predicted target at the start, as by SmallTargetHead.
-        init_cfg=dict(type="Normal", std=0.01, bias=-4.6, override=dict(name="conv_seg")),
+        init_cfg=_base_.few_targets,
     ),
 )
 optim_wrapper = dict(_delete_=True, type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))

@@ -42,6 +42,7 @@ model = dict(
         norm_cfg=_base_.norm_cfg,
         align_corners=False,
         loss_decode=dict(type="mmspec.SoftIoULoss"),
+        init_cfg=_base_.few_targets,
     ),
 )
 train_pipeline = _base_.train_pipeline

@@ -24,9 +24,7 @@ lr = 2e-3
 norm_cfg = dict(type="BN")
 model = dict(
     data_preprocessor=dict(size=crop_size),
-    backbone=dict(
-        _delete_=True, type="UNet", in_channels=3, base_channels=16, norm_cfg=norm_cfg
-    ),
+    backbone=dict(_delete_=True, type="UNet", in_channels=3, base_channels=16, norm_cfg=norm_cfg),
     decode_head=dict(
         _delete_=True,
         type="FCNHead",
@@ -42,6 +40,7 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         loss_decode=_base_.losses,
+        init_cfg=_base_.few_targets,
     ),
 )
 train_pipeline = _base_.train_pipeline

@@ -220,6 +220,17 @@ def test_small_targets_are_tested_at_native_size_and_on_other_images(name):
     assert cfg.default_hooks.visualization.type == "mmspec.SmallTargetPictureHook"
 
 
+@pytest.mark.parametrize("name", of_folder("irstd"))
+def test_a_network_of_small_targets_starts_with_few(name):
+    cfg = read(name)
+    further = cfg.model.get("auxiliary_head") or []
+    heads = [cfg.model.decode_head, *([further] if isinstance(further, dict) else further)]
+    init_default_scope("mmseg")
+    for head in map(MODELS.build, heads):
+        head.init_weights()
+        assert torch.sigmoid(head.conv_seg.bias).tolist() == pytest.approx([0.01], rel=0.01)
+
+
 @pytest.mark.parametrize("name", of_folder("matching"))
 def test_matching_is_tested_on_other_pairs_and_reads_the_encoder(name):
     cfg = read(name)
