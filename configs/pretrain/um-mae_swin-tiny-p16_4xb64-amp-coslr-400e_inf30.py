@@ -38,7 +38,9 @@ model = dict(
         drop_path_rate=0.0,
         pretraining=True,
     ),
-    masker=dict(_delete_=True, type="mmspec.UniformMasker", secondary_ratio=secondary_ratio),
+    masker=dict(
+        _delete_=True, type="mmspec.UniformMasker", secondary_ratio=secondary_ratio
+    ),
     neck=dict(in_dims=384, depth=decoder_depth, pretrain_grid=image_size // 16),
     head=dict(norm_pix=norm_pix),
 )

@@ -41,7 +41,7 @@ model = dict(
             drop_path_rate=drop_path_rate,
             init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
         )
-    ),
+    )
 )
 vt5000 = dict(type="mmspec.VT5000Dataset", data_root=f"{data_root}/VT5000")
 train_dataloader = dict(

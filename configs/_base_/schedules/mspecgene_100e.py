@@ -4,7 +4,9 @@ _base_ = "./pretrain_400e.py"
 optim_wrapper = dict(
     optimizer=dict(lr=6e-4),
     # Not named bias by their module, and so not found by bias_decay_mult.
-    paramwise_cfg=dict(custom_keys=dict(q_bias=dict(decay_mult=0.0), v_bias=dict(decay_mult=0.0))),
+    paramwise_cfg=dict(
+        custom_keys=dict(q_bias=dict(decay_mult=0.0), v_bias=dict(decay_mult=0.0))
+    ),
 )
 train_cfg = dict(max_epochs=100)
 param_scheduler = _base_.param_scheduler
