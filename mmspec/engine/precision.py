@@ -1,20 +1,24 @@
 """The arithmetic of a training: bfloat16, TF32 and an optimiser of one kernel.
 
-On a CPU nothing of this happens but in a :class:`Bfloat16OptimWrapper`.
+On a CPU nothing of this happens but in a :class:`Bfloat16OptimWrapper`, where the CPU has bfloat16.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from mmengine import optim
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmspec.registry import HOOKS, OPTIM_WRAPPERS, OPTIMIZERS
+
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def half_dtype() -> torch.dtype:
@@ -46,20 +50,43 @@ class AmpOptimWrapper(optim.AmpOptimWrapper):
         super().load_state_dict(state_dict)
 
 
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU has instructions for products of bfloat16 (AVX512-BF16 or AMX).
+
+    Read from Linux's list of flags, since PyTorch before 2.4 does not tell. Elsewhere: no.
+    """
+    try:
+        flags = _CPU_INFO.read_text().split()
+    except FileNotFoundError:
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16OptimWrapper(optim.OptimWrapper):
-    """Compute training steps under autocast to bfloat16, convolutions with channels last.
+    """Compute training steps with channels last, in bfloat16 unless the CPU would emulate it.
 
-    On a CPU too, which ``AmpOptimWrapper`` refuses and which is slower with it than without if it
-    has no instructions for bfloat16 (AVX512-BF16, AMX). Weights, gradients and the optimizer stay
-    in float32.
+    A GPU computes in bfloat16, and so does a CPU of :func:`cpu_has_bfloat16`, which
+    ``AmpOptimWrapper`` refuses. Any other CPU is slower in bfloat16 than in float32: it computes
+    in float32, and the log says so once. Weights, gradients and the optimizer are in float32.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.device = self.optimizer.param_groups[0]["params"][0].device.type
+        self.in_bfloat16 = self.device != "cpu" or cpu_has_bfloat16()
+        if not self.in_bfloat16:
+            print_log(
+                "Training in float32: this CPU has no instructions for bfloat16 (AVX512-BF16, "
+                "AMX) and would be slower with it.",
+                "current",
+            )
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         model.to(memory_format=torch.channels_last)
-        device = next(model.parameters()).device.type
-        with super().optim_context(model), torch.autocast(device, torch.bfloat16):
+        autocast = torch.autocast(self.device, torch.bfloat16, enabled=self.in_bfloat16)
+        with super().optim_context(model), autocast:
             yield
 
 

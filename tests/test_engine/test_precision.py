@@ -103,7 +103,24 @@ def test_a_state_of_the_fused_kernel_is_taken_on_a_cpu():
     other.step()
 
 
-def test_a_step_on_a_cpu_computes_in_bfloat16_and_moves_float32_weights():
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ("avx2 avx512f avx512_bf16", torch.bfloat16),
+        ("avx512f amx_tile amx_bf16", torch.bfloat16),
+        ("avx2 avx512f", torch.float32),  # emulates bfloat16, slower than float32
+        (None, torch.float32),  # not Linux: nothing is known
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_if_it_has_it_and_moves_float32_weights(
+    tmp_path, monkeypatch, flags, dtype
+):
+    info = tmp_path / "cpuinfo"
+    if flags:
+        info.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n")
+    monkeypatch.setattr("mmspec.engine.precision._CPU_INFO", info)
+    said = []
+    monkeypatch.setattr("mmspec.engine.precision.print_log", lambda text, _: said.append(text))
     model = torch.nn.Conv2d(3, 4, 3)
     before = model.weight.detach().clone()
     wrapper = build_optim_wrapper(
@@ -111,8 +128,9 @@ def test_a_step_on_a_cpu_computes_in_bfloat16_and_moves_float32_weights():
     )
     with wrapper.optim_context(model):
         found = model(torch.ones(2, 3, 8, 8))
-        assert found.dtype == torch.bfloat16
+        assert found.dtype == dtype
         assert found.is_contiguous(memory_format=torch.channels_last)
     wrapper.update_params(found.float().mean())
     assert model.weight.dtype == torch.float32 and not torch.equal(model.weight, before)
+    assert len(said) == (dtype == torch.float32)
     assert model(torch.ones(2, 3, 8, 8)).dtype == torch.float32  # outside of the context
