@@ -152,6 +152,17 @@ def test_gray_levels_are_packed_by_a_scale_that_checkpoints_keep(folder, tmp_pat
         PackedInfrared(str(tmp_path / "set"), pipeline=INFRARED, infrared_scale={"range": (0, 9)})
 
 
+def test_a_packed_set_is_no_source(folder, tmp_path, pack, capsys):
+    pack(folder, "--out", tmp_path / "packed", "--workers", 1)
+    with pytest.raises(SystemExit) as stopped:
+        pack(tmp_path / "packed", "--out", tmp_path / "again")
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert f"{tmp_path / 'packed'} is a packed set already" in message
+    assert "PackedInfrared" in message
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_scale_that_files_alone_allow_is_refused(folder, tmp_path, pack):
     pack(folder, "--out", tmp_path / "set", "--workers", 1)
     for scale, message in (

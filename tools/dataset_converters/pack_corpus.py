@@ -102,6 +102,13 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     args.kind = "pairs" if args.infrared is not None else "infrared"
     if len(args.sources) > 1 and (args.list or args.kind == "pairs"):
         parser.error("a list, or pairs, are of one source")
+    for source in args.sources:
+        header = Path(source, "header.json")  # a file that others may have, too
+        if header.is_file() and FORMAT in header.read_text(errors="replace"):
+            parser.error(
+                f"{source} is a packed set already: a config reads it by PackedInfrared or"
+                " PackedRGBT; to pack with other options, give the folder it was made of"
+            )
     if 0 < args.short_side < args.min_side or args.short_side < 0:
         parser.error(f"--short-side {args.short_side}: 0, or at least {args.min_side}")
     if args.workers < 1 or args.shard_gib <= 0:
