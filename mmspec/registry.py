@@ -16,7 +16,13 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 MODELS = _child(
     mmengine.MODELS,
-    *("models.backbones", "models.data_preprocessors", "models.heads", "models.losses"),
+    *(
+        "models.augmented_tests",
+        "models.backbones",
+        "models.data_preprocessors",
+        "models.heads",
+        "models.losses",
+    ),
     *("models.maskers", "models.matchers", "models.necks", "models.selfsup", "models.targets"),
 )
 TASK_UTILS = _child(mmengine.TASK_UTILS, "models.task_utils")

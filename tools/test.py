@@ -12,6 +12,14 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--out", help="file for the metrics (.json) or the predictions (.pkl)")
     parser.add_argument("--show-dir", help="folder for pictures of the predictions")
     parser.add_argument(
+        "--tta",
+        nargs="*",
+        type=float,
+        metavar="SCALE",
+        help="segmentation and small targets: the mean score of the image and its mirror images,"
+        " and of these at further scales, such as --tta 1.5",
+    )
+    parser.add_argument(
         "--cfg-options",
         nargs="+",
         action="extend",
@@ -50,6 +58,7 @@ def main() -> None:
 
         from mmspec.engine.launch import (
             LaunchError,
+            augment_tests,
             build_runner,
             draw_to,
             leave_process_group,
@@ -71,6 +80,8 @@ def main() -> None:
         if args.show_dir:
             draw_to(cfg, args.show_dir)
 
+        if args.tta is not None:
+            augment_tests(cfg, args.tta)
         runner = build_runner(cfg)
         if args.out and args.out.endswith(".pkl"):
             runner.test_evaluator.metrics.append(dump_predictions(cfg, args.out))

@@ -202,6 +202,37 @@ def draw_to(cfg: Config, folder: str) -> None:
         )
 
 
+def augment_tests(cfg: Config, scales: Sequence[float] = ()) -> None:
+    """Have a config of mmseg test the mean score of an image, its mirror images and other sizes.
+
+    Args:
+        scales: sizes beside the image's own, as factors; each is mirrored too.
+
+    Raises:
+        LaunchError: the config is not of mmseg, its test pipeline does not end in mmseg's
+            ``PackSegInputs``, or a scale is not positive.
+    """
+    if cfg.get("default_scope") != "mmseg":
+        raise LaunchError(f"--tta: {cfg.filename} is of {cfg.get('default_scope')}, not of mmseg")
+    if any(scale <= 0 for scale in scales):
+        raise LaunchError(f"--tta {' '.join(map(str, scales))}: scales are factors above 0")
+    pipeline = cfg.test_dataloader.dataset.get("pipeline") or [{}]
+    *steps, last = pipeline
+    if last.get("type") != "PackSegInputs":
+        raise LaunchError(
+            f"--tta: the test pipeline of {cfg.filename} ends in {last.get('type')}, not in"
+            " mmseg's PackSegInputs"
+        )
+    sizes = [dict(type="Resize", scale_factor=scale, keep_ratio=True) for scale in (1.0, *scales)]
+    flips = [
+        dict(type="RandomFlip", prob=prob, direction=direction)
+        for prob, direction in ((0.0, "horizontal"), (1.0, "horizontal"), (1.0, "vertical"))
+    ]
+    views = dict(type="TestTimeAug", transforms=[sizes, flips, [last]])
+    cfg.test_dataloader.dataset.pipeline = [*steps, views]
+    cfg.model = dict(type="mmspec.MeanScores", module=cfg.model)
+
+
 def _places(cfg: Config, variable: str) -> list[str]:
     """Dotted keys under which the value of a variable of the file went into the runner's part.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -11,8 +11,11 @@ from mmspec.datasets.repeatable import isolated_random
 
 
 def bare_model(runner: Runner) -> nn.Module:
-    """The model without the wrapper of distributed training."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+    """The model without what wraps it for distributed training or for tests of several views."""
+    model = runner.model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 def fixed_batch(runner: Runner, count: int) -> dict:
