@@ -37,8 +37,8 @@ export OMP_WAIT_POLICY
 
 help:
 	@echo "make install   create $(VENV) and install torch, the mm packages and mmspec into it"
-	@echo "make demo      pre-train a tiny InfMAE and leave pictures in OUT ($(OUT));"
-	@echo "               on your own images with DATA=FOLDER"
+	@echo "make demo      pre-train a tiny InfMAE, fine-tune the shipped one, leave pictures in OUT"
+	@echo "               ($(OUT)); with DATA=FOLDER pre-train on your own images"
 	@echo "make test      run the tests and ruff"
 	@echo "make lint      run ruff alone"
 	@echo "make docs      write the documentation's site to site/"

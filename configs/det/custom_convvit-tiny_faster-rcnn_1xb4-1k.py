@@ -5,7 +5,9 @@ _base_ = "./infmae_convvit-tiny_faster-rcnn_1xb4-1k_hit-uav-512x640.py"
 # ============ Often changed ============
 data_root = "data/mine"  # annotations/train.json, annotations/val.json and the images they name
 classes = ("person", "car")  # as to_coco.py printed them
-checkpoint = None  # an encoder to start from, such as work_dirs/tiny/epoch_20.pth; None: scratch
+# An encoder to start from: one that mmspec ships (WEIGHTS.md), or a file of yours, such as
+# work_dirs/tiny/epoch_20.pth; None: from scratch.
+checkpoint = "tiny"
 # Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
 infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 4

@@ -10,7 +10,9 @@ data_prefix = dict(infrared_path="", seg_map_path="label_images")
 ann_file = "{split}.txt"
 classes = ("background", "leak")
 label_values = None  # class of each pixel value, {0: 0, 255: 1}; None: the values are the classes
-checkpoint = None  # an encoder to start from, such as work_dirs/tiny/epoch_20.pth; None: scratch
+# An encoder to start from: one that mmspec ships (WEIGHTS.md), or a file of yours, such as
+# work_dirs/tiny/epoch_20.pth; None: from scratch.
+checkpoint = "tiny"
 # Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
 infrared_scale = dict(percentiles=(0.5, 99.5))
 batch_size = 4

@@ -32,6 +32,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmspec import read_checkpoint
 from mmspec.registry import DATASETS, MODELS
 
 PRETRAIN = of_folder("pretrain")
@@ -216,10 +217,25 @@ def test_matching_trains_predicts_scores_and_draws(name, data, tmp_path):
     assert (tmp_path / "iter_2.pth").is_file()
 
 
+@pytest.mark.parametrize("name", [n for n in CONFIGS if checkpoint_of(read(n)) == "tiny"])
+def test_starts_from_the_shipped_encoder(name):
+    cfg = read(name)
+    init_default_scope(cfg.default_scope)
+    backbone = MODELS.build(cfg.model.backbone)
+    backbone.init_weights()
+    value = read_checkpoint("tiny")[0]["backbone.token_proj.weight"].float()
+    assert torch.equal(backbone.token_proj.weight, value)
+
+
 @pytest.mark.parametrize(
     "name",
     # Infrared stages start from files of visible images.
-    [n for n in CONFIGS if checkpoint_of(read(n)) and not re.search("/custom_|^pretrain/", n)],
+    [
+        n
+        for n in CONFIGS
+        if (start := checkpoint_of(read(n))) and "/" in start
+        if not re.search("/custom_|^pretrain/", n)
+    ],
 )
 def test_starts_from_the_pretraining_config_it_names(name, tmp_path):
     cfg = read(name)

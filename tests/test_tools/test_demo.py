@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from processes import run
 
-from mmspec import load_encoder
+from mmspec import load_encoder, read_checkpoint
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
@@ -23,6 +24,16 @@ def test_demo_on_a_users_images_leaves_its_pictures(tmp_path):
         assert np.asarray(Image.open(out / name).convert("L")).std() > 10
     backbone, report = load_encoder(out / "run" / "epoch_1.pth")
     assert backbone.arch["depths"] == (2, 2, 6) and report.coverage == 1.0
+
+
+def test_demo_on_scenes_fine_tunes_the_shipped_encoder(tmp_path):
+    result = run(TOOLS / "demo.py", "--out", tmp_path, "--epochs", "1", "--iters", "2")
+    assert result.returncode == 0, result.stderr
+    picture = np.asarray(Image.open(tmp_path / "segmentation.png"))
+    assert picture.shape[0] > 6 * 128 and picture.std() > 10
+    start = read_checkpoint("tiny")[0]["backbone.embeds.0.proj.weight"].float()
+    after = read_checkpoint(tmp_path / "segmentation" / "iter_2.pth")[0]
+    assert torch.allclose(after["backbone.embeds.0.proj.weight"], start, atol=0.01)
 
 
 def test_demo_on_an_empty_folder_is_one_line(tmp_path):
