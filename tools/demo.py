@@ -30,7 +30,7 @@ from mmspec.datasets.files import find_images
 from mmspec.datasets.repeatable import isolated_random
 from mmspec.datasets.scenes import CLASSES
 from mmspec.engine.launch import build_runner, read_config
-from mmspec.engine.schedule import set_length
+from mmspec.engine.schedule import drop_short_phases, set_length
 from mmspec.visualization import mask_sheet, reconstruction_sheet, segmentation_picture
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -102,7 +102,9 @@ def segment(args: argparse.Namespace) -> None:
     set_length(cfg, iters=args.iters)
     cfg.launcher, cfg.work_dir, cfg.log_level = "none", str(args.out / "segmentation"), "WARNING"
     cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="mmspec.ProgressBarHook")]
-    build_runner(cfg).train()
+    runner = build_runner(cfg)
+    drop_short_phases(runner)
+    runner.train()
     predictor = Predictor(cfg, args.out / "segmentation" / f"iter_{args.iters}.pth")
     unseen = dict(cfg.test_dataloader.dataset, seed=2, length=PICTURES, pipeline=[])
     rows = []

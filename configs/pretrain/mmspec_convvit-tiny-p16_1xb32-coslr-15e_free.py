@@ -8,14 +8,14 @@ udder_root = "{{$MMSPEC_DATA:data}}/inf_mini/images/udder"  # 1,395 of its train
 num_scenes = 776  # rendered; 4,000 images in all, 125 steps an epoch
 batch_size = 32
 num_workers = 1  # mim and mmpretrain want at least 1
-max_epochs = 60
+max_epochs = 15
 
 # ============ Sometimes changed ============
 # The recipe: which patches are seen, what is predicted of the others.
 masker = dict(type="mmspec.InformationMasker", score="intensity", stride=4)
 targets = dict(type="mmspec.PixelTarget", norm_pix=True)
 out_dims = 768  # values a patch that the decoder predicts: those of the targets in all
-warmup_epochs = 2
+warmup_epochs = 1
 lr = 1e-3
 
 # ============ Rarely changed ============
