@@ -223,7 +223,10 @@ def augment_tests(cfg: Config, scales: Sequence[float] = ()) -> None:
             f"--tta: the test pipeline of {cfg.filename} ends in {last.get('type')}, not in"
             " mmseg's PackSegInputs"
         )
-    sizes = [dict(type="Resize", scale_factor=scale, keep_ratio=True) for scale in (1.0, *scales)]
+    # The first view is left alone: to resize it would bring truth that was loaded at the image's
+    # own size to that of the network's input.
+    sizes = [dict(type="RandomFlip", prob=0.0)]
+    sizes += [dict(type="Resize", scale_factor=scale, keep_ratio=True) for scale in scales]
     flips = [
         dict(type="RandomFlip", prob=prob, direction=direction)
         for prob, direction in ((0.0, "horizontal"), (1.0, "horizontal"), (1.0, "vertical"))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -9,7 +10,7 @@ from mmengine.structures import PixelData
 from torch import nn
 
 from mmspec.engine.launch import LaunchError, augment_tests, build_runner, read_config
-from mmspec.registry import MODELS
+from mmspec.registry import MODELS, TRANSFORMS
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -70,6 +71,19 @@ def test_further_scales_are_brought_back_to_the_image(tmp_path):
     with torch.no_grad():
         (found,) = runner.model.eval().test_step(views)
     assert found.seg_logits.data.shape == (1, height, width)
+
+
+def test_truth_stays_at_its_own_size(tmp_path):
+    cfg = small(tmp_path)
+    augment_tests(cfg, [1.5])
+    init_default_scope("mmseg")
+    views = TRANSFORMS.build(cfg.test_dataloader.dataset.pipeline[-1])
+    image, truth = np.zeros((32, 64, 3), np.uint8), np.zeros((20, 40), np.uint8)
+    sample = dict(img=image, img_shape=(32, 64), ori_shape=(20, 40), seg_fields=["gt_seg_map"])
+    found = views(dict(sample, gt_seg_map=truth))
+    assert found["data_samples"][0].gt_sem_seg.data.shape == (1, 20, 40)
+    assert found["inputs"][0].shape == (3, 32, 64)
+    assert not found["data_samples"][0].flip
 
 
 def test_of_several_classes_it_is_the_mean_of_probabilities():
