@@ -63,7 +63,7 @@ class ProbedImages:
     def key(self) -> str:
         """Of the images and labels, their times of change, the size and the data set's options."""
         infos = [self.dataset.get_data_info(i) for i in self.indices]
-        names = [one[key] for one in infos for key in ("img_path", "seg_map_path") if key in one]
+        names = [one[key] for one in infos for key in ("img_path", "seg_map_path") if one.get(key)]
         files = [(name, Path(name).stat().st_mtime_ns) for name in names if Path(name).is_file()]
         labels = [one.get("instances", one.get("gt_label")) for one in infos]
         kind = type(self.dataset).__name__

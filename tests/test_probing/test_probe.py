@@ -110,6 +110,7 @@ def test_shares_of_a_cell():
 def test_boxes_are_coarse_masks(tmp_path):
     write_any(tmp_path, "HITUAVDataset", ("train",), count=2)
     images = LabelledImages("HITUAVDataset", str(tmp_path), "train", 64)
+    assert len(images.key) == 16  # mmdet names a file of labels, None, where there is none
     assert images.classes[:2] == ("background", "Person")
     labels = np.stack([label for _, _, label in images])
     assert labels.shape == (2, 64, 64) and 0 < (labels > 0).mean() < 1
