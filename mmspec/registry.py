@@ -16,14 +16,9 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 MODELS = _child(
     mmengine.MODELS,
-    *(
-        "models.augmented_tests",
-        "models.backbones",
-        "models.data_preprocessors",
-        "models.heads",
-        "models.losses",
-    ),
-    *("models.maskers", "models.matchers", "models.necks", "models.selfsup", "models.targets"),
+    *("models.backbones", "models.data_preprocessors", "models.heads", "models.losses"),
+    *("models.maskers", "models.matchers", "models.mean_scores", "models.necks"),
+    *("models.selfsup", "models.targets"),
 )
 TASK_UTILS = _child(mmengine.TASK_UTILS, "models.task_utils")
 DATASETS = _child(mmengine.DATASETS, "datasets")

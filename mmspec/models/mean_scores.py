@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -32,7 +33,7 @@ class MeanScores(BaseTTAModel):
             mean = scores.mean(0)
             predicted = (mean > self.module.decode_head.threshold).to(mean)
         else:
-            mean = scores.log_softmax(1).logsumexp(0) - torch.tensor(float(len(views))).log()
+            mean = scores.log_softmax(1).logsumexp(0) - math.log(len(views))
             predicted = mean.argmax(0, keepdim=True)
         merged = views[0]
         merged.seg_logits, merged.pred_sem_seg = PixelData(data=mean), PixelData(data=predicted)
