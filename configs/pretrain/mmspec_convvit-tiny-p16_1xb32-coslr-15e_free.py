@@ -6,8 +6,6 @@ _base_ = "./infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini.py"
 hit_uav_root = "{{$MMSPEC_DATA:data}}/inf_mini/images/hit_uav"  # 1,829 of its training images
 udder_root = "{{$MMSPEC_DATA:data}}/inf_mini/images/udder"  # 1,395 of its training images
 num_scenes = 776  # rendered; 4,000 images in all, 125 steps an epoch
-batch_size = 32
-num_workers = 1  # mim and mmpretrain want at least 1
 max_epochs = 15
 
 # ============ Sometimes changed ============
@@ -15,8 +13,6 @@ max_epochs = 15
 masker = dict(type="mmspec.InformationMasker", score="intensity", stride=4)
 targets = dict(type="mmspec.PixelTarget", norm_pix=True)
 out_dims = 768  # values a patch that the decoder predicts: those of the targets in all
-warmup_epochs = 1
-lr = 1e-3
 
 # ============ Rarely changed ============
 model = dict(masker=masker, head=dict(targets=targets), neck=dict(out_dims=out_dims))
@@ -33,8 +29,6 @@ scenes = dict(
     pipeline=_base_.train_pipeline[1:],
 )
 train_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=num_workers,
     dataset=dict(
         _delete_=True,
         type="ConcatDataset",
@@ -43,10 +37,6 @@ train_dataloader = dict(
         ignore_keys=["classes", "palette", "infrared_scale"],
     ),
 )
-test_dataloader = dict(batch_size=batch_size, num_workers=num_workers)
-optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(end=warmup_epochs)
-param_scheduler[1].update(begin=warmup_epochs, end=max_epochs)
-auto_scale_lr = dict(base_batch_size=batch_size)
+param_scheduler[1].update(end=max_epochs)
