@@ -46,6 +46,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--num-images", type=int, metavar="N", help="at most so many of a split")
     parser.add_argument("--splits", nargs=2, default=("train", "test"), metavar=("LEARN", "TEST"))
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="results each (3)")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="SEED", help="of these (0)")
     parser.add_argument(
         "--shares", type=float, nargs="+", default=[1.0], help="of the labelled images (1)"
     )
@@ -82,7 +83,7 @@ def main() -> None:
                 size=args.size,
                 splits=tuple(args.splits),
                 num_images=args.num_images,
-                seeds=range(args.seeds),
+                seeds=range(args.first_seed, args.first_seed + args.seeds),
                 shares=args.shares,
                 judges=args.judges,
                 rolled=False if args.not_rolled else None,
@@ -92,7 +93,7 @@ def main() -> None:
         print(save_report(records, Path(args.out), command))
         if args.task != "seg":
             return
-        encoder = FrozenEncoder(args.encoder, args.arch, maps=args.maps)
+        encoder = FrozenEncoder(args.encoder, args.arch, args.first_seed, args.maps)
         learn, test = (
             LabelledImages(*args.data, split, args.size or 224, args.num_images)
             for split in args.splits

@@ -6,6 +6,7 @@
     python tools/reproduce.py seg --budget paper            # with the processes of each config
     python tools/reproduce.py seg --budget paper --gpus 1   # the same batch in more, smaller steps
     python tools/reproduce.py seg --budget paper --start infmae=InfMAE.pth    # published weights
+    python tools/reproduce.py probe --budget cpu            # encoders judged as they are, frozen
 
 A training gets as many processes as make up the images a step that its learning rate is for
 (``auto_scale_lr.base_batch_size``, else the ``4xb64`` of the config's name); what cannot be made up
@@ -24,6 +25,7 @@ import logging
 import os
 import re
 import runpy
+import shutil
 import statistics
 import subprocess
 import sys
@@ -159,9 +161,10 @@ class Cell:
 
     A row without a config has no training: something that is there is scored as it is. A row with a
     ``score`` has another test than tools/test.py: ``command``, in which ``{weights}`` stands for
-    the checkpoint, ``{seed}`` for the seed and ``{metrics}`` for the JSON file it is to write, and
-    ``read``, which makes metrics by name of what is in the file. ``test_options`` are overrides of
-    the test alone.
+    the checkpoint, ``{seed}`` for the seed, ``{folder}`` for the cell's folder and ``{metrics}``
+    for the JSON file it is to write there, called ``file`` if not metrics.json; and ``read``, which
+    makes metrics by name of what is in the file. ``test_options`` are overrides of the test alone.
+    Rows that share a cell show different metrics of it: those whose names begin with ``of``.
     """
 
     table: int
@@ -172,6 +175,7 @@ class Cell:
     folder: Path
     score: dict | None = None
     test_options: Sequence[str] = ()
+    of: str = ""
 
     @property
     def file(self) -> Path:
@@ -179,7 +183,7 @@ class Cell:
 
     @property
     def metrics(self) -> Path:
-        return self.folder / "metrics.json"
+        return self.folder / (self.score or {}).get("file", "metrics.json")
 
     @property
     def command(self) -> list[str]:
@@ -191,7 +195,7 @@ class Cell:
         trained = self.training or self.start
         weights = str(trained.weights) if trained else ""
         if self.score is not None:
-            values = dict(weights=weights, seed=self.seed, metrics=self.metrics)
+            values = dict(weights=weights, seed=self.seed, folder=self.folder, metrics=self.metrics)
             return ["python", *(part.format(**values) for part in self.score["command"])]
         command = ["python", "tools/test.py", self.training.config, weights]
         command += ["--work-dir", str(self.folder / "test"), "--out", str(self.metrics)]
@@ -215,6 +219,10 @@ class Cell:
             metrics = self.score["read"](metrics)
         if self.training:
             metrics["minutes"] = self.training.minutes
+        if isinstance(self.start, Training):
+            metrics["minutes of pre-training"] = self.start.minutes
+        # Of a probe: hundreds of megabytes, which a minute brings back.
+        shutil.rmtree(self.folder / "features", ignore_errors=True)
         result = dict(
             metrics=metrics,
             command=" ".join(self.command),
@@ -334,18 +342,20 @@ def plan(
     Raises:
         Refused: a training would not be its config's recipe, or weights are given for none.
     """
-    starts: dict[str, Training | Given] = {}
+    starts: dict[tuple, Training | Given] = {}
 
-    def start(name: str | None) -> Training | Given | None:
+    def start(name: str | None, seed: int | None) -> Training | Given | None:
         """Shared by all tasks, and itself started from another where it says so."""
-        if name is not None and name not in starts:
+        if name is not None and (name, seed) not in starts:
             if name in given:
-                starts[name] = Given(name, given[name])
+                starts[name, seed] = Given(name, given[name])
             else:
                 entry = dict(table["PRETRAIN"][name])
-                entry["start"] = start(entry.get("start"))
-                starts[name] = Training(name, **entry, folder=out / name, gpus=gpus)
-        return starts.get(name)
+                entry["start"] = start(entry.get("start"), seed)
+                if seed is not None:
+                    entry["options"] = [*entry["options"], f"randomness.seed={seed}"]
+                starts[name, seed] = Training(name, **entry, folder=out / name, gpus=gpus)
+        return starts.get((name, seed))
 
     cells = []
     chosen = table["BUDGETS"][budget]
@@ -358,7 +368,9 @@ def plan(
                 # A row may be that of another table, and then shares its training and test.
                 home, *names = row.get("cell", (task, part["name"], row["name"]))
                 folder = out / home / _file_name(" ".join(names)) / f"seed{seed}"
-                begin, score = start(row["pretrain"]), row.get("score")
+                # One pre-training serves all seeds, or each has its own.
+                own_seed = seed if row.get("seeded") else None
+                begin, score = start(row["pretrain"], own_seed), row.get("score")
                 if row["config"] is None:
                     training = None
                     content = " ".join(score["command"]) + str(begin and begin.weights.parent)
@@ -375,13 +387,14 @@ def plan(
                         gpus,
                     )
                     folder = training.folder
-                options = row.get("test_options", ())
+                options, of = row.get("test_options", ()), row.get("of", "")
                 cells.append(
-                    Cell(number, row["name"], seed, begin, training, folder, score, options)
+                    Cell(number, row["name"], seed, begin, training, folder, score, options, of)
                 )
+    begun = {name for name, _ in starts}
     for name in given:
-        if name not in starts:
-            known = ", ".join(sorted(starts)) or "nothing"
+        if name not in begun:
+            known = ", ".join(sorted(begun)) or "nothing"
             raise Refused(f"--start {name}: this table starts from {known}")
     return cells
 
@@ -404,7 +417,7 @@ def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
             known = [result["metrics"] for result in results.values() if result]
             seeds = f"{len(known)}/{len(mine)}" if known else "not run"
             shown = [
-                _cell_text([found.get(metric) for found in known], row["paper"].get(metric))
+                _cell_text(_values(known, row.get("of", "") + metric), row["paper"].get(metric))
                 for metric in metrics
             ]
             lines.append(f"| {' | '.join([row['name'], seeds, *shown])} |")
@@ -421,7 +434,7 @@ def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
 
 def _notes(cells: list[Cell]) -> list[str]:
     """What a table has to say of the pre-trainings behind it."""
-    seeds: dict[str, set[int]] = {}
+    seeds: dict[tuple[str, Path], set[int]] = {}
     behind: dict[str, Training | Given] = {}
     for cell in cells:
         trained = cell.training or cell.start
@@ -429,9 +442,9 @@ def _notes(cells: list[Cell]) -> list[str]:
             behind[trained.name] = trained
             trained = getattr(trained, "start", None)
         if cell.start is not None:
-            seeds.setdefault(cell.start.name, set()).add(cell.seed)
+            seeds.setdefault((cell.start.name, cell.start.weights), set()).add(cell.seed)
     notes = []
-    shared = [name for name, served in seeds.items() if len(served) > 1]
+    shared = [name for (name, _), served in seeds.items() if len(served) > 1]
     if shared:
         notes.append(
             f"One pre-training serves all seeds ({', '.join(shared)}): the spread is that of what"
@@ -441,7 +454,7 @@ def _notes(cells: list[Cell]) -> list[str]:
         if isinstance(trained, Given):
             notes.append(f"{name}: the weights of {trained.weights}, not trained here.")
             continue
-        if trained.start is not None and name in seeds:
+        if trained.start is not None and name in {first for first, _ in seeds}:
             notes.append(f"{name} starts from {trained.start.name}.")
         if trained.accumulated > 1:
             notes.append(
@@ -449,6 +462,13 @@ def _notes(cells: list[Cell]) -> list[str]:
                 f" {trained.processes} GPUs in place of {trained.processes * trained.accumulated}."
             )
     return notes
+
+
+def _values(known: list[dict], metric: str) -> list[float | None]:
+    """By seed; none where no seed's test has such a metric."""
+    if not any(metric in found for found in known):
+        return []
+    return [found.get(metric) for found in known]
 
 
 def _cell_text(values: list[float | None], paper: float | None) -> str:
@@ -503,6 +523,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     table = read_table(args.task)
+    if args.budget not in table["BUDGETS"]:
+        sys.exit(f"error: {args.task} has the budgets {', '.join(table['BUDGETS'])}")
     budget = table["BUDGETS"][args.budget]
     out = args.out.absolute()
     try:
@@ -560,7 +582,8 @@ def work(todo: list[tuple[str, Cell]], budget: dict, cells: list[Cell], report: 
             continue
         metric = next(iter(budget["tables"][cell.table]["metrics"]))
         seconds = time.perf_counter() - started
-        print(f"{metric} {_cell_text([result['metrics'][metric]], None)} ({seconds:.0f} s)")
+        value = _cell_text(_values([result["metrics"]], cell.of + metric), None)
+        print(f"{cell.of}{metric} {value} ({seconds:.0f} s)")
         write_tables(report, budget, cells)
     return failures
 

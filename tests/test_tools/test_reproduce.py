@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmspec.engine.launch import read_config
+from mmspec.registry import MODELS
 
 REPO = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(REPO / "tools" / "reproduce.py"))
@@ -47,6 +49,26 @@ BUDGETS = {"cpu": dict(seeds=(0, 1), tables=[dict(
         row("as it is", None, None, seeds=(0,)),
         row("frozen", None, "encoder"),
         row("head", "fine.py", None),
+    ],
+)])}
+"""
+
+
+#: A pre-training for each seed, and two rows of what one command finds out about it.
+PROBED = """
+PRETRAIN = {"encoder": dict(config="seeded.py", options=[], checkpoint="epoch_1.pth")}
+def row(name, of, pretrain="encoder"):
+    score = dict(
+        command=["probe.py", "{weights}", "--first-seed", "{seed}", "--to", "{folder}"],
+        file="results.json",
+        read=lambda found: {f"{name}: mIoU": value for name, value in found.items()},
+    )
+    return dict(name=name, config=None, options=[], pretrain=pretrain, seeded=True, paper={},
+                of=of, cell=("probe", pretrain or ""), score=score)
+BUDGETS = {"cpu": dict(seeds=(0, 1), tables=[dict(
+    name="data", title="A table", metrics={"mIoU": "mIoU"}, rows=[
+        row("ours, first", "F1: "), row("ours, second", "F2: "), row("none", "F1: ", None),
+        row("no such map", "F3: "),
     ],
 )])}
 """
@@ -144,6 +166,7 @@ def test_trains_every_cell_once_and_pretrains_once(reproduce, capsys):
     (table,) = json.loads((reproduce.out / "toy-cpu.json").read_text())
     cell = table["rows"][1]["seeds"]["1"]
     assert cell["metrics"].pop("minutes") > 0
+    assert cell["metrics"].pop("minutes of pre-training") > 0
     assert cell["metrics"] == {"mIoU": 90, "IoU/car": 91}
     assert cell["command"].startswith("python tools/train.py fine.py --work-dir")
     (pretraining,) = cell["pretraining"]
@@ -177,6 +200,71 @@ def test_rows_without_a_training_and_with_a_test_of_their_own(reproduce, capsys)
     assert table["rows"][0]["seeds"]["0"]["command"].startswith("python score.py  --seed 0 --out")
     assert table["rows"][2]["seeds"]["0"]["command"].startswith("python tools/train.py fine.py")
     assert reproduce() == []
+
+
+def test_each_seed_pretrains_and_one_probe_of_it_fills_several_rows(reproduce, capsys):
+    (reproduce.scope["TABLES"] / "toy.py").write_text(PROBED)
+    (reproduce.scope["ROOT"] / "seeded.py").write_text("randomness = dict(seed=0)")
+    reproduce.scope["read_config"] = read_config
+    trained = reproduce.scope["run"]
+
+    def stand_in(command, log):
+        if command[1] != "probe.py":
+            return trained(command, log)
+        commands.append(command[1:])
+        folder = Path(command[-1])
+        (folder / "features").mkdir(parents=True)
+        found = {"F1": len(commands), "F2": 10 * len(commands)}
+        (folder / "results.json").write_text(json.dumps(found))
+
+    commands: list[list[str]] = []
+    reproduce.scope["run"] = stand_in
+    pretrained = reproduce()
+    assert [command[-1] for command in pretrained] == ["randomness.seed=0", "randomness.seed=1"]
+    weights = [str(Path(c[c.index("--work-dir") + 1]) / "epoch_1.pth") for c in pretrained]
+    assert [command[1:4] for command in commands] == [
+        [weights[0], "--first-seed", "0"],
+        ["", "--first-seed", "0"],
+        [weights[1], "--first-seed", "1"],
+        ["", "--first-seed", "1"],
+    ]
+    assert not list(reproduce.out.rglob("features"))
+    text = capsys.readouterr().out
+    assert "| ours, first | 2/2 | 2.00 ± 1.41 |" in text
+    assert "| ours, second | 2/2 | 20.00 ± 14.14 |" in text
+    assert "| none | 2/2 | 3.00 ± 1.41 |" in text
+    assert "| no such map | 2/2 | - |" in text
+    assert "F1: mIoU 1.00" in text
+    (table,) = json.loads((reproduce.out / "toy-cpu.json").read_text())
+    assert table["notes"] == []  # the spread is that of the whole
+    assert table["rows"][0]["seeds"]["1"]["metrics"]["minutes of pre-training"] > 0
+    assert reproduce() == [] and len(commands) == 4
+
+
+def test_a_budget_that_a_table_does_not_have(reproduce):
+    with pytest.raises(SystemExit, match="error: toy has the budgets cpu"):
+        reproduce("--budget", "paper")
+
+
+def test_what_the_tool_of_probes_writes_becomes_columns():
+    read = TOOL["read_table"]("ablations")["recipe_tables"]()[0]["rows"][0]["score"]["read"]
+    records = [
+        dict(map=name, judge="linear", rolled=rolled, score="mIoU", mIoU=value)
+        for name, rolled, value in (("F1", False, 50), ("F1", True, 45), ("F2", False, 60),
+                                    ("F2", True, 40), ("all", False, 70))
+    ]  # fmt: skip
+    assert read(dict(results=records)) == {
+        "F1: linear": 50,
+        "F1: linear, no positions": 45,
+        "F2: linear": 60,
+        "F2: linear, no positions": 40,
+        "all: linear": 70,
+        "best: linear": 60,
+        "best: linear, no positions": 45,
+    }
+    head = dict(map="F1", judge="head", rolled=False, score="IoU", shown=["IoU", "Fa"], IoU=1, Fa=2)
+    found = read(dict(results=[head]))
+    assert found == {"F1: IoU": 1, "F1: Fa": 2, "best: IoU": 1, "best: Fa": 2}
 
 
 @pytest.fixture
@@ -376,7 +464,8 @@ def test_the_end_of_the_log_is_shown(tmp_path):
 @pytest.mark.parametrize("task", TABLES)
 def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
     table = TABLES[task]
-    assert set(table["BUDGETS"]) == {"cpu", "gpu", "paper"}
+    known = ["cpu"] if task == "probe" else ["cpu", "gpu", "paper"]
+    assert list(table["BUDGETS"]) == known
     entries = dict(table["PRETRAIN"])
     for name, budget in table["BUDGETS"].items():
         for part in budget["tables"]:
@@ -393,8 +482,10 @@ def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
         options = dict(option.split("=", 1) for option in entry["options"])
         for key, value in options.items():
             node = cfg.to_dict()
-            for part in key.split("."):
-                node = node[int(part) if part.isdigit() else part]
+            # Of probed models, which another test builds, arguments that the file leaves out too.
+            if not (name.startswith("probed-") and key.startswith("model.")):
+                for part in key.split("."):
+                    node = node[int(part) if part.isdigit() else part]
             assert node is not None, f"{name}: {key}={value}"
         last = entry["checkpoint"].removesuffix(".pth")
         kind, number = last.split("_")
@@ -411,8 +502,10 @@ def plan(task: str, budget: str) -> list:
     return TOOL["plan"](task, table, budget, Path("out"))
 
 
-@pytest.mark.parametrize("budget", ["cpu", "gpu", "paper"])
-@pytest.mark.parametrize("task", TABLES)
+BUDGETS = [(task, budget) for task, table in TABLES.items() for budget in table["BUDGETS"]]
+
+
+@pytest.mark.parametrize(("task", "budget"), BUDGETS)
 def test_no_row_is_trained_with_another_batch_than_its_rate_is_for(task, budget):
     checked = set()
     for cell in plan(task, budget):
@@ -458,8 +551,22 @@ def test_tables_4_to_8_share_the_row_of_tables_1_and_2():
 def test_equal_cells_of_the_ablations_are_equal_trainings(budget):
     by_folder: dict[Path, tuple] = {}
     for cell in plan("ablations", budget):
-        training = (cell.training.config, cell.training.options)
+        if cell.training is None:
+            training = tuple(cell.test)
+        else:
+            training = (cell.training.config, cell.training.options)
         assert by_folder.setdefault(cell.folder, training) == training
+
+
+@pytest.mark.parametrize("task", ["ablations", "probe"])
+def test_every_encoder_that_is_probed_is_built_by_its_options(task):
+    trainings = {c.start.folder: c.start for c in plan(task, "cpu") if c.start and not c.training}
+    assert len(trainings) >= 5
+    init_default_scope("mmpretrain")
+    for training in trainings.values():
+        model = MODELS.build(read_config(str(REPO / training.config), training.options).model)
+        size = sum(weight.numel() for weight in model.backbone.parameters())
+        assert 3e6 < size < 8e6, f"{training.command}: {size} parameters are not tiny"
 
 
 #: A model of two numbers, trained by two processes and tested.

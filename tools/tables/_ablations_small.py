@@ -4,6 +4,7 @@ Pre-trained are the configs of the paper's rows, with other widths, epochs and d
 """
 
 import os
+from collections.abc import Sequence
 
 import det
 import seg
@@ -16,15 +17,30 @@ _CONVVIT = "infmae_convvit-base-p16"
 _LENGTHS = dict(tiny=(4, 500, 400, det.QUICK), small=(40, 6000, 4000, []))
 # Encoder, its width, width and heads of the decoder.
 _NETWORKS = dict(
-    tiny=dict(convvit=("tiny", 224, 128, 4), vit=("deit-tiny", 192, 128, 4)),
+    tiny=dict(
+        convvit=("tiny", 224, 128, 4),
+        vit=("deit-tiny", 192, 128, 4),
+        swin=(dict(embed_dims=48, depths=[2, 2, 6, 2], num_heads=[2, 4, 8, 16]), 192, 128, 4),
+    ),
     small=dict(convvit=("small", 384, 256, 8), vit=("deit-small", 384, 256, 8)),
 )
 
 
-def _pretraining(size: str, config: str, times: float = 1, images: str = "inf_mini/images") -> dict:
+def smaller_pretraining(
+    size: str,
+    config: str,
+    times: float = 1,
+    images: str = "inf_mini/images",
+    options: Sequence[str] = (),
+) -> dict:
     """A config of the paper, smaller, for ``times`` the epochs of the size, in one process."""
-    kind = "convvit" if "convvit" in config else "vit"
+    kind = next(kind for kind in ("convvit", "swin", "vit") if kind in config)
     arch, width, dims, heads = _NETWORKS[size][kind]
+    network = [f"model.backbone.arch={arch}"]
+    if kind == "swin":
+        parts = [f"{key}={value}".replace(" ", "") for key, value in arch.items()]
+        network = [f"model.backbone.arch.{part}" for part in ("_delete_=True", *parts)]
+        network.append(f"model.backbone.token_dims={width}")
     neck = dict(in_dims=width, dims=dims, num_heads=heads)
     if config.startswith("mae"):  # mmpretrain's decoder
         neck = dict(embed_dim=width, decoder_embed_dim=dims, decoder_num_heads=heads)
@@ -34,7 +50,7 @@ def _pretraining(size: str, config: str, times: float = 1, images: str = "inf_mi
         config,
         epochs,
         [
-            f"model.backbone.arch={arch}",
+            *network,
             *(f"model.neck.{key}={value}" for key, value in neck.items()),
             f"train_dataloader.dataset.data_root={_DATA}/{images}",
             "train_dataloader.batch_size=32",
@@ -47,6 +63,7 @@ def _pretraining(size: str, config: str, times: float = 1, images: str = "inf_mi
             f"param_scheduler.1.begin={warmup}",
             f"param_scheduler.1.end={epochs}",
             "default_hooks.logger.interval=20",
+            *options,
         ],
     )
 
@@ -59,21 +76,21 @@ _SOURCES = {"sirst_v2": 597, "udder": 1395, "hit_uav": 1829}
 
 def _pretrainings(size: str) -> dict:
     entries = {
-        "mae": _pretraining(size, _MAE),
-        "infmae-vit": _pretraining(size, f"infmae_vit-base-p16_{_INF30}"),
-        "infmae": _pretraining(size, _DEFAULT),
+        "mae": smaller_pretraining(size, _MAE),
+        "infmae-vit": smaller_pretraining(size, f"infmae_vit-base-p16_{_INF30}"),
+        "infmae": smaller_pretraining(size, _DEFAULT),
     }
     for change in ("random-mask", "released-mask", *_changes("dec"), *_changes("stride")):
-        entries[f"infmae-{change}"] = _pretraining(size, f"{_CONVVIT}_{change}_{_INF30}")
+        entries[f"infmae-{change}"] = smaller_pretraining(size, f"{_CONVVIT}_{change}_{_INF30}")
     for times in (0.5, 2, 4):
-        entries[f"infmae-{times}x"] = _pretraining(size, _DEFAULT, times)
+        entries[f"infmae-{times}x"] = smaller_pretraining(size, _DEFAULT, times)
     for source in _SOURCES:
-        entries[f"infmae-{source}"] = _pretraining(
+        entries[f"infmae-{source}"] = smaller_pretraining(
             size, _DEFAULT, images=f"inf_mini/images/{source}"
         )
     # Pairs of images, so that the scenes are the same: a quarter of the steps of the others.
     for name, images in (("visible", "crop_LR_visible"), ("infrared", "cropinfrared")):
-        entries[f"mae-{name}"] = _pretraining(size, _MAE, 8, f"roadscene/{images}")
+        entries[f"mae-{name}"] = smaller_pretraining(size, _MAE, 8, f"roadscene/{images}")
 
     arch = ("embed_dims=192", "num_heads=3", "feedforward_channels=768", "num_layers=12")
     if size == "small":

@@ -16,6 +16,11 @@ def pretraining(
     )
 
 
+def until(epochs: int) -> list[str]:
+    """Overrides of a tiny config: its end, and that of its decay."""
+    return [f"train_cfg.max_epochs={epochs}", f"param_scheduler.1.end={epochs}"]
+
+
 def row(
     name: str, config: str, count: int, start: str | None, options: list[str] | None = None, **more
 ) -> dict:
