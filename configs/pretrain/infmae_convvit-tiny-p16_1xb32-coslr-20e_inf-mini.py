@@ -32,7 +32,7 @@ test_dataloader = dict(
     num_workers=num_workers,
     dataset=dict(data_root=test_root, infrared_scale=infrared_scale),
 )
-optim_wrapper = dict(optimizer=dict(lr=lr))
+optim_wrapper = dict(type="mmspec.Bfloat16OptimWrapper", optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_epochs)

@@ -25,7 +25,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=batch_size, num_workers=num_workers, dataset=dict(data_root=data_root)
 )
-optim_wrapper = dict(optimizer=dict(lr=lr))
+optim_wrapper = dict(type="mmspec.Bfloat16OptimWrapper", optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_epochs)

@@ -56,6 +56,7 @@ def smaller_pretraining(
             "train_dataloader.batch_size=32",
             "train_dataloader.num_workers=1",
             # As the tiny configs have it.
+            "optim_wrapper.type=mmspec.Bfloat16OptimWrapper",
             "optim_wrapper.optimizer.lr=1e-3",
             "auto_scale_lr.base_batch_size=32",
             f"train_cfg.max_epochs={epochs}",

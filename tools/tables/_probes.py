@@ -2,6 +2,8 @@
 
 import os
 
+#: Of inf_mini that an encoder sees before it is judged.
+EPOCHS = 3
 _DATA = os.environ.get("MMSPEC_DATA", "data")  # as in the configs
 
 _LISTS = ["--splits", "trainval", "test"]

@@ -4,29 +4,33 @@ Judged are frozen features (best: the best of the maps by themselves) and a fine
 """
 
 from _common import pretraining, row, until
-from _probes import probed, title
+from _probes import EPOCHS, probed, title
 
-_EPOCHS = 6
 # What a recipe is called, its variant of the tiny config, its options, and how many epochs take
-# about the minutes of six of the first, which is an estimate: the fine-tuned table shows the
-# minutes that each took. Of complementary masks two are too long and one is too short.
+# about the minutes of EPOCHS of the first, which is an estimate: the fine-tuned table shows the
+# minutes that each took.
 _RECIPES = [
-    ("InfMAE", "", "", 6),
-    ("InfMAE at twice the rate", "", "optim_wrapper.optimizer.lr=2e-3", 6),
-    ("normalised pixels", "", "model.head.norm_pix=True", 6),
-    ("HOG", "_hog", "", 5),
-    ("log-ratio gradients", "_log-ratio", "", 6),
-    ("moving average", "_average", "", 4),
-    ("normalised pixels and HOG", "_pixels-hog", "", 5),
-    ("complementary masks", "_complementary", "", 2),
-    ("complementary masks, normalised", "_complementary", "model.head.norm_pix=True", 2),
-    ("drawn ranks", "", "model.masker.ranks=drawn", 6),
-    ("drawn ranks, normalised", "", "model.masker.ranks=drawn model.head.norm_pix=True", 6),
-    ("tempered ranks", "", "model.masker.temperature=0.5", 6),
-    ("tempered ranks, normalised", "", "model.masker.temperature=0.5 model.head.norm_pix=True", 6),
-    ("random mask", "", "model.masker.score=white", 6),
-    ("random mask, normalised", "", "model.masker.score=white model.head.norm_pix=True", 6),
-    ("green noise", "", "model.masker.score=green model.masker.ranks=top", 6),
+    ("InfMAE", "", "", EPOCHS),
+    ("InfMAE at twice the rate", "", "optim_wrapper.optimizer.lr=2e-3", EPOCHS),
+    ("normalised pixels", "", "model.head.norm_pix=True", EPOCHS),
+    ("HOG", "_hog", "", EPOCHS),
+    ("log-ratio gradients", "_log-ratio", "", EPOCHS),
+    ("moving average", "_average", "", 2),
+    ("normalised pixels and HOG", "_pixels-hog", "", EPOCHS),
+    ("complementary masks", "_complementary", "", 1),
+    ("complementary masks, normalised", "_complementary", "model.head.norm_pix=True", 1),
+    ("drawn ranks", "", "model.masker.ranks=drawn", EPOCHS),
+    ("drawn ranks, normalised", "", "model.masker.ranks=drawn model.head.norm_pix=True", EPOCHS),
+    ("tempered ranks", "", "model.masker.temperature=0.5", EPOCHS),
+    (
+        "tempered ranks, normalised",
+        "",
+        "model.masker.temperature=0.5 model.head.norm_pix=True",
+        EPOCHS,
+    ),
+    ("random mask", "", "model.masker.score=white", EPOCHS),
+    ("random mask, normalised", "", "model.masker.score=white model.head.norm_pix=True", EPOCHS),
+    ("green noise", "", "model.masker.score=green model.masker.ranks=top", EPOCHS),
 ]
 _SCHEDULES = {"_complementary": "1xb8-coslr-5e"}
 
@@ -38,23 +42,23 @@ def _pretraining(variant: str, options: str, epochs: int) -> dict:
 
 
 def _name(recipe: str, epochs: int) -> str:
-    """Of the pre-training; six epochs of InfMAE are those of the probes' table."""
+    """Of the pre-training; so many epochs of InfMAE are those of the probes' table."""
     slug = recipe.lower().replace(",", "").replace(" ", "-")
-    return f"probed-{slug}" + ("" if epochs == _EPOCHS else f"-{epochs}e")
+    return f"probed-{slug}" + ("" if epochs == EPOCHS else f"-{epochs}e")
 
 
 # Each for as many minutes and, where that is another number, for as many epochs as the first.
 _RUNS = [
     (recipe, variant, options, epochs)
     for recipe, variant, options, in_time in _RECIPES
-    for epochs in sorted({in_time, _EPOCHS})
+    for epochs in sorted({in_time, EPOCHS})
 ]
 PRETRAIN = {
     _name(recipe, epochs): _pretraining(variant, options, epochs)
     for recipe, variant, options, epochs in _RUNS
 }
 _WHAT = (
-    f"Recipes of pre-training; as many minutes as {_EPOCHS} epochs of the first, or as many images"
+    f"Recipes of pre-training; as many minutes as {EPOCHS} epochs of the first, or as many images"
 )
 
 

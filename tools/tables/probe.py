@@ -1,27 +1,27 @@
 """What pre-training gives: frozen features of tiny encoders, each beside its random weights.
 
-All see 25,200 images, in 6 epochs of inf_mini or, of pairs, 105 of RoadScene; a seed is that of the
+All see 12,600 images, in 3 epochs of inf_mini or, of pairs, 53 of RoadScene; a seed is that of the
 pre-training and of the probe.
 """
 
 from _ablations_small import smaller_pretraining
 from _common import pretraining, until
-from _probes import data_sets, probed, title
+from _probes import EPOCHS, data_sets, probed, title
 
-_EPOCHS, _PAIR_EPOCHS = 6, 105
+_PAIR_EPOCHS = 53
 _TINY = "{}-tiny-p16_1xb32-coslr-20e_inf-mini"
 _INF30 = "{}-p16_4xb64-amp-coslr-400e_inf30"
 
 
 def _smaller(name: str, *options: str) -> dict:
-    return smaller_pretraining("tiny", _INF30.format(name), _EPOCHS / 4, options=options)
+    return smaller_pretraining("tiny", _INF30.format(name), EPOCHS / 4, options=options)
 
 
 PRETRAIN = {
-    "probed-mae": pretraining(_TINY.format("mae_vit"), _EPOCHS, until(_EPOCHS)),
+    "probed-mae": pretraining(_TINY.format("mae_vit"), EPOCHS, until(EPOCHS)),
     "probed-mcmae": _smaller("mcmae_convvit-base", "model.neck.depth=2"),
     "probed-um-mae": _smaller("um-mae_swin-tiny"),
-    "probed-infmae": pretraining(_TINY.format("infmae_convvit"), _EPOCHS, until(_EPOCHS)),
+    "probed-infmae": pretraining(_TINY.format("infmae_convvit"), EPOCHS, until(EPOCHS)),
     "probed-mspecgene": pretraining(
         "mspecgene_convvit-tiny-p16_1xb20-coslr-40e_roadscene", _PAIR_EPOCHS, until(_PAIR_EPOCHS)
     ),
