@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 #: Exit status of a command that Ctrl-C ended, as a shell gives it.
@@ -15,23 +15,32 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def explained(parser: argparse.ArgumentParser) -> Iterator[None]:
+def explained(
+    parser: argparse.ArgumentParser, interrupted: Callable[[], str] = lambda: "Interrupted"
+) -> Iterator[None]:
     """End the program with a message: status 2 for what a user can mend, 130 after Ctrl-C.
 
     Errors of mmspec's own classes, a missing file and a loss that is no number can be mended.
+    ``interrupted`` gives the message after Ctrl-C.
     """
     if "RANK" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt_once)
     try:
-        yield
-    except (KeyboardInterrupt, Exception) as error:
-        if is_interrupt(error):
-            parser.exit(INTERRUPTED, _by_one_process("Interrupted"))
-        kind, others = type(error), FileNotFoundError | FloatingPointError
-        if not (kind.__module__.startswith("mmspec.") or isinstance(error, others)):
-            raise
-        # That of a loader's worker holds the worker's traceback, which ends with the message.
-        parser.error(str(error).rpartition(f"{kind.__name__}: ")[2].strip())
+        try:
+            yield
+        except Exception as error:
+            # Where another process went first, its loss is the error, and our own Ctrl-C, still
+            # pending, is raised by the next call.
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
+            kind, others = type(error), FileNotFoundError | FloatingPointError
+            if not (kind.__module__.startswith("mmspec.") or isinstance(error, others)):
+                raise
+            # That of a loader's worker holds the worker's traceback, which ends with the message.
+            parser.error(str(error).rpartition(f"{kind.__name__}: ")[2].strip())
+    except KeyboardInterrupt:
+        first = os.environ.get("RANK", "0") == "0"
+        parser.exit(INTERRUPTED, f"\n{interrupted()}\n" if first else "")
 
 
 def is_interrupt(error: BaseException | None) -> bool:
@@ -52,15 +61,10 @@ def command_to_resume(work_dir: str) -> str:
     from mmspec.checkpoints.work_dir import saved_checkpoints
 
     if not saved_checkpoints(work_dir):
-        return _by_one_process("Interrupted before the first checkpoint: nothing to resume")
+        return "Interrupted before the first checkpoint: nothing to resume"
     if "--launcher" in sys.argv:
-        return _by_one_process("Interrupted. To go on: the same command with --resume")
+        return "Interrupted. To go on: the same command with --resume"
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?")
     command = shlex.join(["python", *parser.parse_known_args(sys.argv)[1], "--resume"])
-    return _by_one_process(f"Interrupted. To go on:\n  {command}")
-
-
-def _by_one_process(message: str) -> str:
-    """The message, for the first of several processes."""
-    return f"\n{message}\n" if os.environ.get("RANK", "0") == "0" else ""
+    return f"Interrupted. To go on:\n  {command}"

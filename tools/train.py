@@ -60,7 +60,7 @@ def main() -> None:
     if args.device == "cpu" or args.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before torch looks for GPUs
 
-    from mmspec.explain import INTERRUPTED, command_to_resume, explained, is_interrupt
+    from mmspec.explain import command_to_resume, explained
 
     with explained(parser):
         # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
@@ -100,12 +100,8 @@ def main() -> None:
         if len(runner.train_loop.dataloader) == 0:
             raise LaunchError("the training set has fewer images than a batch; lower batch_size")
         drop_short_phases(runner)
-        try:
+        with explained(parser, lambda: command_to_resume(cfg.work_dir)):
             runner.train()
-        except (KeyboardInterrupt, Exception) as error:
-            if is_interrupt(error):
-                parser.exit(INTERRUPTED, command_to_resume(cfg.work_dir))
-            raise
         leave_process_group()
 
 

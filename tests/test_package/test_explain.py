@@ -64,6 +64,18 @@ def test_ctrl_c_ends_with_its_status(capsys, monkeypatch):
     assert ended.value.code == 130 and capsys.readouterr().err == ""
 
 
+def test_ctrl_c_that_is_pending_when_another_process_is_gone(monkeypatch, capsys):
+    def pending(error):  # Python handles a signal at the start of its next function
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmspec.explain.is_interrupt", pending)
+    tool = explained(argparse.ArgumentParser(), lambda: "Interrupted. To go on: --resume")
+    with pytest.raises(SystemExit) as ended, tool:
+        raise RuntimeError("Connection closed by peer")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nInterrupted. To go on: --resume\n"
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

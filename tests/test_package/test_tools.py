@@ -210,7 +210,7 @@ def test_ctrl_c_says_how_to_resume(folder, launched):
     os.killpg(program.pid, signal.SIGINT)  # as a terminal does
     output = program.wait().output
     if launched:
-        assert "Interrupted. To go on: the same command with --resume" in output
+        assert "Interrupted. To go on: the same command with --resume" in output, output
         assert output.count("Interrupted.") == 1
         return
     assert program.returncode == 130
