@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
+from mmspec.thermal.errors import FileError
 from mmspec.thermal.recordings import RECORDINGS
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
@@ -50,6 +51,49 @@ def index_by_name(folder: str, paths: Iterable[str]) -> tuple[dict[str, str], li
         else:
             index[name] = full
     return index, faults
+
+
+def find_by_end(names: Iterable[str], paths: Iterable[str], listed_in: str) -> dict[str, str]:
+    """The path that each name means; folders may be left out of either, suffixes do not count.
+
+    One rule: the path that equals the name; else the path that ends in it, as 'data/a/1.png' does
+    in 'a/1'; else, of a name such as 'test/a/1' with more folders, the longest path it ends in.
+
+    Args:
+        names: of images, in a list or of results.
+        paths: of the images that may be meant.
+        listed_in: what holds the names, for errors.
+
+    Returns:
+        A path by name. A name that no path fits is not in it.
+
+    Raises:
+        FileError: two paths fit a name alike.
+    """
+    whole: dict[str, list[str]] = {}
+    by_end: dict[str, list[str]] = {}
+    for path in paths:
+        stem, *ends = _ends(path)
+        whole.setdefault(stem, []).append(path)
+        for end in ends:
+            by_end.setdefault(end, []).append(path)
+    found = {}
+    for name in names:
+        stem, *ends = _ends(name)
+        fits = whole.get(stem) or by_end.get(stem) or next(filter(None, map(whole.get, ends)), ())
+        if len(fits) > 1:
+            raise FileError(
+                f"{listed_in}: {name} may be {fits[0]} or {fits[1]}; write more of its path"
+            )
+        if fits:
+            found[name] = fits[0]
+    return found
+
+
+def _ends(path: str) -> list[str]:
+    """'a/1.png' gives 'a/1' and '1'."""
+    parts = without_suffix(path).split("/")
+    return ["/".join(parts[i:]) for i in range(len(parts))]
 
 
 def pair(

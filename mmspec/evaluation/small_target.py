@@ -13,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmspec.conventions import IGNORE_INDEX
-from mmspec.datasets.files import without_suffix
+from mmspec.datasets.files import find_by_end, without_suffix
 from mmspec.registry import METRICS
 from mmspec.text_files import read_names
 
@@ -74,7 +74,8 @@ class SmallTargetMetric(BaseMetric):
 
     Raises:
         KeyError, ValueError: a sample that cannot be scored, see :mod:`mmspec.evaluation.samples`;
-            the message names its image. Or a name in a subset that was not tested.
+            the message names its image. Or a name in a subset that fits no tested image, or two,
+            see :func:`~mmspec.datasets.files.find_by_end`.
     """
 
     roc: RocCurve | None = None
@@ -102,19 +103,17 @@ class SmallTargetMetric(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[bytes, bytes, str]]) -> dict[str, float]:
         metrics = {}
+        paths = [path for *_, path in results]
         for subset, names in self.subsets.items():
-            place: dict[str, int | None] = {}
-            for i, (*_, path) in enumerate(results):
-                for name in _names_of(path):  # None: an end of several
-                    place[name] = None if name in place else i
-            if absent := sorted(name for name in names if place.get(name) is None):
-                what = "ends several paths" if absent[0] in place else "was not tested"
+            found = find_by_end(names, paths, f"subset {subset!r}")
+            if absent := sorted(names - found.keys()):
                 raise ValueError(
-                    f"subset {subset!r}: {len(absent):,} of {len(names):,} names fit not one tested"
-                    f" image, the first is {absent[0]}, which {what}"
+                    f"subset {subset!r}: {len(absent):,} of {len(names):,} names fit no tested"
+                    f" image, the first is {absent[0]}"
                 )
             print_log(f"{subset}: {len(names):,} of {len(results):,} images", logger="current")
-            scores = self._scores([results[i] for i in sorted({place[name] for name in names})])
+            chosen = set(found.values())
+            scores = self._scores([result for result in results if result[-1] in chosen])
             metrics |= {f"{subset}/{name}": value for name, value in scores.items()}
         return self._scores(results) | metrics  # all come last: theirs is the curve
 
@@ -148,12 +147,6 @@ class SmallTargetMetric(BaseMetric):
                 logger="current",
             )
         return metrics
-
-
-def _names_of(path: str) -> list[str]:
-    """What a list may call an image: its path without suffix, and all ends of it."""
-    parts = without_suffix(path).split("/")
-    return ["/".join(parts[i:]) for i in range(len(parts))]
 
 
 def _counts(predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmspec.datasets.files import (
     IMAGE_SUFFIXES,
     Fault,
+    find_by_end,
     find_images,
     index_by_name,
     named,
@@ -133,32 +134,21 @@ def chosen(images: Sequence[TestImage], subset: str | None) -> list[TestImage]:
     if subset is None:
         return list(images)
     names = each_once(map(without_suffix, read_names(subset)), subset)
-    by_end = _by_end(images)
-    if absent := [Fault(name, "not an image of the test") for name in names if name not in by_end]:
+    by_name = {image.name: image for image in images}
+    found = find_by_end(names, by_name, subset)
+    if absent := [Fault(name, "not an image of the test") for name in names if name not in found]:
         raise FileFormatError(f"{subset}: {len(absent):,} names are unknown{named(absent)}")
     if not names:
         raise FileFormatError(f"{subset}: an empty list")
-    return [by_end[name] for name in names]
-
-
-def _by_end(images: Sequence[TestImage]) -> dict[str, TestImage]:
-    """Images by their name and by every end of it that one alone has."""
-    by_end: dict[str, TestImage | None] = {}
-    for image in images:
-        parts = image.name.split("/")
-        for i in range(1, len(parts)):
-            end = "/".join(parts[i:])
-            by_end[end] = None if end in by_end else image
-    by_end |= {image.name: image for image in images}
-    return {name: image for name, image in by_end.items() if image is not None}
+    return [by_name[name] for name in dict.fromkeys(found.values())]
 
 
 class ResultFolder:
     """A file for each image: scores, classes, or boxes in YOLO's text format.
 
     Args:
-        folder: of the files; their names below it are those of the images, or the last parts of
-            them where these are unique, with ``suffix`` before the file type's own.
+        folder: of the files; their names below it fit those of the images by the rule of
+            :func:`find_by_end`, with ``suffix`` before the file type's own.
         test: what is scored.
         scored: which of its images; results of the others are left aside.
         suffix: what the program adds to names, such as '_pred'.
@@ -182,18 +172,19 @@ class ResultFolder:
         found, faults = index_by_name(folder, find_images(folder, SUFFIXES[test.kind]))
         if test.kind == "boxes":  # whose suffix is no image's
             found = {name.removesuffix(".txt"): path for name, path in found.items()}
-        by_end = _by_end(test.images)
+        stems = {name: name.removesuffix(suffix) for name in found if name.endswith(suffix)}
+        images = find_by_end(stems.values(), (image.name for image in test.images), folder)
         self.paths: dict[str, str] = {}
         for name, path in found.items():
-            image = by_end.get(name.removesuffix(suffix))
-            if suffix and not name.endswith(suffix):
+            image = images.get(stems.get(name))
+            if name not in stems:
                 faults.append(Fault(path, f"without {suffix!r} at the end of its name"))
             elif image is None and not extra:
                 faults.append(Fault(path, "not an image of the test"))
-            elif image is not None and image.name in self.paths:
-                faults.append(Fault(path, f"a second result, beside {self.paths[image.name]}"))
+            elif image in self.paths:
+                faults.append(Fault(path, f"a second result, beside {self.paths[image]}"))
             elif image is not None:
-                self.paths[image.name] = path
+                self.paths[image] = path
         absent = [image.name for image in scored if image.name not in self.paths]
         if test.kind != "boxes":  # YOLO writes no file where nothing is found
             faults += [Fault(name, f"no result in {folder}") for name in absent]
@@ -310,16 +301,11 @@ class BoxFile:
     def __init__(self, path: str, test: Test, scored: Sequence[TestImage]) -> None:
         content, info = read_json(path), test.images[0].info
         if isinstance(content, dict):
-            by_end, images = _by_end(test.images), {}
-            for entry in content.get("images", ()):
-                parts = without_suffix(str(entry.get("file_name"))).split("/")
-                ends = ["/".join(parts[i:]) for i in range(len(parts))]
-                image = next((by_end[end] for end in ends if end in by_end), None)
-                if image is None:
-                    raise FileFormatError(
-                        f"{path}: image {entry.get('file_name')} is not one of the test"
-                    )
-                images[entry.get("id")] = image.name
+            names = {x.get("id"): str(x.get("file_name")) for x in content.get("images", ())}
+            found = find_by_end(names.values(), (image.name for image in test.images), path)
+            if absent := [name for name in names.values() if name not in found]:
+                raise FileFormatError(f"{path}: image {absent[0]} is not one of the test")
+            images = {key: found[name] for key, name in names.items()}
             categories, source = content.get("categories", ()), path
             content = content.get("annotations", content)
         else:
