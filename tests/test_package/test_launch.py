@@ -1,5 +1,7 @@
 """From a config file and options to what the runner gets."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -9,6 +11,7 @@ from toy_run import toy_run
 from mmspec.engine import launch
 from mmspec.engine.launch import LaunchError
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 CONFIG = """
 data_root = 'images'
 batch_size = 8
@@ -94,6 +97,11 @@ def test_a_dict_is_found_where_it_is_used(tmp_path):
     child.write_text(f"_base_ = 'base.py'\nlevel = dict(low=2)\n{used}\n")
     with pytest.raises(LaunchError, match=r"is used: train_dataloader\.level\.low$"):
         launch.read_config(child, ["level.low=3"])
+
+
+def test_hooks_of_any_run_are_those_of_our_configs():
+    runtime = Config.fromfile(CONFIGS / "_base_" / "runtime.py")
+    assert {name: runtime.default_hooks.get(name) for name in launch.RUN_HOOKS} == launch.RUN_HOOKS
 
 
 def test_missing_config_names_the_nearest():
