@@ -7,6 +7,7 @@
     python tools/reproduce.py seg --budget paper --gpus 1   # the same batch in more, smaller steps
     python tools/reproduce.py seg --budget paper --start infmae=InfMAE.pth    # published weights
     python tools/reproduce.py probe --budget cpu            # encoders judged as they are, frozen
+    python tools/reproduce.py irstd --budget cpu --rows "U-Net, 16 channels, seed 0"
 
 A training gets as many processes as make up the images a step that its learning rate is for
 (``auto_scale_lr.base_batch_size``, else the ``4xb64`` of the config's name); what cannot be made up
@@ -492,7 +493,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("task", choices=tasks())
     parser.add_argument("--budget", choices=["cpu", "gpu", "paper"], required=True)
     parser.add_argument("--out", type=Path, default=Path("work_dirs/reproduce"))
-    parser.add_argument("--rows", default="", help="only those with this in 'TABLE, ROW'")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        default=[""],
+        metavar="TEXT",
+        help="only those with one of these in 'TABLE, ROW, seed N'",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what is to do, run nothing")
     parser.add_argument(
         "--gpus",
@@ -532,12 +539,18 @@ def main() -> None:
     except Refused as refused:
         sys.exit(f"error: {refused}")
     out.mkdir(parents=True, exist_ok=True)
+    named = [
+        (f"{budget['tables'][cell.table]['name']}, {cell.row}, seed {cell.seed}", cell)
+        for cell in cells
+    ]
+    for text in args.rows:
+        if not any(text in name for name, _ in named):
+            sys.exit(f"error: --rows {text}: in no row's name; --dry-run lists them")
     # Tables may share a cell.
     todo: dict[Path, tuple[str, Cell]] = {}
-    for cell in cells:
-        name = f"{budget['tables'][cell.table]['name']}, {cell.row}"
-        if args.rows in name and cell.result() is None:
-            todo.setdefault(cell.folder, (f"{name}, seed {cell.seed}", cell))
+    for name, cell in named:
+        if any(text in name for text in args.rows) and cell.result() is None:
+            todo.setdefault(cell.folder, (name, cell))
     report = out / f"{args.task}-{args.budget}"
     if args.dry_run:
         show(list(todo.values()))

@@ -23,10 +23,8 @@ val_interval = 2000
 lr = 2e-3
 
 # ============ Rarely changed ============
-losses = [
-    dict(type="mmspec.SoftIoULoss"),
-    dict(type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True),
-]
+losses = _base_.losses
+losses[1].pop("class_weight")
 norm_cfg = dict(type="BN")
 model = dict(
     data_preprocessor=dict(size=crop_size),

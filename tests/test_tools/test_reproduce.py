@@ -386,6 +386,15 @@ def test_weights_that_are_there_take_the_place_of_a_pretraining(stages, tmp_path
     assert "--start second=no.pth: give NAME=FILE" in capsys.readouterr().err
 
 
+def test_rows_of_single_seeds(reproduce):
+    commands = reproduce("--rows", "scratch, seed 1", "ours, long, seed 0")
+    trained = [c for c in commands if c[:2] == ["tools/train.py", "fine.py"]]
+    assert [c[-1] for c in trained if "randomness.seed=1" in c] == ["randomness.seed=1"]
+    assert sum("randomness.seed=0" in c for c in trained) == len(trained) - 1 == 1
+    with pytest.raises(SystemExit, match="--rows scratsh: in no row's name"):
+        reproduce("--rows", "scratch", "scratsh")
+
+
 def test_a_changed_config_is_another_cell(reproduce):
     assert len(reproduce("--rows", "scratch")) == 4
     config = reproduce.out.parent / "fine.py"

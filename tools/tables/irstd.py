@@ -64,8 +64,11 @@ def _irstd1k() -> dict:
         row("DNANet", f"irstd/dnanet_fcn_1xb8-8k_{crops}", 8000, None, seeds=(0,)),
     ]
     frozen = ["model.backbone.frozen_stages=3"]
+    shipped = ["model.backbone.init_cfg.checkpoint=tiny"]
     for name, config, start, options in (
         ("encoder from scratch", "scratch_convvit-tiny", None, []),
+        ("the shipped encoder", "infmae_convvit-tiny", None, shipped),
+        ("the shipped encoder, frozen", "infmae_convvit-tiny", None, [*shipped, *frozen]),
         ("InfMAE on inf_mini", "infmae_convvit-tiny", "infmae-tiny", []),
         ("InfMAE on inf_mini, frozen", "infmae_convvit-tiny", "infmae-tiny", frozen),
         ("MAE on inf_mini", "mae_vit-tiny", "mae-tiny", []),
