@@ -29,7 +29,7 @@ class ProbeHook(Hook):
 
     The mean IoU of each map, in percent, goes into the log with what it cost, to the visualization
     backends as ``probe/MAP``, and as a curve beside the loss into ``WORK_DIR/probe.png``. By
-    default a probe of a tiny encoder takes 8 s of a core. The first probe, of the
+    default a probe of a tiny encoder takes 9 s of a core. The first probe, of the
     weights as they start, raises what is wrong; a later one that fails is warned of. The draws of
     the training are those of a run without it.
 
