@@ -1,9 +1,11 @@
 # Tiny small-target detection on infrared images of your own (docs/your_data.md), for one CPU.
+# From scratch: after 400 iterations on rendered targets (scratch_..._synthetic-64x64.py, one seed)
+# the encoder "tiny" had an IoU of 41.0 and a Pd of 87.5, random weights 39.7 and 90.4.
 _base_ = "./infmae_convvit-tiny_unet_1xb8-1k_sirstv2-128x128.py"
 
 # ============ Often changed ============
 data_root = "data/mine"  # images/NAME.*, masks/NAME.* (0 and 255), train.txt and val.txt
-checkpoint = None  # an encoder to start from, such as work_dirs/tiny/epoch_20.pth; None: scratch
+checkpoint = None  # "tiny" (WEIGHTS.md), or work_dirs/tiny/epoch_20.pth, say; None: scratch
 # Of images of more than 8 bits; dict(range=(27000, 31000)): values that become black and white
 infrared_scale = dict(percentiles=(0, 100), float32=True)
 batch_size = 8
