@@ -64,6 +64,16 @@ def test_small_things_are_judged_by_their_share():
     assert (cut_labels(corner, slice(0, 30), slice(0, 40)) == 255).sum() == 4
 
 
+def test_what_fills_half_of_the_crop_stays():
+    """Little of the thing, but most of what there is to see; a box of it likewise."""
+    pytest.importorskip("mmdet")
+    for top, learnt in ((27, True), (28, False)):  # three and two of five rows
+        cut = cut_labels(scene((top, 0, 30, 80, 1)), slice(25, 30), slice(0, 80), background=0)
+        assert (cut == 1).any() == learnt and (cut == 255).any() != learnt
+        sample = detection([(0, top - 25, 80, top + 5)]) | dict(img_shape=(5, 80))
+        assert ClipBoxes()(sample)["gt_ignore_flags"].tolist() == [not learnt]
+
+
 def test_what_is_whole_or_ends_with_the_image_stays():
     things = [(0, 10, 2, 9, 1), (58, 30, 2, 9, 2), (20, 0, 9, 1, 3), (28, 40, 2, 9, 4)]
     labels = scene(*things)

@@ -1,8 +1,8 @@
 """What a crop leaves of an object: enough to learn it, or a sliver that is not one any more.
 
-The rule is one: an object of which less than ``MIN_VISIBLE`` is in the crop is to be ignored. The
-size of a box is known. That of a thing in a map of classes is looked up no further than a sliver of
-``MAX_SLIVER`` pixels asks for, which keeps what reaches deeper.
+The rule is one, :func:`is_sliver`. The size of a box is known. That of a thing in a map of classes
+is looked up no further than a strip of ``MAX_SLIVER`` pixels asks for, which keeps what reaches
+deeper: its pixels are of the class that they say, where a box would claim an object.
 """
 
 from __future__ import annotations
@@ -14,18 +14,25 @@ from mmcv.transforms import BaseTransform
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
-#: An object of which less than this share is in the crop is to be ignored, not learnt.
+#: An object of which less than this share is in the crop is to be ignored, not learnt,
 MIN_VISIBLE = 0.3
+#: unless it fills this share of the crop: nothing else is to be seen there.
+MIN_FILLED = 0.5
 #: So many pixels of the cut a map of classes is judged in; what reaches deeper is kept.
 MAX_SLIVER = 3
+
+
+def is_sliver(visible: np.ndarray, whole: np.ndarray, crop: int) -> np.ndarray:
+    """Whether so little of each object is left that it is to be ignored; all sizes in pixels."""
+    return (visible < MIN_VISIBLE * whole) & (visible < MIN_FILLED * crop)
 
 
 @TRANSFORMS.register_module()
 class ClipBoxes(BaseTransform):
     """Clip boxes to the image, and ignore those of which little is left.
 
-    A box of whose area less than ``MIN_VISIBLE`` is inside becomes a region to ignore: neither
-    an object, which a strip of three pixels does not show, nor background. Stands after mmdet's
+    A box of which a sliver is inside (:func:`is_sliver`) becomes a region to ignore: neither an
+    object, which a strip of three pixels does not show, nor background. Stands after mmdet's
     ``RandomCrop(bbox_clip_border=False)``, which clips nothing and drops boxes that are wholly
     outside; ``FilterAnnotations`` after it drops boxes of less than a pixel.
 
@@ -36,9 +43,10 @@ class ClipBoxes(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         boxes = results["gt_bboxes"]
-        whole = boxes.areas
-        boxes.clip_(results["img_shape"][:2])
-        results["gt_ignore_flags"] |= (boxes.areas < MIN_VISIBLE * whole).numpy()
+        height, width = results["img_shape"][:2]
+        whole = boxes.areas.numpy()
+        boxes.clip_((height, width))
+        results["gt_ignore_flags"] |= is_sliver(boxes.areas.numpy(), whole, height * width)
         if "gt_masks" in results:
             results["gt_bboxes"] = results["gt_masks"].get_bboxes(type(boxes))
         return results
@@ -53,8 +61,8 @@ def cut_labels(
     """Cut a window out of a map of classes, slivers at its border to be ignored.
 
     A sliver is what a cut leaves of one thing (8-connected pixels of one class) where it reaches at
-    most ``MAX_SLIVER`` pixels into the window and is less than ``MIN_VISIBLE`` of the thing,
-    as far as that can be seen ten pixels beyond the cut.
+    most ``MAX_SLIVER`` pixels into the window and :func:`is_sliver` holds, as far as the thing can
+    be seen ten pixels beyond the cut.
 
     Args:
         labels: (H, W) uint8 classes.
@@ -101,7 +109,7 @@ def _ignore_below(
         count, things = cv2.connectedComponents((band == value).astype(np.uint8), connectivity=8)
         inside = things[:depth, seen]
         visible, whole = (np.bincount(x.ravel(), minlength=count) for x in (inside, things))
-        sliver = visible < MIN_VISIBLE * whole
+        sliver = is_sliver(visible, whole, window.size)
         sliver[inside[0]] = False
         sliver[0] = False
         window[-depth:][sliver[inside]] = IGNORE_INDEX
