@@ -17,7 +17,7 @@ head = dict(
     threshold=0.5,
     norm_cfg=norm_cfg,
     align_corners=False,
-    loss_decode=dict(type="mmspec.SoftIoULoss", loss_weight=0.2),
+    loss_decode=dict(type="mmspec.SoftIoULoss", over="batch", loss_weight=0.2),
     init_cfg=_base_.few_targets,
 )
 model = dict(

@@ -41,7 +41,7 @@ model = dict(
         threshold=0.5,
         norm_cfg=_base_.norm_cfg,
         align_corners=False,
-        loss_decode=dict(type="mmspec.SoftIoULoss"),
+        loss_decode=dict(type="mmspec.SoftIoULoss", over="batch"),
         init_cfg=_base_.few_targets,
     ),
 )

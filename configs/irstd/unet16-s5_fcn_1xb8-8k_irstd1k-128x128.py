@@ -20,7 +20,7 @@ target_share = 0.5  # of crops that are drawn around a target
 clutter_share = 0.4  # of crops around a bright speck that is none
 warmup_iters = 200
 val_interval = 2000
-lr = 2e-3
+lr = 5e-4
 
 # ============ Rarely changed ============
 losses = _base_.losses

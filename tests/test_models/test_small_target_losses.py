@@ -49,6 +49,15 @@ def test_mean_over_images_not_pixels():
         assert loss(pred, target).item() == pytest.approx(sum(alone).item() / 2)
 
 
+def test_over_the_batch_every_pixel_counts_alike():
+    pred = torch.cat([logits_of([[0.5, 0.25]]), logits_of([[0.9, 0.8]])])
+    target = torch.tensor([[[1, 0]], [[0, 255]]])
+    expected = 1 - (0.5 + 1) / (0.5 + 0.25 + 0.9 + 1 - 0.5 + 1)
+    assert SoftIoULoss(over="batch")(pred, target).item() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="over must be 'image' or 'batch', got 'pixel'"):
+        SoftIoULoss(over="pixel")
+
+
 def test_sls_by_hand():
     # One target pixel at (0, 3), all probability, a half, at (3, 0).
     probability = torch.full((4, 4), 0.0)

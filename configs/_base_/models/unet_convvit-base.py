@@ -3,8 +3,10 @@
 norm_cfg = dict(type="SyncBN", requires_grad=True)
 # SoftIoU alone can settle on no target at all where targets are of few pixels, or of one cell of a
 # coarse map: the one that it adds then outweighs them. Weighted cross-entropy leads out of there.
+# Over the batch every pixel counts alike, as in the IoU that is printed; over each image, a crop
+# without target as much as one with a large one (README).
 losses = [
-    dict(type="mmspec.SoftIoULoss"),
+    dict(type="mmspec.SoftIoULoss", over="batch"),
     dict(type="CrossEntropyLoss", use_sigmoid=True, class_weight=[10.0], avg_non_ignore=True),
 ]
 # One pixel in a hundred is predicted target at the start, as by SmallTargetHead. Without it the

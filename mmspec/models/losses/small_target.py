@@ -56,16 +56,27 @@ class SmallTargetLoss(nn.Module):
 
 @MODELS.register_module()
 class SoftIoULoss(SmallTargetLoss):
-    """``1 - (sum pg + 1) / (sum p + sum g - sum pg + 1)`` of each image.
+    """``1 - (sum pg + 1) / (sum p + sum g - sum pg + 1)`` of each image, or of a batch as one.
 
     With probabilities p and truth g. The one that is added lets an image without target push its
     probabilities down, and makes a perfect one 0.
+
+    Args:
+        over: 'image': every image counts alike, with few pixels, many or no target. 'batch': every
+            pixel counts alike, as in the IoU over all images that papers print.
     """
 
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_soft_iou") -> None:
+    def __init__(
+        self, loss_weight: float = 1.0, loss_name: str = "loss_soft_iou", over: str = "image"
+    ) -> None:
         super().__init__(loss_weight, loss_name)
+        if over not in ("image", "batch"):
+            raise ValueError(f"SoftIoULoss: over must be 'image' or 'batch', got {over!r}")
+        self.over = over
 
     def of_images(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        if self.over == "batch":
+            predicted, truth = predicted.flatten(0, 1)[None], truth.flatten(0, 1)[None]
         return 1 - _soft_iou(predicted, truth)
 
 
