@@ -56,6 +56,7 @@ def main() -> None:
         # Late, so that --help is quick.
         from mmengine import dump
 
+        from mmspec.engine.config_faults import naming_faults
         from mmspec.engine.launch import (
             LaunchError,
             augment_tests,
@@ -82,10 +83,11 @@ def main() -> None:
 
         if args.tta is not None:
             augment_tests(cfg, args.tta)
-        runner = build_runner(cfg)
-        if args.out and args.out.endswith(".pkl"):
-            runner.test_evaluator.metrics.append(dump_predictions(cfg, args.out))
-        metrics = runner.test()
+        with naming_faults(cfg):
+            runner = build_runner(cfg)
+            if args.out and args.out.endswith(".pkl"):
+                runner.test_evaluator.metrics.append(dump_predictions(cfg, args.out))
+            metrics = runner.test()
         if args.out and args.out.endswith(".json") and runner.rank == 0:
             # JSON has no NaN, which metrics are where nothing was labelled.
             dump(

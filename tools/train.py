@@ -64,6 +64,7 @@ def main() -> None:
 
     with explained(parser):
         # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
+        from mmspec.engine.config_faults import naming_faults
         from mmspec.engine.launch import LaunchError, build_runner, leave_process_group, read_config
         from mmspec.engine.schedule import drop_short_phases, set_length
 
@@ -96,12 +97,15 @@ def main() -> None:
             else:
                 cfg.load_from = None if args.resume == "auto" else args.resume
 
-        runner = build_runner(cfg)
-        if len(runner.train_loop.dataloader) == 0:
-            raise LaunchError("the training set has fewer images than a batch; lower batch_size")
-        drop_short_phases(runner)
-        with explained(parser, lambda: command_to_resume(cfg.work_dir)):
-            runner.train()
+        with naming_faults(cfg):
+            runner = build_runner(cfg)
+            if len(runner.train_loop.dataloader) == 0:
+                raise LaunchError(
+                    "the training set has fewer images than a batch; lower batch_size"
+                )
+            drop_short_phases(runner)
+            with explained(parser, lambda: command_to_resume(cfg.work_dir)):
+                runner.train()
         leave_process_group()
 
 

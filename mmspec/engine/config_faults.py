@@ -1,0 +1,110 @@
+"""What a config has wrong, in one line: an error raised while mmengine builds what it names."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from .inheritance import acting
+
+# Functions of mmengine that build something from a part of a config.
+_BUILDER = re.compile(r"mmengine\.(\w+\.)*(build|from_cfg)\w*$")
+
+
+class ConfigError(ValueError):
+    """A config that cannot be built; the message names the key and what is wrong."""
+
+
+@contextmanager
+def naming_faults(cfg: Config) -> Iterator[None]:
+    """Make a :class:`ConfigError` of what is refused while mmengine builds parts of the config.
+
+    Refused is what a ``raise`` or an ``assert`` ends, and an argument that a class does not take
+    or lacks. An operation that fails there may be a bug: it keeps its traceback, as does whatever
+    fails in a step of the training.
+    """
+    try:
+        yield
+    except Exception as error:
+        explained = type(error).__module__.startswith("mmspec.") or isinstance(error, OSError)
+        if explained or not (fault := _fault(cfg, error)):
+            raise
+        raise ConfigError(fault) from error
+
+
+def _fault(cfg: Config, error: Exception) -> str | None:
+    """What was refused while something was built, after its key; None if nothing was."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = [f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}" for frame in frames]
+    builders = [frame for frame, name in zip(frames, names) if _BUILDER.match(name)]
+    if not builders:
+        return None
+    # What a function builds is the first of its arguments that is a dict.
+    parts = [next((x for x in f.f_locals.values() if isinstance(x, dict)), {}) for f in builders]
+    building = builders[-1].f_locals
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    raised = traceback.extract_tb(error.__traceback__)[-1]
+    # What Module.__getattr__ and the like raise comes of an operation of their caller.
+    operation = re.match("__(get|set|missing)", raised.name)
+    refused = not operation and re.match(r"(raise|assert)\b", raised.line or "")
+    for at in (frame.f_locals for frame in frames):
+        # mmengine looks into an optimizer's class before it asks whether there is one.
+        if "optimizer_cfg" in at and at.get("optimizer_cls", "") is None:
+            building, parts = at, [*parts, at["optimizer_cfg"]]
+            text = f"{parts[-1]['type']} is not in the optimizer registry"
+    absent = re.match(r"Failed to get (\S+)|(\S+) is not in the [\w: ]+ registry", text)
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
+    if absent and "registry" in building:
+        scope, _, name = (absent[1] or absent[2]).rpartition(".")
+        text = absent[0] + _closest(name, _registered(building["registry"], scope))
+    elif unexpected:
+        known = _parameters(building.get("obj_cls") or building.get("cls"))
+        refused = refused or (unexpected[1] in parts[-1] and unexpected[1] not in known)
+        text += _closest(unexpected[1], known)
+    elif builders[-1] is frames[-1]:
+        refused = refused or re.search(r"missing \d+ required", text)
+    return f"{_name(cfg, parts)}: {text or raised.line}" if refused else None
+
+
+def _name(cfg: Config, parts: list[dict]) -> str:
+    """Key and type of the last of nested parts that is in the config.
+
+    Of equal parts that within the one before, as all loaders may have the same transform. Else the
+    type alone, or where there is none the config's file.
+    """
+    name, inside = parts[-1].get("type") or cfg.filename, ()
+    nodes = [(place, node) for place, node in acting(cfg) if node and isinstance(node, dict)]
+    for part in parts:
+        like = [x for x in nodes if x[1].get("type") == part.get("type")]
+        like = [x for x in like if part == {**part, **x[1]}]  # mmengine adds to what it builds
+        if like := [x for x in like if x[0][: len(inside)] == inside] or like:
+            inside, node = max(like, key=lambda x: len(x[1]))
+            name = ".".join(map(str, inside)) + (f" ({node['type']})" if "type" in node else "")
+    return str(name)
+
+
+def _closest(name: str, known: dict[str, str]) -> str:
+    found = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {known[found[0]]!r}?" if found else ""
+
+
+def _registered(registry: Registry, scope: str) -> dict[str, str]:
+    """How a config writes each class: of the scope, or without one of all, at last its own."""
+    root = registry.parent or registry
+    every = [*root.children.values(), root, registry]
+    searched = [x for x in every if x.scope == scope] or every
+    return {k: f"{x.scope}.{k}" if x.parent else k for x in searched for k in x.module_dict}
+
+
+def _parameters(kind: Callable | None) -> dict[str, str]:
+    """Names of what a class takes, also of what it passes on to those it derives from."""
+    calls = [vars(x).get("__init__") for x in getattr(kind, "__mro__", ())] or [kind]
+    taken = [inspect.signature(call).parameters for call in calls if inspect.isfunction(call)]
+    return {name: name for names in taken for name in names if name not in ("self", "kwargs")}
