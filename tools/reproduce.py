@@ -496,7 +496,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--rows",
         nargs="+",
-        default=[""],
+        action="extend",
+        default=[],
         metavar="TEXT",
         help="only those with one of these in 'TABLE, ROW, seed N'",
     )
@@ -545,11 +546,12 @@ def main() -> None:
     ]
     for text in args.rows:
         if not any(text in name for name, _ in named):
-            sys.exit(f"error: --rows {text}: in no row's name; --dry-run lists them")
+            some = "; ".join(name for name, _ in named[:: max(1, len(named) // 5)])
+            sys.exit(f"error: --rows {text}: in no row's name, such as {some}")
     # Tables may share a cell.
     todo: dict[Path, tuple[str, Cell]] = {}
     for name, cell in named:
-        if any(text in name for text in args.rows) and cell.result() is None:
+        if any(text in name for text in args.rows or [""]) and cell.result() is None:
             todo.setdefault(cell.folder, (name, cell))
     report = out / f"{args.task}-{args.budget}"
     if args.dry_run:

@@ -33,7 +33,7 @@ train_dataloader = dict(
 test_dataloader = dict(
     batch_size=batch_size, num_workers=num_workers, dataset=dict(**pairs, ann_file="test.txt")
 )
-optim_wrapper = dict(type="mmspec.Bfloat16OptimWrapper", optimizer=dict(lr=lr))
+optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=warmup_epochs)

@@ -53,16 +53,19 @@ def index_by_name(folder: str, paths: Iterable[str]) -> tuple[dict[str, str], li
     return index, faults
 
 
-def find_by_end(names: Iterable[str], paths: Iterable[str], listed_in: str) -> dict[str, str]:
-    """The path that each name means; folders may be left out of either, suffixes do not count.
+def find_by_end(
+    names: Iterable[str], paths: Iterable[str], listed_in: str, longer: bool = False
+) -> dict[str, str]:
+    """The path that each name means; its first folders may be left out, suffixes do not count.
 
     One rule: the path that equals the name; else the path that ends in it, as 'data/a/1.png' does
-    in 'a/1'; else, of a name such as 'test/a/1' with more folders, the longest path it ends in.
+    in 'a/1'; else, if names may be ``longer``, the longest path that the name ends in.
 
     Args:
         names: of images, in a list or of results.
         paths: of the images that may be meant.
         listed_in: what holds the names, for errors.
+        longer: names may have folders that the paths lack, as those of another program's file.
 
     Returns:
         A path by name. A name that no path fits is not in it.
@@ -80,7 +83,9 @@ def find_by_end(names: Iterable[str], paths: Iterable[str], listed_in: str) -> d
     found = {}
     for name in names:
         stem, *ends = _ends(name)
-        fits = whole.get(stem) or by_end.get(stem) or next(filter(None, map(whole.get, ends)), ())
+        fits = whole.get(stem) or by_end.get(stem) or ()
+        if longer and not fits:
+            fits = next(filter(None, map(whole.get, ends)), ())
         if len(fits) > 1:
             raise FileError(
                 f"{listed_in}: {name} may be {fits[0]} or {fits[1]}; write more of its path"

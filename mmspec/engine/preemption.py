@@ -65,8 +65,10 @@ class StopSignals:
             return False
         received = torch.tensor(self.received)
         all_reduce(received, "max")
-        self.received = int(received)
-        return bool(self.received)
+        agreed = int(received)
+        # One that came meanwhile is for the next agreement.
+        self.received = self.received or agreed
+        return bool(agreed)
 
     def leave(self, runner: Runner) -> None:
         """End all processes with the status ``PREEMPTED``, once all are here."""

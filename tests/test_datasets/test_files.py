@@ -20,7 +20,10 @@ PATHS = ["a/1.png", "a/2.png", "b/2.png", "2.png", "b/a/1.tif", "c.d/3"]
     ],
 )
 def test_a_name_means_one_path(name, path):
-    assert find_by_end([name], PATHS, "list.txt") == ({name: path} if path else {})
+    found = {name: path} if path else {}
+    assert find_by_end([name], PATHS, "list.txt", longer=True) == found
+    # A name of another folder means no path, unless it may be longer.
+    assert find_by_end([name], PATHS, "list.txt") == (found if name != "test/b/2.bmp" else {})
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,6 @@ def test_a_name_means_one_path(name, path):
 )
 def test_a_name_of_two_paths_is_an_error(name, first, second):
     with pytest.raises(FileError) as caught:
-        find_by_end([name], [*PATHS, "c.png", "c.jpg"], "list.txt")
+        find_by_end([name], [*PATHS, "c.png", "c.jpg"], "list.txt", longer=True)
     message = f"list.txt: {name} may be {first} or {second}; write more of its path"
     assert str(caught.value) == message

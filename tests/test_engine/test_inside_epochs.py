@@ -18,7 +18,13 @@ from toy_run import toy_run
 from mmspec.engine import DurableCheckpointHook
 from mmspec.engine.checkpoints import DurableBackend
 from mmspec.engine.launch import LaunchError
-from mmspec.engine.preemption import PREEMPTED, SIGNALS, StopSignals, _outlive_signals
+from mmspec.engine.preemption import (
+    PREEMPTED,
+    SIGNALS,
+    STEPS,
+    StopSignals,
+    _outlive_signals,
+)
 
 SCHEDULE = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=6),
@@ -265,3 +271,18 @@ def test_a_process_forked_by_a_run_that_listens_ends_on_a_signal(tmp_path, numbe
     finally:
         child.kill()
         signals.ignore()
+
+
+def test_a_signal_during_an_agreement_is_for_the_next(monkeypatch):
+    signals = StopSignals()
+    arriving = [signal.SIGTERM]
+
+    def all_reduce(received, op):
+        while arriving:
+            signals._note(arriving.pop(), None)
+
+    monkeypatch.setattr("mmspec.engine.preemption.get_world_size", lambda: 2)
+    monkeypatch.setattr("mmspec.engine.preemption.all_reduce", all_reduce)
+    answers = [signals.agreed() for _ in range(2 * STEPS)]
+    assert answers == [False] * (2 * STEPS - 1) + [True]
+    assert signals.received == signal.SIGTERM

@@ -54,8 +54,11 @@ def test_over_the_batch_every_pixel_counts_alike():
     target = torch.tensor([[[1, 0]], [[0, 255]]])
     expected = 1 - (0.5 + 1) / (0.5 + 0.25 + 0.9 + 1 - 0.5 + 1)
     assert SoftIoULoss(over="batch")(pred, target).item() == pytest.approx(expected)
-    with pytest.raises(ValueError, match="over must be 'image' or 'batch', got 'pixel'"):
-        SoftIoULoss(over="pixel")
+    # SLS begins as that, and an option that swaps the two keeps ``over``.
+    assert SLSLoss(over="batch")(pred, target).item() == pytest.approx(expected)
+    for loss in (SoftIoULoss, SLSLoss):
+        with pytest.raises(ValueError, match="over must be 'image' or 'batch', got 'pixel'"):
+            loss(over="pixel")
 
 
 def test_sls_by_hand():

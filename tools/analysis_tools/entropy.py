@@ -3,19 +3,17 @@
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from rich.progress import track
 
 from mmspec.datasets.files import find_images
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
+from mmspec.parallel import in_parallel
 
 DESCRIPTION = """\
 Shannon entropy in bits of the 256-bin gray-level histogram of each image (InfMAE, equation 1): its
@@ -66,12 +64,7 @@ def measure_folder(folder: str, limit: int | None, workers: int) -> tuple[np.nda
     paths = [os.path.join(folder, path) for path in find_images(folder)]
     if limit is not None and limit < len(paths):
         paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
-    show = partial(track, total=len(paths), description=short_name(folder))
-    if workers == 1:
-        results = list(show(map(measure, paths)))
-    else:
-        with multiprocessing.Pool(workers) as pool:
-            results = list(show(pool.imap(measure, paths, chunksize=16)))
+    results = in_parallel(measure, paths, workers, short_name(folder))
     faults = [result for result in results if isinstance(result, str)]
     return np.array([result for result in results if not isinstance(result, str)]), faults
 

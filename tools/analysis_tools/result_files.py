@@ -302,7 +302,8 @@ class BoxFile:
         content, info = read_json(path), test.images[0].info
         if isinstance(content, dict):
             names = {x.get("id"): str(x.get("file_name")) for x in content.get("images", ())}
-            found = find_by_end(names.values(), (image.name for image in test.images), path)
+            tested = (image.name for image in test.images)
+            found = find_by_end(names.values(), tested, path, longer=True)
             if absent := [name for name in names.values() if name not in found]:
                 raise FileFormatError(f"{path}: image {absent[0]} is not one of the test")
             images = {key: found[name] for key, name in names.items()}

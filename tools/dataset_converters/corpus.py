@@ -1,16 +1,14 @@
 """What it takes to prepare and describe a corpus: image facts, near-duplicates, entropy."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
+from mmspec.parallel import in_parallel
 from mmspec.thermal.palettes import COLOURED, UNDONE
 
 try:
@@ -62,11 +60,7 @@ def inspect_image(path: str) -> ImageFacts:
 
 def inspect_images(paths: Sequence[str], workers: int) -> list[ImageFacts]:
     """:func:`inspect_image` of each, by so many processes, with a bar."""
-    show = partial(track, total=len(paths), description="Reading images")
-    if workers == 1:
-        return list(show(map(inspect_image, paths)))
-    with multiprocessing.Pool(workers) as pool:
-        return list(show(pool.imap(inspect_image, paths, chunksize=16)))
+    return in_parallel(inspect_image, paths, workers, "Reading images")
 
 
 def relative_path(path: str, root: str) -> str:

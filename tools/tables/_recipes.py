@@ -42,7 +42,7 @@ def _pretraining(variant: str, options: str, epochs: int) -> dict:
 
 
 def _name(recipe: str, epochs: int) -> str:
-    """Of the pre-training; so many epochs of InfMAE are those of the probes' table."""
+    """Of the pre-training; EPOCHS epochs of InfMAE are those of the probes' table."""
     slug = recipe.lower().replace(",", "").replace(" ", "-")
     return f"probed-{slug}" + ("" if epochs == EPOCHS else f"-{epochs}e")
 

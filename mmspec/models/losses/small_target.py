@@ -18,7 +18,7 @@ class SmallTargetLoss(nn.Module):
     Called as mmseg's heads call a loss: ``pred`` logits, (B, 1, H, W) for a sigmoid or (B, 2, H, W)
     of background and target for a softmax; ``target`` (B, H, W) of 0, 1 and ``ignore_index``;
     ``weight`` (B, H, W) of pixels, or None. Sums run in float32 whatever the logits. The result is
-    the mean over images, a scalar.
+    the mean over images, or of a batch as one, a scalar.
 
     ``loss_weight`` is a factor; ``loss_name``, the name in the log, has to begin with 'loss_' to be
     trained on.
@@ -51,7 +51,8 @@ class SmallTargetLoss(nn.Module):
 
     @abstractmethod
     def of_images(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Loss of each image, (B,), from (B, H, W) probabilities and truth, 0 where ignored."""
+        """Loss of each image, (B,), or of all as one, (1,), from (B, H, W) probabilities and truth,
+        which are 0 where ignored."""
 
 
 @MODELS.register_module()
@@ -70,14 +71,10 @@ class SoftIoULoss(SmallTargetLoss):
         self, loss_weight: float = 1.0, loss_name: str = "loss_soft_iou", over: str = "image"
     ) -> None:
         super().__init__(loss_weight, loss_name)
-        if over not in ("image", "batch"):
-            raise ValueError(f"SoftIoULoss: over must be 'image' or 'batch', got {over!r}")
-        self.over = over
+        self.over = _checked(over)
 
     def of_images(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        if self.over == "batch":
-            predicted, truth = predicted.flatten(0, 1)[None], truth.flatten(0, 1)[None]
-        return 1 - _soft_iou(predicted, truth)
+        return 1 - _soft_iou(predicted, truth, self.over)
 
 
 @MODELS.register_module()
@@ -105,25 +102,31 @@ class SLSLoss(SmallTargetLoss):
     Args:
         warmup: calls before the loss begins. The authors' five epochs of IRSTD-1k in batches of
             four are 1,000.
+        over: of the SoftIoU before; scale and location are those of an image.
     """
 
     calls: Tensor
 
     def __init__(
-        self, warmup: int = 1000, loss_weight: float = 1.0, loss_name: str = "loss_sls"
+        self,
+        warmup: int = 1000,
+        loss_weight: float = 1.0,
+        loss_name: str = "loss_sls",
+        over: str = "image",
     ) -> None:
         super().__init__(loss_weight, loss_name)
         self.warmup = warmup
+        self.over = _checked(over)
         self.register_buffer("calls", torch.zeros((), dtype=torch.long))
 
     def of_images(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        soft_iou = _soft_iou(predicted, truth)
         begun = self.calls >= self.warmup
         if self.training:
             self.calls = self.calls + 1
-        sensitive = 1 - _scale_weight(predicted, truth) * soft_iou + _location(predicted, truth)
+        scaled = _scale_weight(predicted, truth) * _soft_iou(predicted, truth)
+        sensitive = 1 - scaled + _location(predicted, truth)
         # Not an if: that would wait for the device in every step.
-        return torch.where(begun, sensitive, 1 - soft_iou)
+        return torch.where(begun, sensitive, 1 - _soft_iou(predicted, truth, self.over))
 
 
 def _scale_weight(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -143,7 +146,15 @@ def _location(predicted: Tensor, truth: Tensor) -> Tensor:
     return torch.where(truth.sum((1, 2)) > 0, location, torch.zeros_like(location))
 
 
-def _soft_iou(predicted: Tensor, truth: Tensor) -> Tensor:
+def _checked(over: str) -> str:
+    if over not in ("image", "batch"):
+        raise ValueError(f"over must be 'image' or 'batch', got {over!r}")
+    return over
+
+
+def _soft_iou(predicted: Tensor, truth: Tensor, over: str = "image") -> Tensor:
+    if over == "batch":
+        predicted, truth = predicted.flatten(0, 1)[None], truth.flatten(0, 1)[None]
     both = (predicted * truth).sum((1, 2))
     return (both + 1) / (predicted.sum((1, 2)) + truth.sum((1, 2)) - both + 1)
 

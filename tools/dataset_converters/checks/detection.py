@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 from mmspec.datasets.detection import InfraredDetDataset
 from mmspec.datasets.detection.coco_json import AnnotatedImage
 from mmspec.datasets.modality import MODALITY_PATHS
+from mmspec.parallel import in_parallel
 from mmspec.visualization.detection import TO_IGNORE
 from mmspec.visualization.panels import legend
 from mmspec.visualization.segmentation import infrared_palette
 
-from . import in_parallel
 from .images import FileRecord, kinds_and_sizes, load_sides, remark_lines
 from .sheet import choose_samples, grid_of, tile
 
@@ -56,7 +56,7 @@ class DetectionCheck:
         return len(self.samples)
 
     def read_all(self, workers: int) -> None:
-        self.records = in_parallel(read_images, self.samples, workers)
+        self.records = in_parallel(read_images, self.samples, workers, "Reading")
         self.faults = self.faults + [fault for record in self.records for fault in record.faults]
 
     def summary(self) -> Iterator[str]:

@@ -11,8 +11,8 @@ from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.modality import sample_of
 from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
+from mmspec.parallel import in_parallel
 
-from . import in_parallel
 from .images import FileRecord, kinds_and_sizes, load_sides, remark_lines
 from .sheet import choose_samples, grid_of, tile
 
@@ -38,7 +38,9 @@ class FolderCheck:
         return len(self.samples)
 
     def read_all(self, workers: int) -> None:
-        self.records = in_parallel(partial(read_images, self.modality), self.samples, workers)
+        self.records = in_parallel(
+            partial(read_images, self.modality), self.samples, workers, "Reading", 8
+        )
         self.faults = self.faults + [fault for record in self.records for fault in record.faults]
 
     def summary(self) -> Iterator[str]:

@@ -13,10 +13,10 @@ from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.datasets.transforms import LoadSegmentationLabels
+from mmspec.parallel import in_parallel
 from mmspec.visualization.panels import legend
 from mmspec.visualization.segmentation import background_of, infrared_palette, label_overlay
 
-from . import in_parallel
 from .images import FileRecord, file_kind, kinds_and_sizes, load_sides, remark_lines
 from .sheet import as_colour, choose_samples, grid_of, tile
 
@@ -53,7 +53,7 @@ class SegmentationCheck:
 
     def read_all(self, workers: int) -> None:
         read = partial(read_segmentation, self.load, len(self.classes))
-        self.records = in_parallel(read, self.samples, workers)
+        self.records = in_parallel(read, self.samples, workers, "Reading")
         self.faults = self.faults + [fault for record in self.records for fault in record.faults]
 
     def summary(self) -> Iterator[str]:
