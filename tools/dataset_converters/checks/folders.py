@@ -39,7 +39,7 @@ class FolderCheck:
 
     def read_all(self, workers: int) -> None:
         self.records = in_parallel(
-            partial(read_images, self.modality), self.samples, workers, "Reading", 8
+            partial(read_images, self.modality), self.samples, workers, "Reading"
         )
         self.faults = self.faults + [fault for record in self.records for fault in record.faults]
 
