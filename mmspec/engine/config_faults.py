@@ -26,9 +26,10 @@ class ConfigError(ValueError):
 def naming_faults(cfg: Config) -> Iterator[None]:
     """Make a :class:`ConfigError` of what is refused while mmengine builds parts of the config.
 
-    Refused is what a ``raise`` or an ``assert`` ends, and an argument that a class does not take
-    or lacks. An operation that fails there may be a bug: it keeps its traceback, as does whatever
-    fails in a step of the training.
+    Refused is what a ``raise`` or an ``assert`` ends, an argument that a class does not take or
+    lacks, and a text that an operation names or finds in place of a number. Any other operation
+    that fails there may be a bug: it keeps its traceback, as does whatever fails in a step of the
+    training.
     """
     try:
         yield
@@ -46,8 +47,9 @@ def _fault(cfg: Config, error: Exception) -> str | None:
     builders = [frame for frame, name in zip(frames, names) if _BUILDER.match(name)]
     if not builders:
         return None
-    # What a function builds is the first of its arguments that is a dict.
-    parts = [next((x for x in f.f_locals.values() if isinstance(x, dict)), {}) for f in builders]
+    # What a function builds is the first of its arguments that is a dict with something in it.
+    locals_ = [f.f_locals.values() for f in builders]
+    parts = [next((x for x in values if isinstance(x, dict) and x), {}) for values in locals_]
     building = builders[-1].f_locals
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     raised = traceback.extract_tb(error.__traceback__)[-1]
@@ -70,7 +72,24 @@ def _fault(cfg: Config, error: Exception) -> str | None:
         text += _closest(unexpected[1], known)
     elif builders[-1] is frames[-1]:
         refused = refused or re.search(r"missing \d+ required", text)
+    wrong = _text_at_fault(error, building.get("obj_cls") or building.get("cls"), parts[-1])
+    if wrong and not refused:
+        refused, text = True, f"{wrong}: {'unknown' if isinstance(error, KeyError) else text}"
     return f"{_name(cfg, parts)}: {text or raised.line}" if refused else None
+
+
+def _text_at_fault(error: Exception, kind: Callable | None, part: dict) -> str | None:
+    """The argument, ``key='text'``, that an operation could not work with."""
+    given = [(key, value) for key, value in part.items() if isinstance(value, str)]
+    found = [(key, value) for key, value in given if key != "type" and repr(value) in str(error)]
+    if not found and isinstance(error, TypeError) and "'str'" in str(error):
+        default = inspect.signature(kind).parameters if kind else {}
+        found = [
+            (key, value)
+            for key, value in given
+            if key in default and isinstance(default[key].default, int | float)
+        ]
+    return next((f"{key}={value!r}" for key, value in found), None)
 
 
 def _name(cfg: Config, parts: list[dict]) -> str:

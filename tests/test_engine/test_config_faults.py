@@ -128,6 +128,12 @@ VIEWS = "train_dataloader.dataset.pipeline"
             "optim_wrapper.optimizer (AdamW): Invalid learning rate: -1",
         ),
         (
+            "optim_wrapper.optimizer.lr",
+            "zehn",
+            "optim_wrapper.optimizer (AdamW): lr='zehn': '<=' not supported between instances of"
+            " 'float' and 'str'",
+        ),
+        (
             "model",
             "blue",
             "line.py: cfg should be a dict, ConfigDict or Config, but got <class 'str'>",
@@ -189,22 +195,43 @@ def test_a_bug_of_a_class_keeps_its_traceback(bug, kind):
     assert caught.type is kind
 
 
-def test_an_error_in_a_training_step_keeps_its_traceback(tmp_path):
-    cfg = Config(
-        dict(
-            model=dict(type="mmspec.Faulty", bug="step"),
-            work_dir=str(tmp_path),
-            experiment_name="faults",
-            train_dataloader=dict(
-                dataset=[dict(x=torch.ones(1))], sampler=dict(type="DefaultSampler")
-            ),
-            train_cfg=dict(by_epoch=True, max_epochs=1),
-            optim_wrapper=PARTS["optim_wrapper"],
-        )
+def of_a_training(work_dir: Path) -> Config:
+    settings = dict(
+        model=dict(type="mmspec.Faulty", bug="step"),
+        work_dir=str(work_dir),
+        experiment_name="faults",
+        train_dataloader=dict(dataset=[dict(x=torch.ones(1))], sampler=dict(type="DefaultSampler")),
+        train_cfg=dict(type="EpochBasedTrainLoop", max_epochs=1),
+        optim_wrapper=PARTS["optim_wrapper"],
     )
+    return Config(settings, filename="line.py", cfg_text="#")
+
+
+def test_an_error_in_a_training_step_keeps_its_traceback(tmp_path):
+    cfg = of_a_training(tmp_path)
     with pytest.raises(ValueError, match="^in a step$") as caught, naming_faults(cfg):
         Runner.from_cfg(cfg).train()
     assert caught.type is ValueError
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "train_cfg.max_epochs",
+            "viele",
+            "train_cfg (EpochBasedTrainLoop): max_epochs='viele': invalid literal for int() with"
+            " base 10: 'viele'",
+        ),
+        ("log_level", "LAUT", "line.py: log_level='LAUT': unknown"),
+    ],
+)
+def test_what_a_runner_cannot_use_is_named(key, value, message, tmp_path):
+    cfg = of_a_training(tmp_path)
+    cfg.merge_from_dict({key: value})
+    with pytest.raises(ConfigError) as caught, naming_faults(cfg):
+        Runner.from_cfg(cfg).train()
+    assert str(caught.value) == message
 
 
 def test_a_tool_says_what_is_wrong_in_one_line(tmp_path):
