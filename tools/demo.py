@@ -27,7 +27,7 @@ from PIL import Image
 from mmspec import Predictor  # before mmcv looks for its operators
 from mmspec.datasets import UnreadableImageError
 from mmspec.datasets.files import find_images
-from mmspec.datasets.repeatable import isolated_random
+from mmspec.datasets.repeatable import evenly_spaced, isolated_random
 from mmspec.datasets.scenes import CLASSES
 from mmspec.engine.launch import build_runner, read_config
 from mmspec.engine.schedule import drop_short_phases, set_length
@@ -85,9 +85,9 @@ def pictures(runner: Runner, cfg: Config, out: Path) -> None:
     if dataset_cfg.type == "mmspec.SyntheticInfrared":
         dataset_cfg.update(seed=dataset_cfg.seed + 1, length=PICTURES)
     dataset = DATASETS.build(dataset_cfg)
-    indices = np.linspace(0, len(dataset) - 1, PICTURES).astype(int)
+    indices = evenly_spaced(range(len(dataset)), PICTURES)
     with isolated_random(0):
-        batch = runner.train_dataloader.collate_fn([dataset[int(i)] for i in indices])
+        batch = runner.train_dataloader.collate_fn([dataset[i] for i in indices])
     grays = [image[0].numpy() for image in batch["inputs"]]
     Image.fromarray(mask_sheet(grays[:4])).save(out / "masks.png")
     runner.model.eval()

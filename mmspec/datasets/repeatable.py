@@ -1,15 +1,21 @@
-"""Random numbers of a run as a function of its seed and of the place where they are drawn."""
+"""Samples that are the same in every run, and random numbers by its seed and their place."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, Sampler
+
+
+def evenly_spaced(items: Sequence, most: int | None = None) -> list:
+    """At most so many of the items (None or 0: all): the first, and the last if there are two."""
+    count = min(most or len(items), len(items))
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
 def seed_generators(*entropy: int) -> None:

@@ -10,14 +10,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from PIL import Image
 
-from mmspec.datasets.repeatable import isolated_random
+from mmspec.datasets.repeatable import evenly_spaced, isolated_random
 from mmspec.models.maskers import CMSSMasking
 from mmspec.registry import HOOKS
 from mmspec.visualization.cmss import (
     MixtureRecord,
     cmss_pictures,
     cmss_sheet,
-    evenly_spaced,
     save_mixture_history,
     visible_history_sheet,
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmspec.datasets.repeatable import isolated_random
+from mmspec.datasets.repeatable import evenly_spaced, isolated_random
 
 
 def bare_model(runner: Runner) -> nn.Module:
@@ -24,7 +23,6 @@ def fixed_batch(runner: Runner, count: int) -> dict:
     The same crops whenever a run starts or is resumed, and no random number taken from the run.
     """
     loader = runner.train_dataloader
-    count = min(count, len(loader.dataset))
-    indices = torch.linspace(0, len(loader.dataset) - 1, count).long().tolist()
+    indices = evenly_spaced(range(len(loader.dataset)), count)
     with isolated_random(runner.seed):
         return loader.collate_fn([loader.dataset[i] for i in indices])

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 
 from mmspec.conventions import IGNORE_INDEX
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.registry import DATASETS, TRANSFORMS
 
 from .encoders import ProbeError
@@ -43,9 +44,7 @@ class ProbedImages:
         self.dataset, self.split, self.size = dataset, split, size
         self.options = [f"{name}={value}" for name, value in sorted(options.items())]
         indices = list(range(len(dataset))) if indices is None else indices
-        count = min(num_images or len(indices), len(indices))
-        chosen = np.linspace(0, len(indices) - 1, count).round().astype(int).tolist()
-        self.indices = [indices[i] for i in chosen]
+        self.indices = evenly_spaced(indices, num_images)
         self.classes = tuple(dataset.metainfo["classes"])
         self.label_shape: tuple[int, ...] = (size, size)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.evaluation import MatchingMetric
 from mmspec.matching import MatchingEncoder, estimate_homography, match_features
@@ -59,8 +60,7 @@ class MatchedPairs:
                 **dict(ann_file=listed) | options,
             )
         )
-        count = min(num_images or len(self.dataset), len(self.dataset))
-        self.indices = np.linspace(0, len(self.dataset) - 1, count).round().astype(int).tolist()
+        self.indices = evenly_spaced(range(len(self.dataset)), num_images)
 
 
 class _Maps(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.visualization.panels import as_shown, resized, titled_grid
 from mmspec.visualization.samples import principal_colours
 from mmspec.visualization.segmentation import (
@@ -38,7 +39,7 @@ def probe_picture(
     """
     last = list(known.maps)[-1]
     judge = NearestNeighbours(*draw_cells(known, last, 1.0, 0))
-    chosen = np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    chosen = evenly_spaced(range(len(images)), count)
     shown_maps = {name: maps[chosen] for name, maps in asked.maps.items()}
     shown_ones = Features(shown_maps, asked.labels[chosen], asked.classes, asked.image_names)
     background = background_of(known.classes)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
-from mmspec.datasets.repeatable import isolated_random
+from mmspec.datasets.repeatable import evenly_spaced, isolated_random
 from mmspec.datasets.transforms import TargetCrop
 from mmspec.evaluation import SmallTargetMetric
 from mmspec.registry import DATASETS, MODELS
@@ -68,8 +68,7 @@ class TargetImages:
             )
         )
         self.split, self.size, self.num_images = split, size, num_images
-        count = min(num_images or len(self.dataset), len(self.dataset))
-        self.indices = np.linspace(0, len(self.dataset) - 1, count).round().astype(int).tolist()
+        self.indices = evenly_spaced(range(len(self.dataset)), num_images)
 
     def crops(self, share: float, seed: int) -> TargetCrops:
         """``CROPS`` crops, or one an image where there are more, of a share of the images."""

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from mmspec.conventions import MODALITIES
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.masking import grid_of
 from mmspec.models.selfsup import MSpecGene
 
@@ -104,12 +105,6 @@ def visible_history_sheet(
         [visible, *(hidden(visible, mask) for _, _, mask in masks)],
     ]
     return titled_grid(rows, titles)
-
-
-def evenly_spaced(items: Sequence, most: int) -> list:
-    """At most so many of the items, the first and the last among them."""
-    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [items[i] for i in places]
 
 
 def save_mixture_history(records: Sequence[MixtureRecord], path: str | Path) -> None:

@@ -19,6 +19,7 @@ from mmspec.datasets.repeatable import (
     RepeatableSampler,
     RepeatableSamplesMixin,
     SampleIndex,
+    evenly_spaced,
     isolated_random,
 )
 from mmspec.engine import RepeatableDrawsHook
@@ -211,3 +212,11 @@ def test_a_wrapper_that_takes_the_seed_away_is_named_until_it_seeds(monkeypatch)
 
 def test_the_name_of_before_still_serves():
     assert HOOKS.get("RepeatableEpochsHook") is HOOKS.get("mmspec.RepeatableDrawsHook")
+
+
+@pytest.mark.parametrize(
+    ("most", "chosen"), [(None, "abcdefg"), (9, "abcdefg"), (3, "adg"), (2, "ag"), (1, "a")]
+)
+def test_evenly_spaced_items_begin_with_the_first_and_end_with_the_last(most, chosen):
+    assert evenly_spaced("abcdefg", most) == list(chosen)
+    assert evenly_spaced("", most) == []

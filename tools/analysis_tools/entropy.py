@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mmspec.datasets.files import find_images
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.parallel import in_parallel
 
 DESCRIPTION = """\
@@ -62,8 +63,7 @@ def measure(path: str) -> float | str:
 def measure_folder(folder: str, limit: int | None, workers: int) -> tuple[np.ndarray, list[str]]:
     """Entropies in bits, and the errors of the images that cannot be read."""
     paths = [os.path.join(folder, path) for path in find_images(folder)]
-    if limit is not None and limit < len(paths):
-        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
+    paths = evenly_spaced(paths, limit)
     results = in_parallel(measure, paths, workers, short_name(folder))
     faults = [result for result in results if isinstance(result, str)]
     return np.array([result for result in results if not isinstance(result, str)]), faults

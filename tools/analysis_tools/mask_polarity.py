@@ -23,6 +23,7 @@ from torch import Tensor
 
 from mmspec.datasets.files import find_images
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.masking import SCORES, projection, select_by_rank
 
 
@@ -59,10 +60,8 @@ def main() -> None:
     scores["projection"] = lambda x: projection(x / 255, kernel)
     found = {name: [] for name in scores}
     try:
-        names = find_images(args.folder)
-        count = min(args.limit or len(names), len(names))
-        for place in np.linspace(0, len(names) - 1, count).round().astype(int):
-            gray, _ = decode_infrared(os.path.join(args.folder, names[place]))
+        for name in evenly_spaced(find_images(args.folder), args.limit):
+            gray, _ = decode_infrared(os.path.join(args.folder, name))
             height, width = (side - side % size for side in gray.shape)
             if height * width < args.stride * size**2:
                 continue  # fewer patches than the stride

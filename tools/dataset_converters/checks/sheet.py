@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.visualization.panels import display_gain, titled_grid, to_display
 
 MIN_SAMPLES_SHOWN = 12
@@ -26,9 +27,9 @@ def choose_samples(counts: Sequence[np.ndarray | None], classes: int) -> list[in
         best = max(usable, key=lambda i: counts[i][index], default=None)
         if best is not None and counts[best][index]:
             chosen[best] = None
-    for position in np.linspace(0, len(usable) - 1, wanted).round().astype(int):
+    for index in evenly_spaced(usable, wanted):
         if len(chosen) < wanted:
-            chosen[usable[position]] = None
+            chosen[index] = None
     return sorted(chosen)
 
 
