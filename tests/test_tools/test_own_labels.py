@@ -172,6 +172,35 @@ def test_outlines_become_label_images_that_segmentation_reads(convert, tmp_path)
     assert np.array_equal(label, expected)
 
 
+@pytest.mark.parametrize("write", [yolo, labelme])
+def test_what_a_conversion_leaves_is_no_image_of_the_next(write, convert, tmp_path):
+    write(tmp_path)
+    for path in tmp_path.glob("labels/*.txt"):
+        path.write_text(path.read_text().splitlines()[1])
+    for path in tmp_path.rglob("frames/*.json"):
+        content = json.loads(path.read_text())
+        text(path, dict(content, shapes=content["shapes"][1:]))
+    convert(write.__name__, "--label-images")
+    assert (tmp_path / "annotations" / "sheet.png").is_file()
+    files = [*tmp_path.glob("*.txt"), *tmp_path.glob("annotations/*.json")]
+    before = {path: path.read_bytes() for path in files}
+    for path in tmp_path.glob("annotations/*.json"):
+        path.unlink()
+    convert(write.__name__, "--label-images")
+    assert {path: path.read_bytes() for path in files} == before
+    assert not (tmp_path / "label_images" / "label_images").exists()
+
+
+def test_a_list_of_other_images_is_kept(convert, tmp_path):
+    yolo(tmp_path)
+    for path in tmp_path.glob("labels/*.txt"):
+        path.write_text(path.read_text().splitlines()[1])
+    text(tmp_path / "val.txt", "mine\n")
+    with pytest.raises(SystemExit, match=r"val\.txt exists and lists other images"):
+        convert("yolo", "--label-images")
+    assert (tmp_path / "val.txt").read_text() == "mine\n"
+
+
 def test_a_box_alone_is_no_label_image(convert, tmp_path):
     voc(tmp_path)
     with pytest.raises(SystemExit, match="a box and no outline"):

@@ -18,13 +18,15 @@ from mmspec.text_files import as_flag, read_json, read_lines, read_text
 from mmspec.visualization.segmentation import infrared_palette
 
 WRITTEN_BY = "written by to_coco.py"
+SHEET = "sheet.png"  # in --out
+LABEL_IMAGES = "label_images"  # in the data set's folder
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def yolo(root: Path, args: argparse.Namespace) -> Converted:
     """Text files beside the images or in ``labels/``; an empty or absent one: nothing to find."""
     classes = args.classes or _yolo_names(root)
-    images = Images(root)
+    images = Images(root, args.out)
     files = [
         p for p in sorted(root.rglob("*.txt")) if _in_labels(p.relative_to(root)) or _beside(p)
     ]
@@ -45,7 +47,7 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
 
 def voc(root: Path, args: argparse.Namespace) -> Converted:
     """Pascal VOC XML (LabelImg, Roboflow, ...); images without a file are not labelled."""
-    images = Images(root)
+    images = Images(root, args.out)
     labels = {images.of(path): path for path in sorted(root.rglob("*.xml"))}
 
     def read(image: str) -> Scene:
@@ -58,7 +60,7 @@ def voc(root: Path, args: argparse.Namespace) -> Converted:
 
 def labelme(root: Path, args: argparse.Namespace) -> Converted:
     """JSON of LabelMe, X-AnyLabeling or AnyLabeling: rectangles and polygons."""
-    images, labels = Images(root), {}
+    images, labels = Images(root, args.out), {}
     for path in sorted(root.rglob("*.json")):
         content = read_json(path)
         if isinstance(content, dict) and "shapes" in content:
@@ -80,7 +82,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
 
 def cvat(root: Path, args: argparse.Namespace) -> Converted:
     """XML of CVAT ("CVAT for images 1.1"): boxes and polygons."""
-    images, labels, classes = Images(root), {}, []
+    images, labels, classes = Images(root, args.out), {}, []
     for path in sorted(root.rglob("*.xml")):
         try:
             tree = ElementTree.parse(path).getroot()
@@ -106,7 +108,7 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
 
 def coco(root: Path, args: argparse.Namespace) -> Converted:
     """COCO JSON of CVAT, Label Studio, Roboflow, ...: boxes and polygons, one file or several."""
-    images, labels, classes = Images(root), {}, []
+    images, labels, classes = Images(root, args.out), {}, []
     for path in sorted(root.rglob("*.json")):
         content = read_json(path)
         if not (
@@ -146,11 +148,17 @@ def coco(root: Path, args: argparse.Namespace) -> Converted:
 
 
 class Images:
-    """The images of a folder, to be found from what label files call them."""
+    """The images of a folder, to be found from what label files call them.
 
-    def __init__(self, root: Path) -> None:
+    What the converter itself leaves in ``root`` and ``out`` is not among them.
+    """
+
+    def __init__(self, root: Path, out: Path) -> None:
         self.root = root
-        self.names = find_images(str(root))
+        # Of an earlier conversion.
+        sheet, labels = os.path.relpath(out / SHEET, root), f"{LABEL_IMAGES}/"
+        found = find_images(str(root))
+        self.names = [n for n in found if n != sheet and not n.startswith(labels)]
         self.by_path = {without_suffix(name): name for name in self.names}
         self.by_stem: dict[str, list[str]] = {}
         for name in self.names:
@@ -208,14 +216,22 @@ def write_label_images(converted: Converted, root: Path) -> list[str]:
     line of text a split.
 
     Raises:
-        LabelFileError: an object has a box alone, or there are more than 254 classes.
+        LabelFileError: an object has a box alone, there are more than 254 classes, or a
+            ``SPLIT.txt`` lists other images.
     """
+    lists = {
+        root / f"{split}.txt": "".join(f"{without_suffix(item.file_name)}\n" for item in scenes)
+        for split, scenes in converted.splits.items()
+    }
+    for path, names in lists.items():
+        if path.exists() and read_text(path) != names:
+            raise LabelFileError(f"{path} exists and lists other images: move it elsewhere")
     if len(converted.classes) > 254:
         raise LabelFileError(f"{len(converted.classes)} classes; a label PNG holds 254")
     numbers = {name: number for number, name in enumerate(converted.classes, start=1)}
     palette = [0, 0, 0, *infrared_palette(len(numbers), None).ravel().tolist()]
     told = []
-    for split, scenes in converted.splits.items():
+    for scenes in converted.splits.values():
         for item in scenes:
             label = np.zeros((item.height, item.width), np.uint8)
             objects = list(zip(item.boxes, item.extra))
@@ -229,14 +245,14 @@ def write_label_images(converted: Converted, root: Path) -> list[str]:
                 masks = mask_tools.frPyObjects(outlines, item.height, item.width)
                 inside = mask_tools.decode(mask_tools.merge(masks)).astype(bool)
                 label[inside] = 255 if box.ignored else numbers[box.name]
-            path = root / "label_images" / f"{without_suffix(item.file_name)}.png"
+            path = root / LABEL_IMAGES / f"{without_suffix(item.file_name)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             image = Image.fromarray(label, "P")
             image.putpalette(palette)
             image.save(path)
-        names = "".join(f"{without_suffix(item.file_name)}\n" for item in scenes)
-        (root / f"{split}.txt").write_text(names, encoding="utf-8")
-        told.append(f"{root / split}.txt: {len(scenes):,} images with label_images/*.png")
+    for (path, names), scenes in zip(lists.items(), converted.splits.values()):
+        path.write_text(names, encoding="utf-8")
+        told.append(f"{path}: {len(scenes):,} images with {LABEL_IMAGES}/*.png")
     return told
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from box_files import LabelFileError
 from check_dataset import check_of, draw
 from coco_layouts import LAYOUTS, M3FD_YOLO, Scene
-from own_labels import OWN, write_label_images
+from own_labels import OWN, SHEET, write_label_images
 
 from mmspec.text_files import TextFileError
 
@@ -114,7 +114,14 @@ def parse_args() -> argparse.Namespace:
         if name in OWN:
             sub.add_argument("--seed", type=int, default=0, help="default %(default)s")
             help_ = "of a drawn split, default %(default)s"
-            sub.add_argument("--val-share", type=float, default=0.2, dest="test_share", help=help_)
+            sub.add_argument(
+                "--val-share",
+                type=float,
+                default=0.2,
+                dest="test_share",
+                metavar="SHARE",
+                help=help_,
+            )
             sub.add_argument("--classes", nargs="+", metavar="NAME", help="class names in order")
             help_ = "write label PNGs from the outlines too, for segmentation"
             sub.add_argument("--label-images", action="store_true", help=help_)
@@ -168,14 +175,14 @@ def main() -> None:
     for line in label_images:
         print(line)
     if args.layout in OWN:
-        print(f"classes: {', '.join(converted.classes)}")
+        print(f"classes = {tuple(converted.classes)!r}")
         options = dict(data_root=str(args.root), metainfo=dict(classes=tuple(converted.classes)))
         check = check_of(
             "InfraredDetDataset",
             dict(options, ann_file=os.path.relpath(next(iter(files)), args.root)),
         )
         check.read_all(1)
-        draw(check.sheet(), args.out / "sheet.png")
+        draw(check.sheet(), args.out / SHEET)
 
 
 if __name__ == "__main__":
