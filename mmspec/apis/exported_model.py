@@ -54,12 +54,13 @@ class ExportedModel:
         self.align_corners = self.details.get("align_corners")
         self.decode_head = SimpleNamespace(threshold=self.details.get("threshold"))
 
-    def run(self, pixels: Tensor) -> dict[str, Tensor]:
+    def run(self, pixels: Tensor | np.ndarray) -> dict[str, Tensor]:
         """Outputs by name.
 
         Args:
             pixels: (1, C, H, W), gray levels 0 to 255 of any dtype.
         """
+        pixels = torch.as_tensor(pixels)
         size = self.details["size"]
         if size is not None and list(pixels.shape[2:]) != size:
             given = f"{pixels.shape[2]} x {pixels.shape[3]}"

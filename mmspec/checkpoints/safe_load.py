@@ -75,6 +75,14 @@ def _load_pickled(path: Path) -> Any:
         return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
 
 
+def no_such_checkpoint(path: Path, hint: str = "") -> FileNotFoundError:
+    """The error of a file that is not there, with up to five others of its folder."""
+    others = sorted(other.name for other in path.parent.glob(f"*{path.suffix or '.pth'}"))
+    there = f"; {path.parent} has {', '.join(others[:5])}" if others else ""
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    return FileNotFoundError(f"checkpoint {path}: no such file{hint}{there}{more}")
+
+
 def load_file(path: str | Path) -> Any:
     """Read a ``.pth`` / ``.pt`` file or a ``.safetensors`` file to CPU.
 
@@ -87,7 +95,7 @@ def load_file(path: str | Path) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path}: no such file")
+        raise no_such_checkpoint(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file as load_safetensors

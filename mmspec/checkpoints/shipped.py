@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .safe_load import CheckpointError
+from .safe_load import CheckpointError, no_such_checkpoint
 
 #: The home of their files; WEIGHTS.md says how each came about.
 FOLDER = Path(__file__).with_name("weights")
@@ -32,7 +32,7 @@ def find_checkpoint(checkpoint: str | Path) -> Path:
     if own is None:
         is_word = str(checkpoint) == path.name and not path.suffix
         names = f"; encoders that mmspec ships: {', '.join(shipped) or 'none'}" if is_word else ""
-        raise FileNotFoundError(f"checkpoint {checkpoint}: no such file{names}")
+        raise no_such_checkpoint(path, names)
     if path.is_file():
         raise CheckpointError(
             f"checkpoint {checkpoint} is the name of an encoder that mmspec ships, and of a file"

@@ -83,7 +83,7 @@ class LabelCodes:
                 f"{counts.sum():,} of {values.size:,} pixels hold values outside the"
                 f" {len(self.classes)} classes: {', '.join(listed)}"
                 + (f" and {len(found) - 8} more values" if len(found) > 8 else "")
-                + f"; allowed: {self}",
+                + f"; allowed: {self}; label_values={{VALUE: CLASS}} of the data set allows others",
             )
         return labels
 

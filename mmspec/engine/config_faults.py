@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mmengine.config import Config
-from mmengine.registry import Registry
+from mmengine.registry import OPTIMIZERS, Registry
 
 from .inheritance import acting
 
@@ -72,7 +72,10 @@ def _fault(cfg: Config, error: Exception) -> str | None:
         text += _closest(unexpected[1], known)
     elif builders[-1] is frames[-1]:
         refused = refused or re.search(r"missing \d+ required", text)
-    wrong = _text_at_fault(error, building.get("obj_cls") or building.get("cls"), parts[-1])
+    kind = building.get("obj_cls") or building.get("cls")
+    if isinstance(inner := parts[-1].get("optimizer"), dict):  # of which a constructor makes groups
+        kind, parts = OPTIMIZERS.get(str(inner.get("type"))), [*parts, inner]
+    wrong = _text_at_fault(error, kind, parts[-1])
     if wrong and not refused:
         refused, text = True, f"{wrong}: {'unknown' if isinstance(error, KeyError) else text}"
     return f"{_name(cfg, parts)}: {text or raised.line}" if refused else None
@@ -82,13 +85,9 @@ def _text_at_fault(error: Exception, kind: Callable | None, part: dict) -> str |
     """The argument, ``key='text'``, that an operation could not work with."""
     given = [(key, value) for key, value in part.items() if isinstance(value, str)]
     found = [(key, value) for key, value in given if key != "type" and repr(value) in str(error)]
-    if not found and isinstance(error, TypeError) and "'str'" in str(error):
-        default = inspect.signature(kind).parameters if kind else {}
-        found = [
-            (key, value)
-            for key, value in given
-            if key in default and isinstance(default[key].default, int | float)
-        ]
+    if not found and isinstance(error, TypeError):
+        numbers = [k for k, p in _arguments(kind).items() if isinstance(p.default, int | float)]
+        found = [(key, value) for key, value in given if key in numbers]
     return next((f"{key}={value!r}" for key, value in found), None)
 
 
@@ -124,6 +123,10 @@ def _registered(registry: Registry, scope: str) -> dict[str, str]:
 
 def _parameters(kind: Callable | None) -> dict[str, str]:
     """Names of what a class takes, also of what it passes on to those it derives from."""
+    return {name: name for name in _arguments(kind) if name not in ("self", "kwargs")}
+
+
+def _arguments(kind: Callable | None) -> dict[str, inspect.Parameter]:
     calls = [vars(x).get("__init__") for x in getattr(kind, "__mro__", ())] or [kind]
     taken = [inspect.signature(call).parameters for call in calls if inspect.isfunction(call)]
-    return {name: name for names in taken for name in names if name not in ("self", "kwargs")}
+    return {name: one for parameters in taken for name, one in parameters.items()}

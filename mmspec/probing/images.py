@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -226,5 +227,7 @@ def data_set_class(dataset: str) -> type:
     """A data set class of mmspec by its name, with or without the scope."""
     kind = DATASETS.get(f"mmspec.{dataset.removeprefix('mmspec.')}")
     if kind is None:
-        raise ProbeError(f"no data set {dataset!r} in mmspec; docs/data.md lists them")
+        near = difflib.get_close_matches(dataset, DATASETS.module_dict, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ProbeError(f"no data set {dataset!r} in mmspec; {hint}docs/data.md lists them")
     return kind

@@ -23,9 +23,10 @@ CROPS, STEPS, BATCH, RATE, WIDTH = 800, 400, 8, 3e-3, 32
 _MULTIPLE = 32  # of the sides of tested images
 #: As configs/irstd: nothing is clipped.
 _SCALE = dict(percentiles=(0, 100), float32=True)
+#: As configs/irstd: over the batch, and a target pixel counts once.
 _LOSSES = [
-    dict(type="mmspec.SoftIoULoss"),
-    dict(type="mmseg.CrossEntropyLoss", use_sigmoid=True, class_weight=[10.0], avg_non_ignore=True),
+    dict(type="mmspec.SoftIoULoss", over="batch"),
+    dict(type="mmseg.CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True),
 ]
 
 

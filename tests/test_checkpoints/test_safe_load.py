@@ -70,8 +70,12 @@ def test_damaged_file_is_named(tmp_path):
         load_file(tmp_path / "cut.pth")
 
 
-def test_absent_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="absent.pth: no such file"):
+def test_absent_file_is_named_with_those_that_are_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent.pth: no such file$"):
+        load_file(tmp_path / "absent.pth")
+    for number in range(6):
+        (tmp_path / f"iter_{number}.pth").touch()
+    with pytest.raises(FileNotFoundError, match=r"has iter_0.pth, .*iter_4.pth and 1 more$"):
         load_file(tmp_path / "absent.pth")
 
 

@@ -134,6 +134,12 @@ VIEWS = "train_dataloader.dataset.pipeline"
             " 'float' and 'str'",
         ),
         (
+            "optim_wrapper.optimizer",
+            dict(type="mmspec.AdamW", lr=1e-3, weight_decay="zehn"),
+            "optim_wrapper.optimizer (mmspec.AdamW): weight_decay='zehn': '<=' not supported"
+            " between instances of 'float' and 'str'",
+        ),
+        (
             "model",
             "blue",
             "line.py: cfg should be a dict, ConfigDict or Config, but got <class 'str'>",
