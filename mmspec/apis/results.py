@@ -83,7 +83,7 @@ class ResultFolder:
         self._write_files(prediction)
         height, width = prediction.sample.get("ori_shape") or prediction.image.shape[-2:]
         size = dict(width=int(width), height=int(height))
-        row = dict(image=frame.files[0], **size, **task.summary(record))
+        row = dict(image=frame.files[0], **size, **task.summary(record, prediction.sample))
         self._table("summary", list(row)).writerow(row)
         if task.table:
             table = self._table(task.table, ("image", "x", "y", "area", "score"))

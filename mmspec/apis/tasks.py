@@ -87,8 +87,13 @@ class Task:
         """What was found, ready for JSON."""
         raise NotImplementedError
 
-    def summary(self, record: Mapping[str, Any]) -> dict[str, float | int | str]:
-        """A record in a few numbers, the same ones for every image."""
+    def summary(
+        self, record: Mapping[str, Any], sample: BaseDataElement
+    ) -> dict[str, float | int | str]:
+        """A record in a few numbers, the same ones for every image.
+
+        ``best_score`` is that of the best in the sample, below the threshold too.
+        """
         return dict(record)
 
     def files(self, sample: BaseDataElement, score: float, probabilities: bool) -> Files:
@@ -130,9 +135,10 @@ class Detection(Task):
             instances.append(instance)
         return dict(instances=instances)
 
-    def summary(self, record) -> dict[str, float | int]:
+    def summary(self, record, sample) -> dict[str, float | int]:
         names = [instance["category"] for instance in record["instances"]]
-        best = max((instance["score"] for instance in record["instances"]), default="")
+        scores = sample.pred_instances.scores
+        best = round(float(scores.max()), 6) if len(scores) else ""
         return dict(objects=len(names), best_score=best) | {c: names.count(c) for c in self.classes}
 
 
@@ -159,7 +165,7 @@ class Segmentation(Task):
             del masks[self.classes[background]]
         return dict(share=share, masks={n: run_lengths(m) for n, m in masks.items() if m.any()})
 
-    def summary(self, record) -> dict[str, float]:
+    def summary(self, record, sample) -> dict[str, float]:
         return {f"{name} (%)": round(100 * share, 3) for name, share in record["share"].items()}
 
     def files(self, sample, score, probabilities) -> Files:
@@ -194,9 +200,9 @@ class SmallTargets(Segmentation):
         ]
         return dict(targets=targets)
 
-    def summary(self, record) -> dict[str, float | int]:
-        scores = [target["score"] for target in record["targets"]]
-        return dict(targets=len(scores), best_score=max(scores, default=""))
+    def summary(self, record, sample) -> dict[str, float | int]:
+        best = round(float(_foreground(sample).max()), 6)
+        return dict(targets=len(record["targets"]), best_score=best)
 
     def files(self, sample, score, probabilities) -> Files:
         return _foreground_files(sample, probabilities, masks=_foreground(sample) > score)
@@ -213,7 +219,7 @@ class Saliency(Segmentation):
         salient, peak = probability > 0.5, float(probability.max())
         return dict(share=float(salient.mean()), peak=peak, mask=run_lengths(salient))
 
-    def summary(self, record) -> dict[str, float]:
+    def summary(self, record, sample) -> dict[str, float]:
         share = round(100 * record["share"], 3)
         return {"salient (%)": share, "peak": round(record["peak"], 6)}
 
@@ -253,7 +259,7 @@ class Matching(Task):
         record = {key: points[key].round(count).tolist() for key, count in digits.items()}
         return dict(**record, homography=homography, agreeing=agreeing)
 
-    def summary(self, record) -> dict[str, float | int | str]:
+    def summary(self, record, sample) -> dict[str, float | int | str]:
         homography = " ".join(f"{x:.9g}" for row in record["homography"] or () for x in row)
         matches, agreeing = len(record["scores"]), record["agreeing"]
         return dict(matches=matches, agreeing=agreeing, homography=homography)
@@ -284,7 +290,7 @@ class Features(Task):
     def record(self, sample, score) -> dict[str, Any]:
         return {name: list(array.shape) for name, array in sample.features.items()}
 
-    def summary(self, record) -> dict[str, str]:
+    def summary(self, record, sample) -> dict[str, str]:
         return {name: " x ".join(map(str, shape)) for name, shape in record.items()}
 
     def files(self, sample, score, probabilities) -> Files:

@@ -1,5 +1,6 @@
 """Predictor, its inputs and its results."""
 
+import csv
 import json
 import os
 import signal
@@ -135,6 +136,15 @@ def test_every_task_takes_every_input(name, kind, predictor, given, tmp_path):
         assert len(coco["images"]) == len(names)
         assert ("segmentation" in coco["annotations"][0]) == (name == "detection with masks")
         assert {a["image_id"] for a in coco["annotations"]} == {i["id"] for i in coco["images"]}
+
+
+@pytest.mark.parametrize("name", ["detection", "small targets"])
+def test_the_best_score_is_told_below_the_threshold_too(name, predictor, given, tmp_path):
+    write_all(predictor(name).predict(given["image"][0], score=1.0), tmp_path)
+    with (tmp_path / "summary.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["objects" if name == "detection" else "targets"] == "0"
+    assert 0 < float(row["best_score"]) < 1
 
 
 def test_batches_change_nothing(predictor, given):
