@@ -37,7 +37,9 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         "--arch", help="of random weights: tiny, small, base; default: that of ENCODER, else tiny"
     )
     parser.add_argument("--maps", nargs="+", metavar="MAP", help="F1 F3, say; default: all")
-    parser.add_argument("--out", default="work_dirs/probe", metavar="DIR")
+    parser.add_argument(
+        "--out", default="work_dirs/probe", metavar="DIR", help="default %(default)s"
+    )
     parser.add_argument(
         "--size",
         type=int,
@@ -73,6 +75,7 @@ def main() -> None:
         file = None if args.encoder in WITHOUT_WEIGHTS else args.encoder
         records = []
         for encoder in (args.encoder, *args.compare):
+            print(f"{encoder} ...", file=sys.stderr, flush=True)
             records += probe(
                 encoder,
                 *args.data,
@@ -91,6 +94,7 @@ def main() -> None:
             )
         command = shlex.join(["python", *sys.argv])
         print(save_report(records, Path(args.out), command))
+        print(f"table, results.json and pictures: {args.out}", file=sys.stderr)
         if args.task != "seg":
             return
         encoder = FrozenEncoder(args.encoder, args.arch, args.first_seed, args.maps)
