@@ -18,6 +18,8 @@ crop_size = (128, 128)
 warmup_iters = 50
 val_interval = 250
 lr = 1e-3
+# 3: the encoder stays as it was pre-trained, the decoder alone learns, better at lr = 3e-3 (README)
+frozen_stages = -1
 layer_decay = 1.0  # a network that starts from scratch needs the full rate in its first stages
 
 # ============ Rarely changed ============
@@ -27,6 +29,7 @@ model = dict(
     backbone=dict(
         arch="tiny",
         drop_path_rate=0.1,
+        frozen_stages=frozen_stages,
         init_cfg=dict(type="mmspec.PretrainedEncoder", checkpoint=checkpoint),
     ),
     decode_head=dict(in_channels=[48, 96, 224], norm_cfg=norm_cfg),

@@ -8,10 +8,8 @@ max_iters = 3000
 
 # ============ Sometimes changed ============
 val_interval = 1000
-frozen_stages = -1  # 3: the encoder stays as it was pre-trained, the decoder alone learns
 
 # ============ Rarely changed ============
-model = dict(backbone=dict(frozen_stages=frozen_stages))
 train_dataloader = dict(dataset=dict(type="mmspec.IRSTD1kDataset", data_root=data_root))
 val_dataloader = dict(dataset=dict(type="mmspec.IRSTD1kDataset", data_root=data_root))
 test_dataloader = val_dataloader
