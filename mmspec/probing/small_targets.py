@@ -23,7 +23,7 @@ CROPS, STEPS, BATCH, RATE, WIDTH = 800, 400, 8, 3e-3, 32
 _MULTIPLE = 32  # of the sides of tested images
 #: As configs/irstd: nothing is clipped.
 _SCALE = dict(percentiles=(0, 100), float32=True)
-#: As configs/irstd: over the batch, and a target pixel counts once.
+#: As of the small U-Net in configs/irstd (its README says what ten times did).
 _LOSSES = [
     dict(type="mmspec.SoftIoULoss", over="batch"),
     dict(type="mmseg.CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True),
