@@ -94,7 +94,7 @@ def main() -> None:
             )
         command = shlex.join(["python", *sys.argv])
         print(save_report(records, Path(args.out), command))
-        print(f"table, results.json and pictures: {args.out}", file=sys.stderr)
+        print(f"results in {args.out}", file=sys.stderr)
         if args.task != "seg":
             return
         encoder = FrozenEncoder(args.encoder, args.arch, args.first_seed, args.maps)

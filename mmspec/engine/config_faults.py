@@ -61,18 +61,18 @@ def _fault(cfg: Config, error: Exception) -> str | None:
         if "optimizer_cfg" in at and at.get("optimizer_cls", "") is None:
             building, parts = at, [*parts, at["optimizer_cfg"]]
             text = f"{parts[-1]['type']} is not in the optimizer registry"
+    kind = building.get("obj_cls") or building.get("cls")
     absent = re.match(r"Failed to get (\S+)|(\S+) is not in the [\w: ]+ registry", text)
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
     if absent and "registry" in building:
         scope, _, name = (absent[1] or absent[2]).rpartition(".")
         text = absent[0] + _closest(name, _registered(building["registry"], scope))
     elif unexpected:
-        known = _parameters(building.get("obj_cls") or building.get("cls"))
+        known = _parameters(kind)
         refused = refused or (unexpected[1] in parts[-1] and unexpected[1] not in known)
         text += _closest(unexpected[1], known)
     elif builders[-1] is frames[-1]:
         refused = refused or re.search(r"missing \d+ required", text)
-    kind = building.get("obj_cls") or building.get("cls")
     if isinstance(inner := parts[-1].get("optimizer"), dict):  # of which a constructor makes groups
         kind, parts = OPTIMIZERS.get(str(inner.get("type"))), [*parts, inner]
     wrong = _text_at_fault(error, kind, parts[-1])
