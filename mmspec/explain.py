@@ -20,7 +20,8 @@ def explained(
 ) -> Iterator[None]:
     """End the program with a message: status 2 for what a user can mend, 130 after Ctrl-C.
 
-    Errors of mmspec's own classes, a missing file and a loss that is no number can be mended.
+    Errors of mmspec's own classes, those of the system that name a file (missing, without
+    permission, ...) and a loss that is no number can be mended.
     ``interrupted`` gives the message after Ctrl-C.
     """
     if "RANK" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -34,7 +35,9 @@ def explained(
             if is_interrupt(error):
                 raise KeyboardInterrupt from error
             kind, others = type(error), FileNotFoundError | FloatingPointError
-            if not (kind.__module__.startswith("mmspec.") or isinstance(error, others)):
+            of_a_file = isinstance(error, OSError) and error.filename is not None
+            own = kind.__module__.startswith("mmspec.")
+            if not (own or of_a_file or isinstance(error, others)):
                 raise
             # That of a loader's worker holds the worker's traceback, which ends with the message.
             parser.error(str(error).rpartition(f"{kind.__name__}: ")[2].strip())

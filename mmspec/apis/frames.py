@@ -33,7 +33,7 @@ class Frame:
     pixels: tuple[np.ndarray | bytes, ...] = ()  # in place of the files: arrays, of FLIR blocks
     recording: str = ""  # the recording it is from, '' of a still image
     index: int = 0  # its number in the recording
-    rate: float = 0.0  # of the recording, frames a second
+    rate: float | None = None  # of the recording, frames a second, where its file tells
 
 
 class InputError(ValueError):
@@ -86,7 +86,7 @@ class Inputs:
             for i in range(min(map(len, readers))):
                 pixels = tuple(reader.content(i) for reader in readers)
                 called = tuple(f"{file}#{i}" for file in files)
-                yield Frame(f"{name}/{i:06d}", called, pixels, name, i, float(readers[0].rate))
+                yield Frame(f"{name}/{i:06d}", called, pixels, name, i, readers[0].rate)
         except UnreadableImageError as error:
             self.fault(error, files[0])
 

@@ -20,6 +20,9 @@ from PIL import Image
 
 from .predictor import Prediction
 
+#: Frames a second of the annotated video where the recording does not tell its own.
+USUAL_RATE = 25.0
+
 
 class ResultFolder:
     """A folder of results; a context, at whose end, by Ctrl-C too, all its files are whole.
@@ -34,7 +37,8 @@ class ResultFolder:
     ``FOLDER/NAME.*``       what the task writes an image: labels, masks, saliency, probabilities,
                             features, matches, reconstructions
     ``NAME.mp4``            a recording, annotated
-    ``NAME.jsonl``          a recording, a line a frame with what was found
+    ``NAME.jsonl``          a recording, a line a frame with what was found, and at which second
+                            where the file tells its rate
     ======================  =====================================================================
 
     Args:
@@ -67,8 +71,11 @@ class ResultFolder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with _uninterrupted(), self._open:
-            self._of_recording.close()
+        with _uninterrupted():
+            with self._open:
+                self._of_recording.close()
+            if not any(self.folder.iterdir()):  # an error before the first result
+                self.folder.rmdir()
 
     def write(self, prediction: Prediction) -> None:
         """Write one prediction; Ctrl-C waits for it."""
@@ -98,13 +105,13 @@ class ResultFolder:
         frame = prediction.frame
         if self._recording != frame.recording:
             self._of_recording.close()
-            files = _recording(self.folder / frame.recording, frame.rate)
+            files = _recording(self.folder / frame.recording, frame.rate or USUAL_RATE)
             self._recording, self._add = frame.recording, self._of_recording.enter_context(files)
         picture = prediction.picture(steady=True) if self.pictures else None
         if prediction.task.each_frame:
             self._write_files(prediction)
-        line = dict(frame=frame.index, seconds=round(frame.index / frame.rate, 4), **record)
-        self._add(line, picture)
+        time = dict(seconds=round(frame.index / frame.rate, 4)) if frame.rate else {}
+        self._add(dict(frame=frame.index, **time, **record), picture)
 
     def _write_files(self, prediction: Prediction) -> None:
         files = prediction.task.files(prediction.sample, prediction.score, self.probabilities)

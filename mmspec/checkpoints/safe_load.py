@@ -113,8 +113,10 @@ def load_file(path: str | Path) -> Any:
                 "torch.save({'model': content['model']}, 'clean.pth')"
             )
         else:
+            # torch's first line advises weights_only=False, which would run what the file says.
             first = (str(error) or type(error).__name__).splitlines()[0]
-            reason = f": not a torch checkpoint, or damaged ({first})"
+            cause = re.search(r"WeightsUnpickler error: (.+)", str(error))
+            reason = f": not a torch checkpoint, or damaged ({cause[1] if cause else first})"
         raise CheckpointError(f"checkpoint {path}{reason}") from error
 
 

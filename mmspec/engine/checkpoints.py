@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -137,6 +136,7 @@ class DurableCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
+        self.logger = runner.logger
         self.inside_epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
         repeats = any(isinstance(hook, RepeatableDrawsHook) for hook in runner.hooks)
         if self.inside_epochs and (self.minutes or self.iters) and not repeats:
@@ -234,7 +234,9 @@ class DurableCheckpointHook(CheckpointHook):
             then()
             self.file_backend.remove_outdated(keep)
         except Exception as error:  # a run that ends otherwise would not ask for it
-            print_log(str(error), "current", logging.ERROR)
+            # Not print_log: mmengine may hold the lock on its loggers for good, as it does after an
+            # error in the constructor of one, and the thread would wait for ever.
+            self.logger.error(str(error))
             raise
 
     def _name_newest(self, runner: Runner, path: Path) -> None:

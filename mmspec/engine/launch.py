@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -257,9 +258,15 @@ def _places(cfg: Config, variable: str) -> list[str]:
 
 
 def _similar_configs(path: str) -> str:
-    """The nearest file names among the configs beside ``tools``, in a clone or in ``.mim``."""
+    """Up to three of the configs beside ``tools``, in a clone or in ``.mim``.
+
+    The shortest that have all parts of the name, or else those with the nearest name.
+    """
     configs = {file.name: file for file in tools_folder().with_name("configs").rglob("*.py")}
-    close = difflib.get_close_matches(Path(path).with_suffix(".py").name, configs, n=3)
+    name = Path(path).with_suffix(".py").name
+    parts = set(re.split("[-_.]", name))
+    close = [known for known in configs if parts <= set(re.split("[-_.]", known))]
+    close = sorted(close, key=len)[:3] or difflib.get_close_matches(name, configs, n=3)
     return "; did you mean " + ", ".join(str(configs[name]) for name in close) if close else ""
 
 

@@ -35,10 +35,10 @@ class Recording:
 
     Attributes:
         path: the file.
-        rate: frames a second.
+        rate: frames a second; None where the file does not tell.
     """
 
-    rate = 25.0  # where the file does not tell, of a video of results
+    rate: float | None = None
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
@@ -79,8 +79,6 @@ class FlirRecording(Recording):
     Raises:
         UnreadableImageError: the file cannot be opened, or holds no whole frame.
     """
-
-    rate = 30.0  # frames a second of most cameras; the file does not tell
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
@@ -176,7 +174,7 @@ class VideoFrames(Recording):
         self._length = max(0, int(self.video.get(cv2.CAP_PROP_FRAME_COUNT)))
         if self._length == 0:
             raise UnreadableImageError.of(self.path, "a video of no frames")
-        self.rate = float(self.video.get(cv2.CAP_PROP_FPS)) or self.rate
+        self.rate = float(self.video.get(cv2.CAP_PROP_FPS)) or None
         pixel_format = int(self.video.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(4, "little")
         if pixel_format.startswith(b"Y1"):  # FFmpeg's tag of gray of 9 to 16 bits
             self.video.set(cv2.CAP_PROP_CONVERT_RGB, 0)

@@ -123,6 +123,7 @@ def test_every_task_takes_every_input(name, kind, predictor, given, tmp_path):
         lines = (out / "ir.jsonl").read_text().splitlines()
         assert [json.loads(line)["frame"] for line in lines] == [0, 1]
         assert LINE[name] in json.loads(lines[0])
+        assert [json.loads(line)["seconds"] for line in lines] == [0.0, 0.1]
         video = cv2.VideoCapture(str(out / "ir.mp4"))
         assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 2
         return
@@ -171,6 +172,14 @@ def test_files_arrays_and_pages_are_read_alike(predictor, tmp_path):
         pages = list(model.predict(str(tmp_path / name)))
         assert [page.frame.index for page in pages] == [0, 1]
         assert torch.equal(pages[0].image, file)
+
+
+def test_no_time_is_made_up_where_a_recording_has_none(predictor, tmp_path):
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack([scene(seed) for seed in range(2)]))
+    write_all(predictor("segmentation").predict(str(tmp_path / "stack.tif")), tmp_path / "out")
+    lines = (tmp_path / "out" / "stack.jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == [0, 1]
+    assert not any("seconds" in line for line in lines)
 
 
 def test_a_checkpoints_own_scale_wins_over_the_configs(predictor, folder, tmp_path, capfd):
@@ -410,6 +419,12 @@ def test_a_folder_with_results_is_refused(tmp_path):
     with pytest.raises(ResultError, match="--overwrite"):
         ResultFolder(tmp_path)
     ResultFolder(tmp_path, overwrite=True)
+
+
+def test_an_error_before_the_first_result_leaves_no_folder(tmp_path):
+    with pytest.raises(InputError), ResultFolder(tmp_path / "out"):
+        raise InputError("no such file")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

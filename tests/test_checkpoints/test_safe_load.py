@@ -51,6 +51,13 @@ def test_safetensors(tmp_path):
     assert torch.equal(load_file(tmp_path / "a.safetensors")["w"], torch.arange(3.0))
 
 
+def test_what_is_no_checkpoint_brings_no_advice_to_run_it(tmp_path):
+    (tmp_path / "notes.pth").write_text("any text")
+    with pytest.raises(ValueError, match=r"notes\.pth: not a torch checkpoint") as raised:
+        load_file(tmp_path / "notes.pth")
+    assert "weights_only" not in str(raised.value)
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize(
     "content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"PK not a zip archive"]

@@ -28,6 +28,7 @@ def end(error: BaseException, capsys) -> tuple[int, str]:
     [
         (LaunchError("no config x.py"), "no config x.py"),
         (FileNotFoundError(2, "No such file", "a.json"), "[Errno 2] No such file: 'a.json'"),
+        (PermissionError(13, "Permission denied", "/out"), "[Errno 13] Permission denied: '/out'"),
         (FloatingPointError("loss is nan"), "loss is nan"),
         (
             UnreadableImageError(WORKER.format(kind="mmspec.image_io.UnreadableImageError")),

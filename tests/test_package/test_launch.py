@@ -110,6 +110,11 @@ def test_missing_config_names_the_nearest():
         launch.read_config(name)
 
 
+def test_missing_config_names_those_with_all_its_parts():
+    with pytest.raises(LaunchError, match=r"did you mean \S*/mae_vit-tiny_unet_1xb8-3k_irstd1k-"):
+        launch.read_config("tiny_unet_irstd1k.py")
+
+
 @pytest.mark.parametrize("kind", ["AmpOptimWrapper", "mmspec.AmpOptimWrapper"])
 def test_mixed_precision_becomes_float32_on_a_cpu(kind):
     wrapper = {"type": kind, "loss_scale": "dynamic", "optimizer": {"type": "SGD"}}
