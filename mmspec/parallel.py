@@ -20,8 +20,8 @@ def in_parallel(call: Callable, items: Sequence, workers: int, description: str)
     show = partial(track, total=len(items), description=description)
     if workers == 1:
         return list(show(map(call, items)))
-    # Not multiprocessing.Pool: after an error it ends its workers by SIGTERM, and waits for ever for
-    # one that has inherited a handler of it; and it does so for one that the system has killed.
+    # Not multiprocessing.Pool: after an error it ends its workers by SIGTERM and waits for ever for
+    # one that has inherited a handler of it; and so it does for one that the system has killed.
     with ProcessPoolExecutor(
         workers, initializer=signal.signal, initargs=(signal.SIGTERM, signal.SIG_DFL)
     ) as pool:
