@@ -50,6 +50,7 @@ from analysis_tools.measuring import (
     Clock,
     Turn,
     apart,
+    endless_batches,
     median_seconds,
     peak_mib,
     precision,
@@ -57,10 +58,8 @@ from analysis_tools.measuring import (
 )
 from analysis_tools.whole_machine import add_arguments, report
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
 from PIL import Image
 from torch import Tensor
 
@@ -68,7 +67,7 @@ from mmspec.apis import ExportedModel
 from mmspec.apis.export import export_model
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
 from mmspec.engine import compile_parts
-from mmspec.engine.launch import LaunchError, allow_no_workers, read_config
+from mmspec.engine.launch import LaunchError, read_config
 from mmspec.explain import explained
 from mmspec.masking import choose_nearest
 from mmspec.models.backbones import ConvViT
@@ -118,24 +117,6 @@ class TrainingStep:
     def loss(self, batch: dict, dtype: str = "float32") -> Tensor:
         with precision(self.args.device, dtype):
             return self.model.parse_losses(self.model(**batch, mode="loss"))[0]
-
-
-def endless_batches(cfg: Config, args: argparse.Namespace, workers: int) -> Iterator[dict]:
-    MMLogger.get_current_instance().setLevel("ERROR")
-    init_default_scope(cfg.default_scope)
-    loader = cfg.train_dataloader
-    if "data_root" in loader.dataset:  # scenes that are rendered have none
-        loader.dataset.update(data_root=args.data or args.made_up)
-        if not args.data:
-            loader.dataset.update(ann_file="")
-    loader.update(
-        batch_size=args.batch_size,
-        num_workers=workers,
-        pin_memory=args.device == "cuda",
-        sampler=dict(type="InfiniteSampler", shuffle=True),
-    )
-    allow_no_workers(cfg)
-    return iter(Runner.build_dataloader(loader, seed=0))
 
 
 def training_step(name: str, args: argparse.Namespace) -> TrainingStep:

@@ -404,12 +404,12 @@ def _file_name(text: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in text.lower())
 
 
-def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
-    """Markdown and JSON of what is known; returns the Markdown."""
-    lines, content = [], []
+def write_tables(path: Path, budget: dict, cells: list[Cell]) -> list[str]:
+    """Markdown and JSON of what is known; returns the Markdown of each table."""
+    texts, content = [], []
     for number, part in enumerate(budget["tables"]):
         metrics = part["metrics"]
-        lines += [part["title"], "", f"| {' | '.join(['row', 'seeds', *metrics.values()])} |"]
+        lines = [part["title"], "", f"| {' | '.join(['row', 'seeds', *metrics.values()])} |"]
         lines.append("|---|---:|" + "---:|" * len(metrics))
         rows = []
         for row in part["rows"]:
@@ -426,11 +426,11 @@ def write_tables(path: Path, budget: dict, cells: list[Cell]) -> str:
         lines.append("")
         notes = [*part.get("notes", []), *_notes([c for c in cells if c.table == number])]
         lines += [line for note in notes for line in (note, "")]
+        texts.append("\n".join(lines))
         content.append(dict(title=part["title"], rows=rows, notes=notes))
-    text = "\n".join(lines)
-    path.with_suffix(".md").write_text(text)
+    path.with_suffix(".md").write_text("\n".join(texts))
     path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
-    return text
+    return texts
 
 
 def _notes(cells: list[Cell]) -> list[str]:
@@ -548,10 +548,11 @@ def main() -> None:
         if not any(text in name for name, _ in named):
             some = "; ".join(name for name, _ in named[:: max(1, len(named) // 5)])
             sys.exit(f"error: --rows {text}: in no row's name, such as {some}")
+    asked = [(name, cell) for name, cell in named if any(t in name for t in args.rows or [""])]
     # Tables may share a cell.
     todo: dict[Path, tuple[str, Cell]] = {}
-    for name, cell in named:
-        if any(text in name for text in args.rows or [""]) and cell.result() is None:
+    for name, cell in asked:
+        if cell.result() is None:
             todo.setdefault(cell.folder, (name, cell))
     report = out / f"{args.task}-{args.budget}"
     if args.dry_run:
@@ -559,7 +560,9 @@ def main() -> None:
         failures = []
     else:
         failures = work(list(todo.values()), budget, cells, report)
-    print("\n" + write_tables(report, budget, cells))
+    tables = write_tables(report, budget, cells)
+    for number in sorted({cell.table for _, cell in asked}):
+        print("\n" + tables[number])
     if failures:
         sys.exit("\n".join(failures))
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
+from mmspec.engine.launch import allow_no_workers
 from mmspec.evaluation.table import markdown_table
 
 
@@ -42,6 +48,25 @@ class Clock:
 
 #: What a row of the table does when it is its turn, the parts of it by way of the clock.
 Turn = Callable[[Clock], Any]
+
+
+def endless_batches(cfg: Config, args: argparse.Namespace, workers: int) -> Iterator[dict]:
+    """Batches of a config's training loader, of ``args``' data, size and device."""
+    MMLogger.get_current_instance().setLevel("ERROR")
+    init_default_scope(cfg.default_scope)
+    loader = cfg.train_dataloader
+    if "data_root" in loader.dataset:  # scenes that are rendered have none
+        loader.dataset.update(data_root=args.data or args.made_up)
+        if not args.data:
+            loader.dataset.update(ann_file="")
+    loader.update(
+        batch_size=args.batch_size,
+        num_workers=workers,
+        pin_memory=args.device == "cuda",
+        sampler=dict(type="InfiniteSampler", shuffle=True),
+    )
+    allow_no_workers(cfg)
+    return iter(Runner.build_dataloader(loader, seed=0))
 
 
 def median_seconds(

@@ -20,10 +20,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from analysis_tools.measuring import endless_batches
 from mmengine.config import Config
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmspec.engine.launch import read_config
 from mmspec.engine.precision import half_dtype
 from mmspec.evaluation.table import markdown_table
 from mmspec.version import __version__
@@ -265,8 +267,6 @@ def _seconds(
 
 def _loaders(args: argparse.Namespace, end: float, folder: str, build: Callable) -> dict:
     """Images a second of the pre-training's loader, and FLOPs a second of a matrix product."""
-    from benchmark import endless_batches, read_config
-
     side, dtype = SIDE[args.device], getattr(torch, args.dtype)
     one = torch.rand(side, side, device=args.device).to(dtype)
     finish = torch.cuda.synchronize if args.device == "cuda" else (lambda: None)
