@@ -186,7 +186,7 @@ def load_into(
     Raises:
         CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, a
             part is on one side alone, a tensor has a shape that cannot be made to fit, or the
-            file's header tells another number of heads.
+            file tells another number of heads.
     """
     grid = getattr(backbone, "pretrain_grid", None)
     if info.pretrain_grid is not None and grid not in (None, info.pretrain_grid):
@@ -194,11 +194,11 @@ def load_into(
             f"checkpoint {info.path} was trained with positions of {info.pretrain_grid} patches a "
             f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
         )
-    arch = getattr(backbone, "arch", None)
-    if info.arch and isinstance(arch, dict) and arch["num_heads"] != info.arch["num_heads"]:
+    arch, heads = getattr(backbone, "arch", None), (info.arch or {}).get("num_heads")
+    if heads and isinstance(arch, dict) and arch["num_heads"] != heads:
         raise CheckpointError(
-            f"checkpoint {info.path} was trained with num_heads={info.arch['num_heads']}, this"
-            f" backbone has {arch['num_heads']}, which its tensors would not tell"
+            f"checkpoint {info.path} was trained with num_heads={heads}, this backbone has"
+            f" {arch['num_heads']}, which its tensors would not tell"
         )
     report = LoadReport(info, ignored=dict(info.ignored))
     fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
@@ -392,13 +392,13 @@ def load_encoder(
     encoder = _encoder(state)
     if "embeds.0.proj.weight" in encoder:
         backbone_type, settings = ConvViT, _conv_vit_settings(encoder)
-        settings["arch"].update(info.arch or {})
         if info.pretrain_grid is not None:
             settings["pretrain_grid"] = info.pretrain_grid
     elif "stages.0.blocks.0.attn.w_msa.relative_position_bias_table" in encoder:
         backbone_type, settings = MaskedSwin, _swin_settings(encoder)
     else:
         backbone_type, settings = MaskedViT, _vit_settings(encoder)
+    settings["arch"].update(info.arch or {})
     if isinstance(arch, str):
         settings["arch"] = arch
     else:

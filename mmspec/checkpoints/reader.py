@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class CheckpointInfo:
         pretrain_grid: patches a side that fixed positions were made for, where the file says so.
         header: texts beside the tensors of a file that ``tools/model_converters/convert.py`` wrote:
             mean and std of the input, recipe, licence and what else was put there.
-        arch: of the ConvViT, where such a header tells it.
+        arch: settings of the encoder's size, where such a header or the training's config has them.
     """
 
     path: str
@@ -36,10 +37,7 @@ class CheckpointInfo:
     epoch: int | None = None
     pretrain_grid: int | None = None
     header: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def arch(self) -> dict | None:
-        return json.loads(self.header["arch"]) if "arch" in self.header else None
+    arch: dict | None = None
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
@@ -59,6 +57,19 @@ def _texts(meta: Any) -> dict[str, str]:
     if not isinstance(meta, Mapping) or "mmspec_version" not in meta:
         return {}
     return {key: value for key, value in meta.items() if isinstance(value, str)}
+
+
+def _arch(config: str) -> dict | None:
+    """``model.backbone.arch`` of a config's text, where it is a dict; nothing is executed."""
+    try:
+        assigned = [line for line in ast.parse(config).body if isinstance(line, ast.Assign)]
+        node = {line.targets[0].id: line.value for line in assigned}.get("model")
+        for key in ("backbone", "arch"):
+            node = {part.arg: part.value for part in getattr(node, "keywords", ())}.get(key)
+        arch = {part.arg: ast.literal_eval(part.value) for part in getattr(node, "keywords", ())}
+    except (AttributeError, SyntaxError, ValueError):  # written in another way
+        return None
+    return arch or None
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
@@ -100,4 +111,6 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     epoch = epoch if isinstance(epoch, int) else None
     header = _texts(meta)
     grid = grid or (int(header["pretrain_grid"]) if "pretrain_grid" in header else None)
-    return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid, header)
+    trained_by = meta.get("cfg") if isinstance(meta, Mapping) else None
+    arch = json.loads(header["arch"]) if "arch" in header else _arch(str(trained_by))
+    return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid, header, arch)

@@ -2,12 +2,12 @@ import re
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 
 from mmspec.checkpoints import load_encoder, load_into, read_checkpoint
 from mmspec.checkpoints.reader import CheckpointInfo
-from mmspec.checkpoints.safe_load import CheckpointError
+from mmspec.checkpoints.safe_load import CheckpointError, load_file
 from mmspec.masking import PatchMask
 from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.models.heads import ReconstructionHead
@@ -102,6 +102,21 @@ def test_windows_take_any_checkpoint_and_their_tables_are_new(checkpoint, tmp_pa
 def test_heads_of_no_named_arch_must_be_given(checkpoint):
     with pytest.raises(ValueError, match="num_heads"):
         load_encoder(checkpoint)
+
+
+@pytest.mark.parametrize("written", ["{}", "import os\n{}", "model = dict(\n", "model = TINY\n"])
+def test_heads_are_those_of_the_config_of_the_training(written, checkpoint, tmp_path):
+    config = Config(dict(model=dict(backbone=dict(type="mmspec.ConvViT", arch=ARCH)))).pretty_text
+    content = load_file(checkpoint)
+    content["meta"] = dict(cfg=written.format(config))
+    torch.save(content, tmp_path / "epoch_3.pth")
+    if "{}" not in written:  # none that can be read
+        with pytest.raises(CheckpointError, match="give arch=dict"):
+            load_encoder(tmp_path / "epoch_3.pth")
+        return
+    assert load_encoder(tmp_path / "epoch_3.pth")[0].arch["num_heads"] == 2
+    with pytest.raises(CheckpointError, match="trained with num_heads=2, this backbone has 4"):
+        load_encoder(tmp_path / "epoch_3.pth", dict(num_heads=4))
 
 
 def test_named_archs_are_recognised(tmp_path):
