@@ -40,7 +40,9 @@ def explained(
             if not (own or of_a_file or isinstance(error, others)):
                 raise
             # That of a loader's worker holds the worker's traceback, which ends with the message.
-            parser.error(str(error).rpartition(f"{kind.__name__}: ")[2].strip())
+            message = str(error).rpartition(f"{kind.__name__}: ")[2].strip()
+            # Not parser.error: the command is well-formed, its usage would be beside the point.
+            parser.exit(2, f"{parser.prog}: error: {message}\n")
     except KeyboardInterrupt:
         first = os.environ.get("RANK", "0") == "0"
         parser.exit(INTERRUPTED, f"\n{interrupted()}\n" if first else "")

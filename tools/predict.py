@@ -59,6 +59,8 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     for folder in (*args.inputs, *args.visible):
         if Path(args.out).resolve().is_relative_to(Path(folder).resolve()):
             parser.error(f"--out {args.out} lies in {folder}: its pictures would be inputs too")
+    if seconds := [path for path in args.inputs if path.endswith((".pth", ".onnx", ".pt2"))]:
+        parser.error(f"{args.checkpoint} and {seconds[0]}: two checkpoints; name one")
     if args.batch_size < 1:
         parser.error(f"--batch-size {args.batch_size}: at least 1")
     return parser, args
@@ -95,14 +97,16 @@ def main() -> None:
             broken=broken,
             progress=True,
         )
-        done = 0
+        images, frames = 0, 0
         with ResultFolder(
             args.out, not args.no_pictures, args.probabilities, args.overwrite
         ) as results:
             for prediction in predictions:
                 results.write(prediction)
-                done += 1
-    print(f"{done:,} images in {args.out}")
+                images += not prediction.frame.recording
+                frames += bool(prediction.frame.recording)
+    recorded = f" and {frames:,} frames of recordings" if frames else ""
+    print(f"{images:,} images{recorded} in {args.out}")
     if broken:
         sys.exit(f"{len(broken):,} could not be read, see above, and have no result")
 

@@ -3,6 +3,8 @@
     python tools/probe.py work_dirs/tiny/epoch_20.pth --data EyeDataset data/eye \\
         --compare random pixels
 
+    python tools/probe.py tiny --data InfraredSegDataset data/mine --options ann_file= \\
+        "metainfo.classes=('background','leak')" label_values.0=0 label_values.255=1
     python tools/probe.py work_dirs/tiny/epoch_20.pth --task points --data SIRSTv2Dataset data/sirst
     python tools/probe.py work_dirs/tiny/epoch_20.pth --task cls --data CustomDataset data/kinds
     python tools/probe.py work_dirs/tiny/epoch_20.pth --task match \\
@@ -20,6 +22,8 @@ from pathlib import Path
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    from mmengine.config import Config, DictAction
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,10 +56,22 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument(
         "--shares", type=float, nargs="+", default=[1.0], help="of the labelled images (1)"
     )
+    parser.add_argument(
+        "--options",
+        nargs="+",
+        action=DictAction,
+        default={},
+        metavar="KEY=VALUE",
+        help="other arguments of the data set class",
+    )
     parser.add_argument("--judges", nargs="+", help="neighbours, linear, attentive; default: all")
     parser.add_argument("--not-rolled", action="store_true", help="with positions alone")
     parser.add_argument("--device", default="cpu")
-    return parser, parser.parse_args()
+    args = parser.parse_args()
+    options = Config()
+    options.merge_from_dict(args.options)
+    args.options = options.to_dict()
+    return parser, args
 
 
 def main() -> None:
@@ -91,6 +107,7 @@ def main() -> None:
                 judges=args.judges,
                 rolled=False if args.not_rolled else None,
                 device=args.device,
+                **args.options,
             )
         command = shlex.join(["python", *sys.argv])
         print(save_report(records, Path(args.out), command))
@@ -99,7 +116,7 @@ def main() -> None:
             return
         encoder = FrozenEncoder(args.encoder, args.arch, args.first_seed, args.maps)
         learn, test = (
-            LabelledImages(*args.data, split, args.size or 224, args.num_images)
+            LabelledImages(*args.data, split, args.size or 224, args.num_images, **args.options)
             for split in args.splits
         )
         known, asked = (

@@ -37,6 +37,8 @@ class DetectionMetric(BaseMetric):
             the message names its image.
     """
 
+    default_prefix = ""  # none, and no warning of it
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         num_classes = len(class_names(self.dataset_meta))
         for sample in data_samples:

@@ -49,6 +49,8 @@ class MatchingMetric(BaseMetric):
             the pair.
     """
 
+    default_prefix = ""  # none, and no warning of it
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             name = name_of(sample)

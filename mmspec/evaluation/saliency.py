@@ -74,6 +74,7 @@ class SaliencyMetric(BaseMetric):
             the message names its image.
     """
 
+    default_prefix = ""  # none, and no warning of it
     curves: dict[str, SaliencyCurves]
 
     def __init__(self, collect_device: str = "cpu", prefix: str | None = None) -> None:

@@ -34,6 +34,8 @@ class SegmentationMetric(BaseMetric):
             the message names its image.
     """
 
+    default_prefix = ""  # none, and no warning of it
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         num_classes = len(class_names(self.dataset_meta))
         allowed = {*range(num_classes), IGNORE_INDEX}

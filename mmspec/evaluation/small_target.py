@@ -78,6 +78,8 @@ class SmallTargetMetric(BaseMetric):
             see :func:`~mmspec.datasets.files.find_by_end`.
     """
 
+    default_prefix = ""  # none, and no warning of it
+
     roc: RocCurve | None = None
 
     def __init__(

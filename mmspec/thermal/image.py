@@ -34,6 +34,14 @@ class ThermalImage:
     absent: np.ndarray | None = None
     remarks: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        held = self.values if self.absent is None else self.values[~self.absent]
+        span = f" {held.min():g} to {held.max():g}" if held.size else ""
+        return (
+            f"ThermalImage({' x '.join(map(str, self.values.shape))} {self.values.dtype}{span}"
+            f" {self.unit}, {self.source or 'of no file'}, frames={self.frames})"
+        )
+
 
 class Pixels(NamedTuple):
     """What a picture file holds, as it holds it.

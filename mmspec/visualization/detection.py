@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
-from .panels import as_shown, enlarged_smoothly, titled_grid, whole_scale
+from .panels import as_shown, enlarged_smoothly, label_font, titled_grid, whole_scale
 from .segmentation import UNKNOWN, class_entries, infrared_palette, label_overlay
 
 MIN_WIDTH = 480  # smaller images are enlarged, so that the lines do not cover their objects
@@ -83,7 +83,7 @@ def _draw(shown: np.ndarray, boxes: Sequence[tuple]) -> np.ndarray:
     scale = whole_scale(shown.shape[:2], MIN_WIDTH)
     picture = enlarged_smoothly(shown, scale)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default()
+    font = label_font()
     for box, colour, text in boxes:
         # Far outside, Pillow would draw for minutes, or refuse the number.
         corners = np.clip(np.multiply(box, scale), -1, np.tile(picture.size, 2) + 1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from .panels import MAX_SIDE, as_shown, enlarged_smoothly, whole_scale
+from .panels import MAX_SIDE, as_shown, enlarged_smoothly, label_font, whole_scale
 
 WITHIN = 3.0  # pixels, of a right match
 RIGHT, WRONG = (40, 220, 70), (235, 50, 40)
@@ -57,5 +57,5 @@ def match_picture(
     text = f"{right.sum()} of {len(right)} matches within {WITHIN:g} px{of}{share}"
     if len(lines) < len(right):
         text += f"; the first {len(lines)} are drawn"
-    draw.text((4, 4), text, fill=(20, 20, 20), font=ImageFont.load_default())
+    draw.text((4, 4), text, fill=(20, 20, 20), font=label_font())
     return np.asarray(sheet)

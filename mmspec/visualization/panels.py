@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import cv2
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -81,6 +85,12 @@ def enlarged(patches: np.ndarray, shown: np.ndarray) -> np.ndarray:
     return patches[rows][:, columns]
 
 
+@cache
+def label_font() -> ImageFont.FreeTypeFont:
+    """matplotlib's font: Pillow's own has no accents, and names of files and classes do."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), 10)
+
+
 def titled_grid(
     rows: list[list[np.ndarray]], titles: tuple[str, ...], entries: list[Entry] | None = None
 ) -> np.ndarray:
@@ -90,7 +100,7 @@ def titled_grid(
     size = (len(titles) * width + gap, len(rows) * height + gap + head)
     sheet = Image.new("RGB", size, (250, 250, 250))
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default()
+    font = label_font()
     for j, title in enumerate(titles):
         draw.text((gap + j * width, 5), title, fill=(20, 20, 20), font=font)
     for i, row in enumerate(rows):
@@ -101,7 +111,7 @@ def titled_grid(
 
 def legend(entries: list[Entry], width: int) -> np.ndarray:
     """Coloured squares with names, in as many lines as they need: (h, width, 3) uint8."""
-    font = ImageFont.load_default()
+    font = label_font()
     places, x, line = [], 6, 0
     for name, colour in entries:
         needed = 34 + int(font.getlength(name))

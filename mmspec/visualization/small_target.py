@@ -6,12 +6,12 @@ from itertools import zip_longest
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.evaluation.small_target import THRESHOLD, Components, find_components, match_targets
 
-from .panels import as_shown, panel_size, resized, titled_grid, to_levels
+from .panels import as_shown, label_font, panel_size, resized, titled_grid, to_levels
 
 HIT, MISS, FALSE_ALARM, BOTH = (60, 220, 90), (255, 60, 50), (255, 220, 0), (255, 140, 25)
 FRAME = (0, 190, 255)
@@ -159,7 +159,7 @@ def _marked(panel: np.ndarray, groups: list[Group], scale: float) -> np.ndarray:
 
 def _drawn(panel: np.ndarray, outlines: list[tuple], texts: list[tuple]) -> np.ndarray:
     """A panel with rectangles (corners, colour), and with texts (x, y, text) on black."""
-    picture, font = Image.fromarray(panel), ImageFont.load_default()
+    picture, font = Image.fromarray(panel), label_font()
     draw = ImageDraw.Draw(picture)
     for corners, colour in outlines:
         draw.rectangle(corners, outline=colour)

@@ -459,8 +459,9 @@ def test_the_tool_ends_with_a_failure_where_an_image_is_broken(tool, given, tmp_
     assert "left out: " in said and "bad.png: PNG cut short" in said
     assert "1 could not be read" in said and status not in (0, None)
     assert (out / "pictures/good.png").is_file()
-    status, said = tool(str(tmp_path / "images/good.png"), "--out", str(out), "--overwrite")
-    assert status == 0 and f"1 images in {out}" in said
+    inputs = [str(tmp_path / "images/good.png"), given["video"][0]]
+    status, said = tool(*inputs, "--out", str(out), "--overwrite")
+    assert status == 0 and f"1 images and 2 frames of recordings in {out}" in said
 
 
 @pytest.mark.parametrize(
@@ -468,6 +469,7 @@ def test_the_tool_ends_with_a_failure_where_an_image_is_broken(tool, given, tmp_
     [
         (["no.png", "--out", "x"], "no.png: no such file or folder"),
         (["a.png", "b.png", "--visible", "c.png", "--out", "x"], "1 for 2 INPUTs; one each"),
+        (["best_2.pth", "a.png", "--out", "x"], "and best_2.pth: two checkpoints"),
         (["a.png", "--batch-size", "0", "--out", "x"], "--batch-size 0: at least 1"),
         ([".", "--out", "x"], "--out x lies in .: its pictures would be inputs too"),
         (["a.png", "--device", "cuda:7", "--out", "x"], "device='cuda:7': there is no GPU"),

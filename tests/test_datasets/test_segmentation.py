@@ -267,8 +267,9 @@ def test_any_data_set_by_config_alone(tmp_path):
     assert dataset[1]["gt_seg_map"].sum() == 2
     assert dataset.metainfo["classes"] == ("air", "leak")
     assert dataset.metainfo["palette"] == [[0, 0, 0], [255, 80, 0]]
-    with pytest.raises(ValueError, match="no classes; give metainfo"):
-        build("InfraredSegDataset", tmp_path, data_prefix=dict(seg_map_path="masks/train"))
+    for more in ({}, dict(test_mode=True)):
+        with pytest.raises(ValueError, match=r"no classes; give metainfo.* --options \"metainfo"):
+            build("InfraredSegDataset", tmp_path, data_prefix=dict(seg_map_path="masks"), **more)
 
 
 def test_chosen_classes_get_new_numbers_and_the_others_are_ignored(tmp_path):

@@ -38,7 +38,9 @@ def end(error: BaseException, capsys) -> tuple[int, str]:
     ],
 )
 def test_what_a_user_can_mend_is_one_line(error, line, capsys):
-    assert end(error, capsys) == (2, f"tool: error: {line}")
+    with pytest.raises(SystemExit) as ended, explained(argparse.ArgumentParser(prog="tool")):
+        raise error
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"tool: error: {line}\n")
 
 
 def test_other_errors_keep_their_traceback():

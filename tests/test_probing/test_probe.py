@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,23 @@ def test_options_of_a_data_set_have_features_of_their_own(eyes):
     scales = (None, dict(range=(0, 100)))
     keys = [LabelledImages("EyeDataset", eyes, "train", infrared_scale=x).key for x in scales]
     assert keys[0] != keys[1]
+
+
+def test_the_tool_probes_data_of_its_users(eyes, tmp_path, monkeypatch, capsys):
+    """A class without classes of its own: folders and names by options."""
+    import probe as tool
+
+    names = "metainfo.classes=('background','iris','pupil')"
+    folders = [
+        "data_prefix.infrared_path=images/{split}",
+        "data_prefix.seg_map_path=labels/{split}",
+    ]
+    command = ["probe.py", "pixels", "--data", "InfraredSegDataset", str(eyes), "--seeds", "1"]
+    command += ["--size", "64", "--out", str(tmp_path / "out"), "--judges", "neighbours"]
+    monkeypatch.setattr(sys, "argv", [*command, "--options", names, *folders])
+    tool.main()
+    assert "| pixels | pixels |" in capsys.readouterr().out
+    assert (tmp_path / "out/picture.png").is_file()
 
 
 @pytest.mark.parametrize(

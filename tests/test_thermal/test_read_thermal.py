@@ -12,7 +12,7 @@ from PIL import Image
 import mmspec
 from mmspec.datasets.image_io import image_size, read_infrared
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
-from mmspec.thermal import UnreadableImageError, dji, flir
+from mmspec.thermal import ThermalImage, UnreadableImageError, dji, flir
 from mmspec.thermal.read import decode
 from mmspec.thermal.recordings import FlirRecording
 
@@ -35,6 +35,13 @@ def test_temperatures_are_those_of_the_cameras_own_software(radiometric):
         assert (image.unit, image.values.dtype) == ("celsius", np.float32)
         assert image.values.shape == expected.shape
         assert np.abs(image.values - expected).max() < 1e-3
+
+
+def test_an_image_prints_itself_in_a_line():
+    absent = np.array([[False, True]])
+    image = ThermalImage(np.float32([[20.5, np.nan]]), "celsius", 1, "a TIFF", absent)
+    told = "ThermalImage(1 x 2 float32 20.5 to 20.5 celsius, a TIFF, frames=1)"
+    assert repr(image) == told
 
 
 def test_a_range_that_cannot_be_is_told(radiometric):

@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -150,6 +151,14 @@ def test_names_and_folders_that_exist_are_refused(folder, tmp_path, monkeypatch,
     with pytest.raises(SystemExit):
         run(monkeypatch, "export_for_labelling", folder, "--out", folder)
     assert "exists" in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_told_and_the_others_are_written(folder, tmp_path, monkeypatch, capsys):
+    (folder / "a/0.png").write_bytes((folder / "a/0.png").read_bytes()[:200])
+    with pytest.raises(SystemExit, match="error: 1 files could not be read"):
+        run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
+    assert re.search(r"left out: .*a/0\.png: PNG cut short", capsys.readouterr().err)
+    assert [path.name for path in (tmp_path / "views").rglob("*.png")] == ["1.png"]
 
 
 def test_what_cannot_be_written_is_told(folder, tmp_path, monkeypatch):

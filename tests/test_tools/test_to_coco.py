@@ -580,9 +580,12 @@ def test_existing_files_are_kept(tmp_path, run):
     m3fd(tmp_path)
     text(tmp_path / "annotations/test.json", "mine")
     status, _, _ = run("m3fd", tmp_path)
-    assert status == f"error: {tmp_path}/annotations/test.json exists: remove it or give --out"
+    assert status == f"error: {tmp_path}/annotations/test.json exists: give --overwrite, or --out"
     assert (tmp_path / "annotations/test.json").read_text() == "mine"
     assert not (tmp_path / "annotations/train.json").exists()
+    run("m3fd", tmp_path, "--overwrite")
+    assert (tmp_path / "annotations/train.json").exists()
+    assert (tmp_path / "annotations/test.json").read_text() != "mine"
 
 
 def test_real_msrs_boxes_are_those_of_the_derived_files(data_root, tmp_path, run):

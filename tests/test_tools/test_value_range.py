@@ -78,4 +78,6 @@ def test_temperatures_beside_counts_are_refused(data_root, folder, monkeypatch, 
     with pytest.raises(SystemExit, match="two units"):
         run(monkeypatch, folder)
     run(monkeypatch, folder, "--unit", "counts")
-    assert "FLIR radiometric JPEG, uint16, counts" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "FLIR radiometric JPEG, uint16, counts" in said
+    assert re.search(r'infrared_scale = dict\(range=\(\S+, \S+\), unit="counts"\)\n', said)

@@ -86,8 +86,13 @@ def scaling_of(config: str) -> Scaling:
     raise LaunchError(f"{config}: no LoadInfraredImageFromFile in train_dataloader")
 
 
-def views(folder: Path, scaling: Scaling, every: int) -> Iterator[tuple[str, Path, ThermalImage]]:
-    """Name of a view without suffix, its file, and what was measured."""
+def views(
+    folder: Path, scaling: Scaling, every: int, broken: list[Path]
+) -> Iterator[tuple[str, Path, ThermalImage]]:
+    """Name of a view without suffix, its file, and what was measured.
+
+    Files that cannot be read are told, and added to ``broken``.
+    """
     how = dict(unit=scaling.unit, palette=scaling.palette)
     names: dict[str, str] = {}
     for found in find_images(str(folder), (*IMAGE_SUFFIXES, *DEEP)):
@@ -97,21 +102,25 @@ def views(folder: Path, scaling: Scaling, every: int) -> Iterator[tuple[str, Pat
         if name in names:
             raise UnreadableImageError.of(path, f"has the name of {names[name]} but for the suffix")
         names[name] = found
-        image = mmspec.read_thermal(path, **how)
-        if image.frames == 1:
-            yield name, path, image
-            continue
-        for index in range(0, image.frames, every):
-            yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, frame=index, **how)
+        try:
+            image = mmspec.read_thermal(path, **how)
+            if image.frames == 1:
+                yield name, path, image
+                continue
+            for index in range(0, image.frames, every):
+                yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, frame=index, **how)
+        except UnreadableImageError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            broken.append(path)
 
 
 def main() -> None:
     args = parse_args()
-    count, deep = 0, 0
+    count, deep, broken = 0, 0, []
     try:
         scaling = scaling_of(args.config) if args.config else Scaling(args.range)
         scaling = replace(scaling, unit=args.unit or scaling.unit)
-        for name, source, image in views(args.folder, scaling, args.every):
+        for name, source, image in views(args.folder, scaling, args.every, broken):
             gray, remarks = to_gray(image, scaling)
             for remark in remarks:
                 print(f"{source}: {remark}", file=sys.stderr)
@@ -129,6 +138,8 @@ def main() -> None:
     print(
         f"then: to_coco.py yolo (or voc, labelme, cvat, coco) {args.deep if deep else args.folder}"
     )
+    if broken:
+        sys.exit(f"error: {len(broken):,} files could not be read, see above, and have no view")
 
 
 if __name__ == "__main__":

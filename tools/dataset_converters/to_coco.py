@@ -39,7 +39,7 @@ Labels of your own, in any folder, for InfraredDetDataset; class names from the 
 
 Images must be there, their sizes are read (but for kaist-json, which has them). Boxes are
 written as they are; the data sets clip or drop what lies outside and count it. Files that exist are
-kept: remove them or give --out.
+kept: give --overwrite or --out.
 The same data, options and seed give the same bytes.
 """
 SPLIT_HELP = """\
@@ -100,6 +100,7 @@ def parse_args() -> argparse.Namespace:
         sub = layouts.add_parser(name)
         sub.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
         sub.add_argument("--out", type=Path, help="folder to write to; default ROOT/annotations")
+        sub.add_argument("--overwrite", action="store_true", help="files that exist")
         if name in ("m3fd", "m3fd-yolo", "flir", "kaist", *OWN):
             sub.add_argument(
                 "--list",
@@ -152,8 +153,8 @@ def main() -> None:
     try:
         converted = {**LAYOUTS, **OWN}[args.layout](args.root, args)
         files = {args.out / f"{split}.json": scenes for split, scenes in converted.splits.items()}
-        if there := [path for path in files if path.exists()]:
-            raise LabelFileError(f"{there[0]} exists: remove it or give --out")
+        if (there := [path for path in files if path.exists()]) and not args.overwrite:
+            raise LabelFileError(f"{there[0]} exists: give --overwrite, or --out")
         contents = {
             path: to_coco(scenes, converted.classes, converted.note, converted.left_out)
             for path, scenes in files.items()

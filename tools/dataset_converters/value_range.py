@@ -148,7 +148,8 @@ def main() -> None:
     )
     print(f"clipped: {below:.3f} % of the pixels below {low:g}, {above:.3f} % above {high:g}")
     print("for the config:")
-    print(f"    infrared_scale = dict(range=({low:g}, {high:g}))")
+    named = f', unit="{args.unit}"' if args.unit else ""
+    print(f"    infrared_scale = dict(range=({low:g}, {high:g}){named})")
     if args.out is not None:
         draw(values, unit, (low, high), args.out)
 

@@ -217,7 +217,8 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
     def _refuse(self, error: type[Exception], what: str, faults: Sequence[Fault]) -> None:
         raise error(
             f"{type(self).__name__} in {self.data_root}, split {self.split!r}:"
-            f" {len(faults):,} {what}; tools/dataset_converters/check_dataset.py sums them up"
+            f" {len(faults):,} {what}; tools/dataset_converters/check_dataset.py sums them up; if"
+            f" to_coco.py wrote {self.ann_file}, --overwrite writes it anew"
             f"{named(faults)}"
         )
 
@@ -247,7 +248,8 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
         if not chosen or isinstance(chosen, str):
             raise ValueError(
                 f"{type(self).__name__}: no tuple of classes but {chosen!r}; give"
-                " metainfo=dict(classes=('person', ...)), of one class with a comma after it"
+                " metainfo=dict(classes=('person', ...)), of one class with a comma after it; to a"
+                " tool --options \"metainfo.classes=('person', ...)\""
             )
         own = self.METAINFO
         if own.get("classes") and self._metainfo.get("palette") == own.get("palette"):

@@ -90,6 +90,12 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
         **options,
     ) -> None:
         check_options(self, options)
+        # Before mmseg's own constructor, which asserts them of a test without a way out.
+        if not {**(options.get("metainfo") or {}), **self.METAINFO}.get("classes"):
+            raise ValueError(
+                f"{type(self).__name__}: no classes; give metainfo=dict(classes=('background',"
+                " ...)), to a tool --options \"metainfo.classes=('background', ...)\""
+            )
         self._label_values = label_values
         ann_file = self.SPLIT_LIST if ann_file is None else ann_file
         super().__init__(data_root, split, modality, data_prefix, ann_file, **options)
@@ -158,7 +164,7 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
         if not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
                 f"no list {self.ann_file!r} of split {self.split!r}: check data_root, split and"
-                " ann_file"
+                " ann_file; ann_file='' takes all images of the folders"
             )
         names = each_once(map(without_suffix, read_names(self.ann_file)), self.ann_file)
         if not names:
@@ -176,12 +182,7 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
         )
 
     def _codes(self, label_values: Mapping[int, int] | None) -> LabelCodes:
-        classes = self.METAINFO.get("classes") or self.metainfo.get("classes")
-        if not classes:
-            raise ValueError(
-                f"{type(self).__name__}: no classes; give"
-                " metainfo=dict(classes=('background', ...))"
-            )
+        classes = self.METAINFO.get("classes") or self.metainfo["classes"]
         values = label_values or self.LABEL_VALUES or {i: i for i in range(len(classes))}
         checked = LabelCodes(tuple(classes), values, self.ignore_index)
         if self.label_map is None:

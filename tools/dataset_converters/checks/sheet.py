@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mmspec.datasets.repeatable import evenly_spaced
-from mmspec.visualization.panels import display_gain, titled_grid, to_display
+from mmspec.visualization.panels import display_gain, label_font, titled_grid, to_display
 
 MIN_SAMPLES_SHOWN = 12
 BLACK = (0, 0, 0)
@@ -46,7 +46,7 @@ def tile(image: np.ndarray, size: tuple[int, int], name: str = "") -> np.ndarray
     sheet = Image.new("RGB", size, (250, 250, 250))
     sheet.paste(Image.fromarray(cv2.resize(np.ascontiguousarray(image), inside, interpolation=way)))
     if name:
-        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+        draw, font = ImageDraw.Draw(sheet), label_font()
         text = name.replace("\\", "/").rpartition("/")[2]
         draw.rectangle(draw.textbbox((3, 2), text, font=font), fill=BLACK)
         draw.text((3, 2), text, fill=(255, 255, 255), font=font)
