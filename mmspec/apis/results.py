@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TextIO
@@ -74,7 +74,7 @@ class ResultFolder:
         with _uninterrupted():
             with self._open:
                 self._of_recording.close()
-            if not any(self.folder.iterdir()):  # an error before the first result
+            with suppress(OSError):  # it goes where it is empty: an error before the first result
                 self.folder.rmdir()
 
     def write(self, prediction: Prediction) -> None:

@@ -100,7 +100,7 @@ def parse_args() -> argparse.Namespace:
         sub = layouts.add_parser(name)
         sub.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
         sub.add_argument("--out", type=Path, help="folder to write to; default ROOT/annotations")
-        sub.add_argument("--overwrite", action="store_true", help="files that exist")
+        sub.add_argument("--overwrite", action="store_true", help="replace files that exist")
         if name in ("m3fd", "m3fd-yolo", "flir", "kaist", *OWN):
             sub.add_argument(
                 "--list",
