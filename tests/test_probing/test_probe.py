@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from mmspec.probing.picture import probe_picture
 from mmspec.probing.report import save_report
 from mmspec.probing.scores import paired_difference
 from mmspec.probing.segmentation import draw_cells, label_shares
+
+# By its path: tools/tables has a probe.py too.
+TOOL = Path(__file__).resolve().parents[2] / "tools/probe.py"
 
 ARGS = dict(size=64, seeds=(0,))
 
@@ -174,8 +178,6 @@ def test_options_of_a_data_set_have_features_of_their_own(eyes):
 
 def test_the_tool_probes_data_of_its_users(eyes, tmp_path, monkeypatch, capsys):
     """A class without classes of its own: folders and names by options."""
-    import probe as tool
-
     names = "metainfo.classes=('background','iris','pupil')"
     folders = [
         "data_prefix.infrared_path=images/{split}",
@@ -184,7 +186,7 @@ def test_the_tool_probes_data_of_its_users(eyes, tmp_path, monkeypatch, capsys):
     command = ["probe.py", "pixels", "--data", "InfraredSegDataset", str(eyes), "--seeds", "1"]
     command += ["--size", "64", "--out", str(tmp_path / "out"), "--judges", "neighbours"]
     monkeypatch.setattr(sys, "argv", [*command, "--options", names, *folders])
-    tool.main()
+    runpy.run_path(str(TOOL), run_name="__main__")
     assert "| pixels | pixels |" in capsys.readouterr().out
     assert (tmp_path / "out/picture.png").is_file()
 
