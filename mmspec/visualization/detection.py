@@ -52,7 +52,11 @@ def detection_picture(
     predicted = [(boxes[i], colour(labels[i]), f"{scores[i]:.2f}") for i in kept]
     present = set(range(len(classes))) if steady else {int(labels[i]) for i in kept}
     undrawn = int((~drawable).sum())
-    columns = {f"prediction, score {score_threshold:g} and more": predicted}
+    title = f"prediction, score {score_threshold:g} and more"
+    if not len(kept):
+        best = f"; the best has {scores[drawable].max():.2g}" if drawable.any() else ""
+        title = f"nothing of score {score_threshold:g}{best}"
+    columns = {title: predicted}
     if truth is not None:
         finite = [entry for entry in truth if np.isfinite(entry[0]).all()]
         undrawn, truth = undrawn + len(truth) - len(finite), finite

@@ -152,3 +152,25 @@ def test_a_box_without_area_is_drawn_as_a_point():
         CLASSES,
     )
     assert (picture[26 + 30, 4 + 20] == COLOURS[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "title"),
+    [
+        (0.3, "prediction, score 0.3 and more"),
+        (0.95, "nothing of score 0.95; the best has 0.9"),
+        (None, "nothing of score 0.3"),
+    ],
+)
+def test_where_nothing_is_drawn_the_title_says_how_near_it_was(threshold, title, monkeypatch):
+    titles = []
+    monkeypatch.setattr(
+        "mmspec.visualization.detection.titled_grid",
+        lambda rows, names, entries: titles.append(names),
+    )
+    found = sample(truth=False).pred_instances
+    found = found if threshold else found[:0]
+    arrays = found.bboxes.numpy(), found.scores.numpy(), found.labels.numpy()
+    image = np.zeros((60, 80, 3), np.uint8)
+    detection_picture([image], *arrays, None, CLASSES, threshold or 0.3)
+    assert titles == [(title,)]
