@@ -59,7 +59,7 @@ def _texts(meta: Any) -> dict[str, str]:
     return {key: value for key, value in meta.items() if isinstance(value, str)}
 
 
-def _arch(config: str) -> dict | None:
+def _arch(config: Any) -> dict | None:
     """``model.backbone.arch`` of a config's text, where it is a dict; nothing is executed."""
     try:
         assigned = [line for line in ast.parse(config).body if isinstance(line, ast.Assign)]
@@ -67,7 +67,8 @@ def _arch(config: str) -> dict | None:
         for key in ("backbone", "arch"):
             node = {part.arg: part.value for part in getattr(node, "keywords", ())}.get(key)
         arch = {part.arg: ast.literal_eval(part.value) for part in getattr(node, "keywords", ())}
-    except (AttributeError, SyntaxError, ValueError):  # written in another way
+    except (AttributeError, RecursionError, SyntaxError, TypeError, ValueError):
+        # None, or written in another way.
         return None
     return arch or None
 
@@ -112,5 +113,5 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     header = _texts(meta)
     grid = grid or (int(header["pretrain_grid"]) if "pretrain_grid" in header else None)
     trained_by = meta.get("cfg") if isinstance(meta, Mapping) else None
-    arch = json.loads(header["arch"]) if "arch" in header else _arch(str(trained_by))
+    arch = json.loads(header["arch"]) if "arch" in header else _arch(trained_by)
     return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid, header, arch)

@@ -23,7 +23,6 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from mmengine.fileio import LocalBackend
-from mmengine.utils import manager
 from toy_run import toy_run
 
 left = {number}

@@ -1,4 +1,4 @@
-"""The frame of ``tools/benchmark.py``: timing in turn, peak memory, the table of both."""
+"""The frame of ``tools/benchmark.py``: batches, timing in turn, peak memory, the table of both."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,9 @@ def _resident(field: str) -> int:
 def apart(function: Callable[..., Any], *args: Any) -> Any:
     """A function's result from a process of its own that gives freed memory back at once."""
     os.environ.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="0")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
+    # Where the system kills it for want of memory, this is an error; a Pool would wait for ever.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 def table(
