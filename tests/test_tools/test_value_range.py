@@ -81,3 +81,23 @@ def test_temperatures_beside_counts_are_refused(data_root, folder, monkeypatch, 
     said = capsys.readouterr().out
     assert "FLIR radiometric JPEG, uint16, counts" in said
     assert re.search(r'infrared_scale = dict\(range=\(\S+, \S+\), unit="counts"\)\n', said)
+
+
+def test_the_one_file_that_widens_the_range_is_named(tmp_path, monkeypatch, capsys):
+    counts = np.arange(7000, 9000).astype(np.uint16).reshape(40, 50)
+    for name, values in dict(a=counts, b=counts, c=counts).items():
+        np.save(tmp_path / f"{name}.npy", values)
+    run(monkeypatch, tmp_path)
+    assert "one file makes" not in capsys.readouterr().out
+    np.save(tmp_path / "odd.npy", counts + np.uint16(40000))
+    run(monkeypatch, tmp_path)
+    told = capsys.readouterr().out
+    assert f"one file makes the range so wide: without {tmp_path / 'odd.npy'} it is 7000 to" in told
+
+
+def test_a_file_without_any_measurement_is_left_out(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "empty.npy", np.full((4, 5), np.nan, np.float32))
+    np.save(tmp_path / "full.npy", np.linspace(10, 20, 20, dtype=np.float32).reshape(4, 5))
+    run(monkeypatch, tmp_path)
+    told = capsys.readouterr()
+    assert "empty.npy" in told.err and "range=(10, 20)" in told.out

@@ -103,6 +103,21 @@ def proposal(values: list[np.ndarray], clip: float) -> tuple[float, float]:
     return round(low, 6), round(max(high, low + step), 6)
 
 
+def odd_file(
+    paths: list[Path], values: list[np.ndarray], clip: float, found: tuple[float, float]
+) -> tuple[Path, tuple[float, float]] | None:
+    """The file without which the range is at most half as wide, and that range; None: no such."""
+    lowest = paths[np.argmin([each.min() for each in values])]
+    highest = paths[np.argmax([each.max() for each in values])]
+    narrow = []
+    for path in (lowest, highest):
+        others = [each for each, owner in zip(values, paths) if owner != path]
+        low, high = proposal(others, clip) if others else found
+        if 2 * (high - low) <= found[1] - found[0]:
+            narrow.append((high - low, path, (low, high)))
+    return min(narrow)[1:] if narrow else None
+
+
 def draw(values: list[np.ndarray], unit: str, found: tuple[float, float], path: Path) -> None:
     figure = Figure((8, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -121,12 +136,15 @@ def draw(values: list[np.ndarray], unit: str, found: tuple[float, float], path: 
 def main() -> None:
     args = parse_args()
     kinds: Counter[str] = Counter()
-    deep: dict[str, list[np.ndarray]] = {}
+    deep: dict[str, list[tuple[Path, np.ndarray]]] = {}
     try:
-        for _, image in frames(args.folder, args.limit, args.unit):
+        for path, image in frames(args.folder, args.limit, args.unit):
             kinds[f"{image.source}, {image.values.dtype}, {image.unit}"] += 1
             if image.values.dtype != np.uint8:
-                deep.setdefault(image.unit, []).append(measured(image))
+                if (values := measured(image)).size:
+                    deep.setdefault(image.unit, []).append((path, values))
+                else:
+                    print(f"left out: {path}: no pixel holds a measurement", file=sys.stderr)
     except OSError as error:
         sys.exit(f"error: {error}")
     for kind, count in kinds.most_common():
@@ -137,7 +155,8 @@ def main() -> None:
     if len(deep) > 1:
         counts = " and ".join(f"{len(values):,} in {unit}" for unit, values in deep.items())
         sys.exit(f"error: {counts}: one range cannot serve two units; give --unit, or part them")
-    ((unit, values),) = deep.items()
+    ((unit, read),) = deep.items()
+    paths, values = map(list, zip(*read))
     low, high = proposal(values, args.clip)
     spans = np.array([np.percentile(each, (0.5, 50, 99.5)) for each in values])
     told = ", ".join(f"{low_:g} to {high_:g}" for low_, high_ in zip(spans.min(0), spans.max(0)))
@@ -147,6 +166,9 @@ def main() -> None:
         for each in ([one < low for one in values], [one > high for one in values])
     )
     print(f"clipped: {below:.3f} % of the pixels below {low:g}, {above:.3f} % above {high:g}")
+    if odd := odd_file(paths, values, args.clip, (low, high)):
+        path, (least, most) = odd
+        print(f"one file makes the range so wide: without {path} it is {least:g} to {most:g}")
     print("for the config:")
     named = f', unit="{args.unit}"' if args.unit else ""
     print(f"    infrared_scale = dict(range=({low:g}, {high:g}){named})")
