@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from mmengine.dataset import DefaultSampler
 from torch.utils.data import BatchSampler, Sampler
 
 
@@ -75,9 +77,10 @@ class SampleIndex(int):
 class RepeatableSampler(Sampler):
     """What a sampler yields as :class:`SampleIndex`, seeded by the run's seed and by the place.
 
-    The place is the epoch and the index, where the sampler counts epochs as ``DefaultSampler``
-    does, or else, as with ``InfiniteSampler``, the position among the draws of all ranks. Several
-    ranks thus load the samples that one process with the whole batch would load.
+    The place is the epoch and the index with ``DefaultSampler``; with others that count epochs,
+    which may give an index again, the time and the rank too; or else, as with ``InfiniteSampler``,
+    the position among the draws of all ranks. With mmengine's, several ranks thus load the samples
+    that one process with the whole batch would load.
 
     Args:
         sampler: of mmengine or mmdet; its other attributes are there as well.
@@ -94,10 +97,14 @@ class RepeatableSampler(Sampler):
         self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[SampleIndex]:
+        times: Counter[int] = Counter()
         for number, index in enumerate(self.sampler, self.drawn):
             place = (number * self.world_size + self.rank,)
             if hasattr(self.sampler, "epoch"):
                 place = (self.sampler.epoch, index)
+                if not isinstance(self.sampler, DefaultSampler):  # it may give an index again
+                    place += (times[index], self.rank)
+                    times[index] += 1
             yield SampleIndex(index, (self.seed, *place))
 
     def __len__(self) -> int:

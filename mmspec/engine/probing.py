@@ -85,18 +85,14 @@ class ProbeHook(Hook):
     def _probe(self, runner: Runner, epoch: int) -> None:
         start = time.perf_counter()
         backbone = bare_model(runner).backbone
-        training, device = backbone.training, next(backbone.parameters()).device
-        backbone.eval()
-        try:
-            with isolated_random(0), tempfile.TemporaryDirectory() as folder:
-                encoder = FrozenEncoder(backbone)
-                known, asked = (
-                    compute_features(encoder, images, folder, device=str(device))
-                    for images in self.images
-                )
-                records = list(probe_maps(known, asked, judges=(self.judge,), memory=self.memory))
-        finally:
-            backbone.train(training)
+        device = next(backbone.parameters()).device
+        with isolated_random(0), tempfile.TemporaryDirectory() as folder:
+            encoder = FrozenEncoder(backbone)
+            known, asked = (
+                compute_features(encoder, images, folder, device=str(device))
+                for images in self.images
+            )
+            records = list(probe_maps(known, asked, judges=(self.judge,), memory=self.memory))
         found = {record["map"]: record["mIoU"] for record in records}
         for name, value in found.items():
             self.history.setdefault(name, []).append((epoch, value))

@@ -41,7 +41,8 @@ class FrozenEncoder(nn.Module):
     ``'random'``            the same of a network of ``arch`` as it starts, drawn by ``seed``
     ``'pixels'``            ``pixels``: the gray levels of each cell of 8 x 8
     ``'positions'``         ``positions``: where a cell of 16 x 16 lies, by sines and cosines
-    a backbone              its maps, by the weights that it has when it is called
+    a backbone              its maps, by the weights that it has when it is called, in evaluation
+                            mode
     ======================  ====================================================================
 
     Args:
@@ -52,7 +53,6 @@ class FrozenEncoder(nn.Module):
         maps: names of the maps that are wanted; None: all.
 
     Attributes:
-        key: equal keys, equal maps.
         stride: pixels of a cell of the coarsest map.
 
     Raises:
@@ -70,10 +70,11 @@ class FrozenEncoder(nn.Module):
         maps: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        self._text = None
         if isinstance(source, nn.Module):
             # Not a part of this module, which would freeze it.
             object.__setattr__(self, "backbone", source)
-            self.name = self.key = type(source).__name__
+            self.name = type(source).__name__
             self._settle_maps(maps)
             return
         self.name, self.backbone = source, None
@@ -96,9 +97,19 @@ class FrozenEncoder(nn.Module):
                 raise FileNotFoundError(f"{error}; {others}") from None
             self.backbone = _loaded(source, arch)
             self.name = str(Path(source).with_suffix(""))  # many are called epoch_20
+        self._text = text
         self._settle_maps(maps)
-        self.key = hashlib.sha256(f"{text} {self.names}".encode()).hexdigest()[:16]
         self.eval().requires_grad_(False)
+
+    @property
+    def key(self) -> str:
+        """Equal keys, equal maps: of a backbone by its weights as they are now."""
+        digest = hashlib.sha256(f"{self._text} {self.names}".encode())
+        if self._text is None:
+            digest.update(f"{self.backbone}".encode())
+            for name, value in self.backbone.state_dict().items():
+                digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def _settle_maps(self, wanted: Sequence[str] | None) -> None:
         self.all_names = (self.name,)
@@ -122,7 +133,8 @@ class FrozenEncoder(nn.Module):
             kernel = next(weight for weight in self.backbone.parameters() if weight.dim() == 4)
             if x.shape[1] != kernel.shape[1]:
                 x = x.mean(1, keepdim=True).repeat(1, kernel.shape[1], 1, 1)
-            maps = dict(zip(self.all_names, self.backbone(x.to(kernel.device))))
+            with _evaluated(self.backbone):
+                maps = dict(zip(self.all_names, self.backbone(x.to(kernel.device))))
             return tuple(maps[name] for name in self.names)
         if self.name == "pixels":
             return (F.pixel_unshuffle(x.mean(1, keepdim=True), 8),)
@@ -133,6 +145,17 @@ class FrozenEncoder(nn.Module):
 
 def _digest(checkpoint: str) -> str:
     return hashlib.sha256(find_checkpoint(checkpoint).read_bytes()).hexdigest()
+
+
+@contextmanager
+def _evaluated(network: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 @contextmanager

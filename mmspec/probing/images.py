@@ -12,7 +12,9 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 
 from mmspec.conventions import IGNORE_INDEX
+from mmspec.datasets.files import IMAGE_SUFFIXES
 from mmspec.datasets.repeatable import evenly_spaced
+from mmspec.datasets.segmentation import MFNetDataset
 from mmspec.registry import DATASETS, TRANSFORMS
 
 from .encoders import ProbeError
@@ -76,7 +78,7 @@ class ProbedImages:
     def sample(self, number: int) -> tuple[str, np.ndarray, np.ndarray]:
         """Name, image (size, size) uint8 or float32, and label."""
         sample = self.dataset[self.indices[number]]
-        image = sample["img"]
+        image = sample["img"] if sample["img"].ndim == 2 else sample["img"][..., 0]
         way = cv2.INTER_AREA if min(image.shape[:2]) >= self.size else cv2.INTER_LINEAR
         image = cv2.resize(image, (self.size, self.size), interpolation=way)
         return sample["img_path"], image, self._label(sample)
@@ -101,7 +103,7 @@ class LabelledImages(ProbedImages):
         **options: of the data set, ``data_prefix`` say.
 
     Raises:
-        ProbeError: a data set without labels, of pairs, or of one class.
+        ProbeError: a data set without labels, of one class, or that cannot be built so.
     """
 
     def __init__(
@@ -119,17 +121,10 @@ class LabelledImages(ProbedImages):
             raise ProbeError(
                 f"{dataset} has no labels of pixels and no boxes: nothing to probe with"
             )
-        steps = [LOAD_IMAGE] if self.by_boxes else [LOAD_IMAGE, LOAD_LABELS]
-        built = DATASETS.build(
-            dict(
-                type=kind,
-                data_root=data_root,
-                split=split,
-                pipeline=steps,
-                test_mode=True,
-                **options,
-            )
-        )
+        load = dict(type="mmspec.LoadRGBTImageFromFile")  # infrared may be a fourth channel
+        load = load if issubclass(kind, MFNetDataset) else LOAD_IMAGE
+        steps = [load] if self.by_boxes else [load, LOAD_LABELS]
+        built = built_to_probe(kind, steps, data_root=data_root, split=split, **options)
         super().__init__(built, split, size, num_images, options)
         if self.by_boxes:
             self.classes = ("background", *self.classes)
@@ -194,7 +189,8 @@ class ClassifiedImages(ProbedImages):
 
         parted = (Path(data_root) / split).is_dir()
         load = dict(LOAD_IMAGE, infrared_scale=options.get("infrared_scale"))
-        passed_on = {key: value for key, value in options.items() if key != "infrared_scale"}
+        passed_on = dict(extensions=IMAGE_SUFFIXES) | options
+        passed_on.pop("infrared_scale", None)
         try:
             built = CustomDataset(
                 data_root=data_root,
@@ -221,6 +217,18 @@ class ClassifiedImages(ProbedImages):
 
     def _label(self, sample: dict) -> np.ndarray:
         return np.int32(sample["gt_label"])
+
+
+def built_to_probe(kind: type, steps: list[dict], **options) -> BaseDataset:
+    """A data set of some steps, without draws.
+
+    Raises:
+        ProbeError: the options are not those of the data set.
+    """
+    try:
+        return DATASETS.build(dict(type=kind, pipeline=steps, test_mode=True, **options))
+    except (TypeError, ValueError) as error:
+        raise ProbeError(str(error)) from error
 
 
 def data_set_class(dataset: str) -> type:

@@ -13,10 +13,9 @@ from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.evaluation import MatchingMetric
 from mmspec.matching import MatchingEncoder, estimate_homography, match_features
 from mmspec.pairs import split_pair
-from mmspec.registry import DATASETS
 
 from .encoders import FrozenEncoder, ProbeError, quiet
-from .images import data_set_class
+from .images import built_to_probe, data_set_class
 
 
 class MatchedPairs:
@@ -47,19 +46,13 @@ class MatchedPairs:
         if not issubclass(kind, RGBTFolder):
             raise ProbeError(f"{dataset} is no data set of aligned pairs")
         listed = f"{split}.txt" if (Path(data_root) / f"{split}.txt").is_file() else ""
-        self.dataset = DATASETS.build(
-            dict(
-                type=kind,
-                data_root=data_root,
-                pipeline=[
-                    dict(type="mmspec.LoadRGBTImageFromFile"),
-                    dict(type="mmspec.ScaleToWidth", width=size, multiple=32),
-                    dict(type="mmspec.ViewInfrared"),
-                ],
-                test_mode=True,
-                **dict(ann_file=listed) | options,
-            )
-        )
+        steps = [
+            dict(type="mmspec.LoadRGBTImageFromFile"),
+            dict(type="mmspec.ScaleToWidth", width=size, multiple=32),
+            dict(type="mmspec.ViewInfrared"),
+        ]
+        options = dict(data_root=data_root, ann_file=listed) | options
+        self.dataset = built_to_probe(kind, steps, **options)
         self.indices = evenly_spaced(range(len(self.dataset)), num_images)
 
 

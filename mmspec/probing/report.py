@@ -79,8 +79,8 @@ def _differences(records: Sequence[dict]) -> str:
                 [key[2] for key in found if key[:2] == (judge, encoder)]
                 for encoder in (first, other)
             )
-            pairs = [(ours[-1], theirs[-1])] if ours != theirs else zip(ours, theirs)
-            for one, two in pairs:
+            shared = [(name, name) for name in ours if name in theirs]
+            for one, two in shared or [(ours[-1], theirs[-1])]:
                 value, low, high = paired_difference(
                     found[judge, first, one], found[judge, other, two], score
                 )

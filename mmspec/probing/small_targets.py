@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from mmspec.datasets.repeatable import evenly_spaced, isolated_random
 from mmspec.datasets.transforms import TargetCrop
 from mmspec.evaluation import SmallTargetMetric
-from mmspec.registry import DATASETS, MODELS
+from mmspec.registry import MODELS
 
 from .encoders import MEAN, FrozenEncoder, ProbeError, quiet
 from .features import Features, compute_features, draw_images
-from .images import LOAD_IMAGE, LOAD_LABELS, ProbedImages, data_set_class
+from .images import LOAD_IMAGE, LOAD_LABELS, ProbedImages, built_to_probe, data_set_class
 
 CROPS, STEPS, BATCH, RATE, WIDTH = 800, 400, 8, 3e-3, 32
 _MULTIPLE = 32  # of the sides of tested images
@@ -58,16 +58,8 @@ class TargetImages:
         if tuple(getattr(kind, "METAINFO", {}).get("classes", ())) != ("background", "target"):
             raise ProbeError(f"{dataset} is no data set of small targets")
         self.options = dict(infrared_scale=_SCALE) | options
-        self.dataset = DATASETS.build(
-            dict(
-                type=kind,
-                data_root=data_root,
-                split=split,
-                pipeline=[LOAD_IMAGE, LOAD_LABELS],
-                test_mode=True,
-                **self.options,
-            )
-        )
+        where = dict(data_root=data_root, split=split)
+        self.dataset = built_to_probe(kind, [LOAD_IMAGE, LOAD_LABELS], **where, **self.options)
         self.split, self.size, self.num_images = split, size, num_images
         self.indices = evenly_spaced(range(len(self.dataset)), num_images)
 

@@ -517,6 +517,7 @@ def test_hit_uav_as_its_author_wrote_it(tmp_path):
         (1, 0), (0, 1), (1, 1), (2, 1), (3, 1),
     ]  # fmt: skip
     assert all(i["bbox"] == [12, 9, 32, 19] for i in second[1:])
+    assert [dataset.get_cat_ids(i) for i in range(2)] == [[0, 3], [1]]
     five = (*dataset.metainfo["classes"], "DontCare")
     dataset = build(tmp_path, "HITUAVDataset", metainfo=dict(classes=five))
     second = dataset.get_data_info(1)["instances"]

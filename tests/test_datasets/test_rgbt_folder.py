@@ -209,6 +209,10 @@ def test_tool_reports_the_pairing_and_lists_what_is_left(corpus):
     ):  # fmt: skip
         assert line in text
     assert out.read_text() == "a/1.png\na/2.png\nc/2.png\n"
+    (corpus / "rgb").rename(corpus / "ir_rgb")  # begins as the other folder does
+    alike = report(corpus, "--visible", "ir_rgb", "--out", corpus / "alike.txt").stdout
+    assert "0 infrared without visible 1 visible without infrared" in " ".join(alike.split())
+    (corpus / "ir_rgb").rename(corpus / "rgb")
     assert len(RGBTFolder(str(corpus), ann_file=str(out))) == 3
     again = report(corpus, "--out", out)
     assert again.returncode == 2 and "pairs.txt exists" in again.stderr

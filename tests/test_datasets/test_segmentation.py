@@ -267,8 +267,11 @@ def test_any_data_set_by_config_alone(tmp_path):
     assert dataset[1]["gt_seg_map"].sum() == 2
     assert dataset.metainfo["classes"] == ("air", "leak")
     assert dataset.metainfo["palette"] == [[0, 0, 0], [255, 80, 0]]
+    message = r"no tuple of classes but {}; give metainfo.* --options \"metainfo"
+    with pytest.raises(ValueError, match=message.format("'leak'")):  # not four of one letter
+        build("InfraredSegDataset", tmp_path, metainfo=dict(classes="leak"))
     for more in ({}, dict(test_mode=True)):
-        with pytest.raises(ValueError, match=r"no classes; give metainfo.* --options \"metainfo"):
+        with pytest.raises(ValueError, match=message.format(None)):
             build("InfraredSegDataset", tmp_path, data_prefix=dict(seg_map_path="masks"), **more)
 
 

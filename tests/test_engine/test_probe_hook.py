@@ -97,8 +97,21 @@ def test_the_encoder_of_a_training_is_left_as_it_is():
     backbone = ConvViT("tiny", pretraining=True)
     encoder = FrozenEncoder(backbone)
     assert encoder.names == ("F1", "F2", "F3") and not list(encoder.parameters())
-    maps = encoder(torch.zeros(1, 1, 32, 32))
+    image = torch.zeros(1, 1, 32, 32)
+    maps = encoder(image)
     assert not maps["F3"].requires_grad and next(backbone.parameters()).requires_grad
+    assert backbone.training
+    torch.testing.assert_close(maps["F3"], FrozenEncoder(backbone.eval())(image)["F3"])
+
+
+def test_a_backbone_is_known_by_its_weights_as_they_are():
+    backbone = ConvViT("tiny", pretraining=True)
+    encoder = FrozenEncoder(backbone)
+    first = encoder.key
+    assert first == encoder.key == FrozenEncoder(backbone).key
+    assert first != FrozenEncoder(backbone, maps=["F1"]).key
+    torch.nn.init.zeros_(next(backbone.parameters()))
+    assert encoder.key not in (first, FrozenEncoder(ConvViT("tiny", pretraining=True)).key)
 
 
 def test_an_encoder_of_one_channel():

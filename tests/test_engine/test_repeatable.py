@@ -146,6 +146,16 @@ def test_ranks_share_the_stream_of_one_process():
     assert len({entropy for _, entropy in one}) == 12
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_index_given_again_in_an_epoch_is_another_draw(rank):
+    sampler = type("Repeats", (), dict(epoch=5, __iter__=lambda self: iter((2, 2, 0))))()
+    assert stream(sampler, 9, 3, rank=rank, world_size=2) == [
+        (2, (9, 5, 2, 0, rank)),
+        (2, (9, 5, 2, 1, rank)),
+        (0, (9, 5, 0, 0, rank)),
+    ]
+
+
 def runner(dataset, iteration=0, seed=7, batch_size=2):
     sampler = InfiniteSampler(dataset, seed=0)
     loader = DataLoader(dataset, sampler=sampler, batch_size=batch_size, collate_fn=list)

@@ -13,7 +13,7 @@ from layouts import write_any
 
 from mmspec.probing import FrozenEncoder, LabelledImages, ProbeError, features, probe
 from mmspec.probing.picture import probe_picture
-from mmspec.probing.report import save_report
+from mmspec.probing.report import _differences, save_report
 from mmspec.probing.scores import paired_difference
 from mmspec.probing.segmentation import draw_cells, label_shares
 
@@ -131,6 +131,20 @@ def test_a_smaller_box_lies_above_a_larger_one():
     label = LabelledImages._boxes(boxes, (10, 10))
     assert label[9, 1] == 1
     assert label[3, 3] == 1 and label[1, 1] == 2 and label[7, 7] == 255 and label[9, 9] == 0
+
+
+def test_encoders_are_compared_by_the_maps_that_both_have():
+    def record(encoder, name, hits):
+        counts = np.array([[[hits, 10 - hits], [10 - hits, hits]]] * 4)
+        shared = dict(judge="linear", share=1.0, rolled=False, score="mIoU")
+        return dict(shared, encoder=encoder, map=name, counts=counts)
+
+    ours, theirs = ("F1", 9), [("F1", 5), ("F2", 9), ("all", 10)]
+    told = _differences([record("a", *ours), *(record("b", *one) for one in theirs)])
+    rows = told.splitlines()
+    assert len(rows) == 3 and "| F1 |" in rows[2] and "helps" in rows[2]
+    told = _differences([record("a", "block4", 9), record("b", "F3", 10)])  # none
+    assert "| block4, F3 |" in told.splitlines()[2]
 
 
 def test_a_paired_difference():

@@ -8,16 +8,25 @@ import numpy as np
 import pytest
 import torch
 from layouts import save, write, write_any
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from mmspec.probing import ClassifiedImages, FrozenEncoder, ProbeError, probe, small_targets
+from mmspec.probing import (
+    ClassifiedImages,
+    FrozenEncoder,
+    LabelledImages,
+    ProbeError,
+    probe,
+    small_targets,
+)
 from mmspec.probing.classification import probe_pooled
 from mmspec.probing.features import Features
 from mmspec.probing.report import save_report
 
 CLS = dict(task="cls", dataset="CustomDataset", size=64, seeds=(0,))
 POINTS = dict(task="points", dataset="SIRSTv2Dataset", size=32, seeds=(0,))
+SEG = dict(task="seg", dataset="EyeDataset", size=32, seeds=(0,))
 MATCH = dict(task="match", dataset="RoadSceneMatchingDataset", size=64, seeds=(0,))
 
 
@@ -160,6 +169,9 @@ def test_mutual_neighbours_of_two_modalities(pairs, tmp_path, encoder):
         (dict(CLS, shares=[0.2]), "share=0.2: all images to learn from are of one class"),
         (dict(CLS, size=72), "size=72: a multiple of 16"),
         (dict(CLS, maps=["F9"]), "random has no map 'F9': F1, F2, F3"),
+        (dict(SEG, modalty="visible"), "unexpected argument .modalty"),
+        (dict(SEG, modality="visible"), "modality 'visible'; known: 'infrared'"),
+        (dict(SEG, dataset="InfraredSegDataset"), "no tuple of classes but None; give metainfo"),
         (dict(POINTS, dataset="EyeDataset"), "EyeDataset is no data set of small targets"),
         (dict(POINTS, rolled=True), "task 'points' has no judgement without positions"),
         (dict(MATCH, dataset="EyeDataset"), "EyeDataset is no data set of aligned pairs"),
@@ -169,6 +181,21 @@ def test_mutual_neighbours_of_two_modalities(pairs, tmp_path, encoder):
 def test_what_cannot_be_probed(kinds, tmp_path, given, message):
     with pytest.raises(ProbeError, match=message):
         probe("random", data_root=kinds, out=tmp_path, **given)
+
+
+def test_images_of_classes_in_tiff(kinds):
+    save(Path(kinds) / "across" / "9.tiff", np.zeros((48, 80), np.uint8))
+    parts = [ClassifiedImages("CustomDataset", kinds, split, 32) for split in ("train", "test")]
+    assert sum(map(len, parts)) == 13
+
+
+def test_infrared_in_a_fourth_channel(tmp_path):
+    write_any(tmp_path, "MFNetDataset", ("train",), count=1)
+    ((path, image, _),) = LabelledImages("MFNetDataset", str(tmp_path), "train", 32)
+    with Image.open(path) as found:
+        infrared = np.array(found)[..., 3]
+    size = dict(dsize=(32, 32), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(image, cv2.resize(infrared, **size))
 
 
 def test_folders_without_images_or_with_one_class(kinds, tmp_path):

@@ -193,6 +193,18 @@ def test_frames_of_recordings(tmp_path, run):
     assert "3  infrared images: NPY, frames" in text
 
 
+@pytest.mark.parametrize("good", [True, False])
+def test_every_broken_recording_is_named(tmp_path, run, good):
+    (tmp_path / "a.npy").write_bytes(b"none")
+    (tmp_path / "b.seq").write_bytes(b"none")
+    if good:
+        np.save(tmp_path / "c.npy", np.arange(2000, dtype=np.uint16).reshape(1, 40, 50))
+    status, text, _ = run("InfraredFolder", tmp_path)
+    assert status == "error: InfraredFolder has 2 faults, listed above"
+    assert f"fault: {tmp_path}/a.npy: no NumPy file" in text
+    assert f"fault: {tmp_path}/b.seq: " in text
+
+
 def test_faults_of_a_folder_without_labels(tmp_path, run):
     eyes(tmp_path, count=4)
     folder = tmp_path / "images/train"

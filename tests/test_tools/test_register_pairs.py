@@ -89,6 +89,10 @@ def test_an_existing_folder_is_refused_and_resumed(folders, monkeypatch, capsys)
     with pytest.raises(SystemExit):
         run(monkeypatch, folders / "ir", folders / "vis", "--out", out)
     assert "--resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(monkeypatch, folders / "ir", folders / "vis", "--out", folders / "new",
+            "--list", "one.txt", "--by-time", "0.4")  # fmt: skip
+    assert "give one of both" in capsys.readouterr().err
     cv2.imwrite(str(folders / "ir/a/2.png"), scene(5)[0])
     cv2.imwrite(str(folders / "vis/a/2.png"), scene(5)[1])
     written = (out / "ir/a/0.png").stat().st_mtime_ns

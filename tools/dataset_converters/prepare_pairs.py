@@ -94,7 +94,7 @@ def main() -> None:
         f"{side} without {other}": [
             f"{fault.path}: {fault.reason}"
             for fault in unmatched
-            if fault.path.startswith(folders[side])
+            if Path(folders[side]) in Path(fault.path).parents
         ]
         for side, other in (SIDES, SIDES[::-1])
     }

@@ -148,6 +148,8 @@ def parse_args() -> argparse.Namespace:
         parser.error("give --out, or --evaluate")
     if not 0 < args.view[0] < args.view[1] or args.frames < 1:
         parser.error("--view takes two shares, the smaller first, and --frames at least 1")
+    if args.list and args.by_time is not None:
+        parser.error("--list names pairs, --by-time finds them: give one of both")
     if args.out is not None and args.out.exists() and not args.resume:
         parser.error(f"{args.out} exists: give a new folder, or --resume to go on in it")
     return args

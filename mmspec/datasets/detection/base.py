@@ -205,6 +205,11 @@ class InfraredDetDataset(AnnotatedMixin, BaseDetDataset):
             raise ValueError(f"{self.ann_file}: filter_cfg={self.filter_cfg} leaves no image")
         return kept
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Classes of the objects of an image, which balance samplers: none of ignored regions."""
+        instances = self.get_data_info(idx)["instances"]
+        return [one["bbox_label"] for one in instances if not one["ignore_flag"]]
+
     def _instances(self, box: Box) -> Iterable[dict]:
         x1, y1, x2, y2 = box.xyxy
         mask = [[x1, y1, x2, y1, x2, y2, x1, y2]] if self.box_masks else box.mask

@@ -91,10 +91,12 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
     ) -> None:
         check_options(self, options)
         # Before mmseg's own constructor, which asserts them of a test without a way out.
-        if not {**(options.get("metainfo") or {}), **self.METAINFO}.get("classes"):
+        classes = {**(options.get("metainfo") or {}), **self.METAINFO}.get("classes")
+        if not classes or isinstance(classes, str):
             raise ValueError(
-                f"{type(self).__name__}: no classes; give metainfo=dict(classes=('background',"
-                " ...)), to a tool --options \"metainfo.classes=('background', ...)\""
+                f"{type(self).__name__}: no tuple of classes but {classes!r}; give"
+                " metainfo=dict(classes=('background', ...)), to a tool --options"
+                " \"metainfo.classes=('background', ...)\""
             )
         self._label_values = label_values
         ann_file = self.SPLIT_LIST if ann_file is None else ann_file

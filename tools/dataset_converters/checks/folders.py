@@ -7,6 +7,8 @@ from functools import partial
 
 import numpy as np
 
+from mmspec.datasets.files import Fault
+from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.modality import sample_of
 from mmspec.datasets.rgbt_folder import RGBTFolder
@@ -24,14 +26,27 @@ class FolderCheck:
     """Images to pre-train on, or aligned pairs, to match too."""
 
     def __init__(self, dataset: InfraredFolder) -> None:
+        broken: list[Fault] = []  # recordings, of which the data set raises the first
+
+        def note(error: UnreadableImageError) -> None:
+            broken.append(Fault(str(error).removesuffix(f": {error.reason}"), error.reason))
+
+        dataset.leave_out = note
+        unpaired: list[Fault] = []
         if isinstance(dataset, RGBTFolder):
             self.modality = "both"
-            pairs, self.faults = dataset.match_files()
+            pairs, unpaired = dataset.match_files()
             self.samples = [sample_of(pair) for pair in pairs]
         else:
             self.modality = "infrared"
-            self.samples, self.faults = dataset.load_data_list(), []
-        self.unpaired = len(self.faults)
+            try:
+                self.samples = dataset.load_data_list()
+            except FileNotFoundError:
+                if not broken:
+                    raise
+                self.samples = []  # each file is a broken recording
+        self.unpaired = len(unpaired)
+        self.faults = unpaired + broken
         self.records: list[FileRecord] = []
 
     def __len__(self) -> int:
