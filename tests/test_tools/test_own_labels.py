@@ -1,6 +1,7 @@
 """Labels of one's own, from each labelling tool, become the same COCO files and label images."""
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -255,6 +256,15 @@ def test_an_image_without_a_file_is_background_to_yolo(convert, tmp_path, capsys
             "00.json: shape 1: a circle; rectangles and polygons are read",
         ),
         (
+            cvat,
+            (
+                "annotations.xml",
+                '<annotations><image name="00.png"><mask label="leak"/></image>'
+                '<image name="01.png"/></annotations>',
+            ),
+            "tions.xml: frames/00.png: mask of 'leak': boxes and polygons are read, remove it",
+        ),
+        (
             labelme,
             ("frames/00.json", '{"shapes": [], "imageWidth": 8, "imageHeight": 6}'),
             "80 x 60 pixels, its labels are of 8 x 6: not the image that was labelled",
@@ -288,3 +298,80 @@ def test_the_same_command_again_reads_the_tools_file_not_its_own(convert, tmp_pa
         (tmp_path / "annotations" / f"{split}.json").rename(tmp_path / f"{split}_old.json")
     convert("coco")
     assert (tmp_path / "annotations" / "train.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("write", "file", "copy", "image"),
+    [
+        (yolo, "images/00.txt", "labels/00.txt", "images/00.png"),
+        (voc, "Annotations/00.xml", "second/00.xml", "JPEGImages/00.png"),
+        (labelme, "frames/00.json", "second/00.json", "frames/00.png"),
+        (cvat, "annotations.xml", "second.xml", "frames/00.png"),
+        (coco, "annotations/instances_default.json", "second.json", "images/default/00.png"),
+    ],
+)
+def test_two_label_files_of_one_image_are_both_named(write, file, copy, image, convert, tmp_path):
+    write(tmp_path)
+    there, new = (file, copy) if (tmp_path / file).exists() else (copy, file)
+    text(tmp_path / new, (tmp_path / there).read_text())
+    message = f"error: {tmp_path / copy}: {image} is labelled in {tmp_path / file} too"
+    with pytest.raises(SystemExit, match=f"^{re.escape(message)}$"):
+        convert(write.__name__)
+
+
+def test_a_label_is_not_of_another_splits_image(convert, tmp_path):
+    text(tmp_path / "classes.txt", "valve\n")
+    images(tmp_path, "images/train", 3)
+    images(tmp_path, "images/val", 1)[0].rename(tmp_path / "images/val/09.png")
+    # No such folder among the images, but of the same split.
+    text(tmp_path / "labels/valid/09.txt", "0 0.5 0.5 0.1 0.1\n")
+    convert("yolo")
+    content = json.loads((tmp_path / "annotations/val.json").read_text())
+    assert len(content["annotations"]) == 1
+    text(tmp_path / "labels/valid/00.txt", "0 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(
+        SystemExit, match="valid/00.txt: no image but images/train/00.png, of another split"
+    ):
+        convert("yolo", "--overwrite")
+
+
+def test_a_turned_box_of_cvat_is_an_outline(convert, tmp_path):
+    images(tmp_path, "frames", 2)
+    box = '<box label="valve" xtl="20" ytl="20" xbr="60" ybr="40" rotation="{}"/>'
+    entries = "".join(
+        f'<image name="{i:02}.png"><tag label="seen"/>{box.format(degrees)}</image>'
+        for i, degrees in enumerate(("90.00", "30.00"))
+    )
+    text(tmp_path / "a.xml", f"<annotations>{entries}</annotations>")
+    text(tmp_path / "all.txt", "00\n01\n")
+    convert("cvat", "--list", "train=all.txt")
+    content = json.loads((tmp_path / "annotations/train.json").read_text())
+    upright, slanted = content["annotations"]
+    assert upright["bbox"] == [30, 10, 20, 40]
+    assert upright["segmentation"] == [[50, 10, 50, 50, 30, 50, 30, 10]]
+    # Clockwise: the upper right corner of the box lies lower than the upper left one.
+    corners = [27.679, 11.34, 62.321, 31.34, 52.321, 48.66, 17.679, 28.66]
+    assert slanted["segmentation"] == [corners] and slanted["area"] == pytest.approx(800, abs=0.1)
+
+
+def test_yolo_files_beside_images_of_capital_suffix_and_of_the_lists_names(convert, tmp_path):
+    text(tmp_path / "classes.txt", "valve\n")
+    for path, name in zip(images(tmp_path, ".", 4), ("a.PNG", "b.PNG", "test.png", "train.png")):
+        path.rename(tmp_path / name)
+        text((tmp_path / name).with_suffix(".txt"), "0 0.5 0.5 0.1 0.1\n")
+    convert("yolo")
+    contents = [json.loads(p.read_text()) for p in (tmp_path / "annotations").glob("*.json")]
+    assert sum(len(content["annotations"]) for content in contents) == 4
+
+
+def test_labels_without_an_object_need_class_names(convert, tmp_path):
+    for path in images(tmp_path, ".", 5):
+        text(path.with_suffix(".xml"), "<annotation/>")
+    with pytest.raises(
+        SystemExit, match="^error: no object in labels of 5 images: give --classes$"
+    ):
+        convert("voc")
+    assert not (tmp_path / "annotations").exists()
+    convert("voc", "--classes", "valve")
+    content = json.loads((tmp_path / "annotations/train.json").read_text())
+    assert len(content["images"]) == 4 and content["annotations"] == []

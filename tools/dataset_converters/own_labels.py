@@ -13,7 +13,7 @@ from coco_layouts import Converted, Scene, draw_split, read_list, refuse_overlap
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-from mmspec.datasets.files import IMAGE_SUFFIXES, find_images, without_suffix
+from mmspec.datasets.files import find_images, without_suffix
 from mmspec.text_files import as_flag, read_json, read_lines, read_text
 from mmspec.visualization.segmentation import infrared_palette
 
@@ -27,15 +27,18 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
     """Text files beside the images or in ``labels/``; an empty or absent one: nothing to find."""
     classes = args.classes or _yolo_names(root)
     images = Images(root, args.out)
-    files = [
-        p for p in sorted(root.rglob("*.txt")) if _in_labels(p.relative_to(root)) or _beside(p)
-    ]
-    labels = {images.of(path): path for path in files if path.name not in _YOLO_NAMES}
+    labels: dict[str, tuple] = {}
+    for path in sorted(root.rglob("*.txt")):
+        place = path.relative_to(root)
+        beside = place.with_suffix("").as_posix() in images.by_path
+        listed = path.name in _YOLO_NAMES and path.stem not in images.by_stem
+        if (beside or "labels" in place.parts[:-1]) and not listed:
+            _add(labels, images.of(path), path)
     if not labels:
         raise LabelFileError(f"{root}: no .txt in a folder labels/ or beside an image")
 
     def read(image: str) -> Scene:
-        path = labels.get(image)
+        (path,) = labels.get(image, (None,))
         lines = enumerate(read_lines(path) if path else [], start=1)
         entries = [(f"{path}: line {number}", line) for number, line in lines if line.strip()]
         return images.scene(image, lambda size: [_yolo_entry(*e, classes, size) for e in entries])
@@ -47,12 +50,13 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
 
 def voc(root: Path, args: argparse.Namespace) -> Converted:
     """Pascal VOC XML (LabelImg, Roboflow, ...); images without a file are not labelled."""
-    images = Images(root, args.out)
-    labels = {images.of(path): path for path in sorted(root.rglob("*.xml"))}
+    images, labels = Images(root, args.out), {}
+    for path in sorted(root.rglob("*.xml")):
+        _add(labels, images.of(path), path)
 
     def read(image: str) -> Scene:
         return images.scene(
-            image, lambda size: [(box, []) for box in read_voc(labels[image], size)]
+            image, lambda size: [(box, []) for box in read_voc(labels[image][0], size)]
         )
 
     return _converted("Pascal VOC", args.classes, _some(labels, root, "*.xml"), read, args)
@@ -65,7 +69,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
         content = read_json(path)
         if isinstance(content, dict) and "shapes" in content:
             name = str(content.get("imagePath") or path.stem).replace("\\", "/")
-            labels[images.of(path, name)] = (path, content)
+            _add(labels, images.of(path, name), path, content)
 
     def read(image: str) -> Scene:
         path, content = labels[image]
@@ -92,12 +96,12 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
             continue
         classes += [name.text for name in tree.iterfind(".//labels/label/name")]
         for element in tree.iter("image"):
-            labels[images.of(path, element.get("name", ""))] = (path, element)
+            _add(labels, images.of(path, element.get("name", "")), path, element)
 
     def read(image: str) -> Scene:
         path, element = labels[image]
         said = element.get("width"), element.get("height")
-        entries = [e for e in element if e.tag in ("box", "polygon")]
+        entries = [e for e in element if e.tag != "tag"]  # a tag is of the whole image
         return images.scene(
             image, lambda _: [_cvat_entry(f"{path}: {image}", entry) for entry in entries], said
         )
@@ -125,10 +129,7 @@ def coco(root: Path, args: argparse.Namespace) -> Converted:
             classes += [n for i, n in names.items() if i in used or n not in parents]
             home = {entry["id"]: images.of(path, entry["file_name"]) for entry in content["images"]}
             for entry in content["images"]:
-                image = home[entry["id"]]
-                if image in labels:
-                    raise LabelFileError(f"{path}: {image} stands in {labels[image][0]} too")
-                labels[image] = (path, entry, [])
+                _add(labels, home[entry["id"]], path, entry, [])
             for entry in content["annotations"]:
                 labels[home[entry["image_id"]]][2].append((names[entry["category_id"]], entry))
         except (KeyError, TypeError) as error:
@@ -168,7 +169,8 @@ class Images:
         """The image of a label file, or the one that the file names, relative to the root.
 
         Raises:
-            LabelFileError: there is none, or several of its name and none of its path.
+            LabelFileError: none has its path, and of its name there is none, one of another split
+                or several.
         """
         relative = label.relative_to(self.root)
         name = without_suffix(said) if said else relative.with_suffix("").as_posix()
@@ -179,12 +181,15 @@ class Images:
             if place in self.by_path:
                 return self.by_path[place]
         found = self.by_stem.get(Path(name).name, [])
-        if len(found) != 1:
-            told = (
-                f"{len(found)} images of this name: {', '.join(found[:3])}" if found else "no image"
-            )
-            raise LabelFileError(f"{label}: {told} for {said or relative} under {self.root}")
-        return found[0]
+        told = f"{len(found)} images of this name: {', '.join(found[:3])}" if found else "no image"
+        if len(found) == 1:
+            # A path that leads out of the root says nothing of the split in it.
+            outside = places[1].startswith(("/", ".."))
+            split = _split_folders(relative if outside else places[1])
+            if not split or not split.isdisjoint(_split_folders(found[0]) or split):
+                return found[0]
+            told = f"no image but {found[0]}, of another split,"
+        raise LabelFileError(f"{label}: {told} for {said or relative} under {self.root}")
 
     def scene(
         self, image: str, read: Callable[[tuple[int, int]], Iterable], said: Sequence | None = None
@@ -271,9 +276,10 @@ def _converted(
     splits, how = _splits(sorted(names), args)
     scenes = {split: [read(name) for name in members] for split, members in splits.items()}
     if not classes:
-        classes = sorted(
-            {box.name for part in scenes.values() for item in part for box in item.boxes}
-        )
+        items = [item for part in scenes.values() for item in part]
+        classes = sorted({box.name for item in items for box in item.boxes})
+        if not classes:
+            raise LabelFileError(f"no object in labels of {len(items):,} images: give --classes")
     return Converted(classes, scenes, f"{tool}; {how}; {WRITTEN_BY}")
 
 
@@ -297,7 +303,7 @@ def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[
                 splits[split].append(found[0])
         refuse_overlap(splits)
         return splits, "lists " + ", ".join(args.list.values())
-    parts = {name: {SPLITS[p] for p in Path(name).parts[:-1] if p in SPLITS} for name in names}
+    parts = {name: _split_folders(name) for name in names}
     if any(parts.values()):
         if loose := [name for name, part in parts.items() if len(part) != 1]:
             raise LabelFileError(
@@ -314,6 +320,10 @@ def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[
     return dict(train=drawn["train"], val=drawn["test"]), (
         f"drawn, seed {args.seed}, val share {args.test_share}"
     )
+
+
+def _split_folders(path: str | Path) -> set[str]:
+    return {SPLITS[part] for part in Path(path).parts[:-1] if part in SPLITS}
 
 
 _YOLO_NAMES = ("classes.txt", "obj.names", "labels.txt", "train.txt", "val.txt", "test.txt")
@@ -344,14 +354,6 @@ def _names_of_yaml(path: Path) -> list[str]:
             raise LabelFileError(f"{path}: names has the numbers {sorted(names)}, not 0, 1, 2, ...")
         names = [names[number] for number in sorted(names)]
     return list(map(str, names or []))
-
-
-def _in_labels(path: Path) -> bool:
-    return "labels" in path.parts[:-1]
-
-
-def _beside(path: Path) -> bool:
-    return any(path.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES)
 
 
 Entry = tuple[LabelledBox, list[list[float]]]  # a box and the outlines of its object, if drawn
@@ -386,13 +388,28 @@ def _cvat_entry(entry: str, element: ElementTree.Element) -> Entry:
     try:
         if element.tag == "box":
             corners = [float(element.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
-            return _from_points(entry, name, corners, False, False)
-        outline = [float(v) for v in element.get("points").replace(";", ",").split(",")]
+            box, _ = _from_points(entry, name, corners, False, False)
+            if not (degrees := float(element.get("rotation", 0))):
+                return box, []
+            outline = _turned(box, degrees)
+        elif element.tag == "polygon":
+            outline = [float(v) for v in element.get("points").replace(";", ",").split(",")]
+        else:
+            raise LabelFileError(f"{entry}: boxes and polygons are read, remove it")
         return _from_points(entry, name, outline, False, True)
     except (TypeError, ValueError, AttributeError) as error:
         if isinstance(error, LabelFileError):
             raise
         raise LabelFileError(f"{entry}: {type(error).__name__}: {error}") from None
+
+
+def _turned(box: LabelledBox, degrees: float) -> list[float]:
+    """The corners turned about the centre, clockwise as one sees it (y points down)."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    corners = np.reshape(_corners(box), (4, 2))
+    centre = corners.mean(axis=0)
+    turned = centre + (corners - centre) @ [[cos, sin], [-sin, cos]]
+    return turned.round(3).ravel().tolist()
 
 
 def _coco_entry(path: Path, name: str, entry: dict) -> Entry:
@@ -427,6 +444,17 @@ def _area(outline: Sequence[float]) -> float:
     xs, ys = outline[::2], outline[1::2]
     shifted = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]])
     return round(abs(sum(x * v - u * y for x, y, u, v in shifted)) / 2, 3)
+
+
+def _add(labels: dict[str, tuple], image: str, path: Path, *content: object) -> None:
+    """Keep what a file says of an image.
+
+    Raises:
+        LabelFileError: a file before it has labels of the image too.
+    """
+    if image in labels:
+        raise LabelFileError(f"{path}: {image} is labelled in {labels[image][0]} too")
+    labels[image] = (path, *content)
 
 
 def _some(labels: Mapping[str, object], root: Path, kind: str) -> Iterator[str]:
