@@ -260,7 +260,7 @@ def test_an_image_without_a_file_is_background_to_yolo(convert, tmp_path, capsys
             (
                 "annotations.xml",
                 '<annotations><image name="00.png"><mask label="leak"/></image>'
-                '<image name="01.png"/></annotations>',
+                '<image name="01.png"/><image name="02.png"/></annotations>',
             ),
             "tions.xml: frames/00.png: mask of 'leak': boxes and polygons are read, remove it",
         ),
