@@ -268,7 +268,7 @@ ENCODERS = ("scratch_convvit-base", "mae_vit-base", "mcmae_convvit-base", "infma
             {f"{e}_unet" for e in (*ENCODERS, "um-mae_swin-tiny")}
             | {"infmae_convvit-base_upernet", "unet-s5_fcn"}
             # not the paper's
-            | {"unet16-s5_fcn", "dnanet_fcn", "scratch_convvit-tiny_unet"}
+            | {"unet16-s5_fcn", "unet16-s5_fcn-deep", "dnanet_fcn", "scratch_convvit-tiny_unet"}
             | {"infmae_convvit-tiny_unet", "mae_vit-tiny_unet"},
         ),
     ],

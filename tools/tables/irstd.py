@@ -65,6 +65,7 @@ def _irstd1k() -> dict:
     crops = "irstd1k-128x128"
     rows = [
         row("U-Net, 16 channels", f"irstd/unet16-s5_fcn_1xb8-8k_{crops}", 8000, None),
+        row("U-Net, deep supervision", f"irstd/unet16-s5_fcn-deep_1xb8-20k_{crops}", 20000, None),
         row("DNANet", f"irstd/dnanet_fcn_1xb8-8k_{crops}", 8000, None, seeds=(0,)),
     ]
     for name, config, start, options in (
@@ -76,7 +77,8 @@ def _irstd1k() -> dict:
     ):
         setting = f"irstd/{config}_unet_1xb8-3k_{crops}"
         rows.append(row(name, setting, 3000, start, options))
-    title = f"irstd1k, 8 crops of 128x128 an iteration, 8,000 or (encoders) 3,000: {_IN_PERCENT}"
+    iterations = "8,000 iterations (deep supervision 20,000, encoders 3,000)"
+    title = f"irstd1k, {iterations} of 8 crops of 128x128: {_IN_PERCENT}"
     return _with_clean(dict(name="irstd1k", title=title, metrics=_COLUMNS | _MINUTES, rows=rows))
 
 
