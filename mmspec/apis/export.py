@@ -106,12 +106,15 @@ def export_model(
         **graph.settings(),
         **(about or {}),
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside, so that a failure leaves an earlier file as it was.
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
     with ExitStack() as on_failure:
-        on_failure.callback(path.unlink, missing_ok=True)
-        constants = WRITERS[path.suffix](graph, pixels, path, dynamic, half, details)
+        on_failure.callback(part.unlink, missing_ok=True)
+        constants = WRITERS[path.suffix](graph, pixels, part, dynamic, half, details)
         if dynamic:
             batches = [resized(batch, scale) for batch in batches for scale in _CHECKED]
-        differences = compare(model, ExportedModel(path), batches)
+        differences = compare(model, ExportedModel(part), batches)
         if not all(value <= tolerance for value in differences.values()):
             listed = ", ".join(f"{name} {value:.2g}" for name, value in differences.items())
             raise ExportError(
@@ -119,6 +122,7 @@ def export_model(
                 f" shares of the largest value: {listed}; allowed: {tolerance:g} (--tolerance)"
                 + (f". Sizes that became constants: {'; '.join(constants)}" if constants else "")
             )
+        part.replace(path)
         on_failure.pop_all()
     return Report(
         f"ONNX opset {OPSET}" if path.suffix == ".onnx" else f"torch {torch.__version__}",
@@ -155,6 +159,8 @@ def export_checkpoint(
     cfg = read_config(config, options)
     task = "features" if how.get("encoder") else None
     predictor = Predictor(cfg, checkpoint, "cpu", task)
+    if visible is not None and len(visible) != len(images or ()):
+        raise ExportError(f"{len(images or ())} --images and {len(visible)} --visible: no pairs")
     inputs = list(images or ()) if visible is None else list(zip(images or (), visible))
     batches = list(predictor.batches(inputs or _test_images(cfg)))
     if len(batches) < 2:

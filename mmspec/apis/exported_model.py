@@ -46,7 +46,9 @@ class ExportedModel:
         self.path = Path(path)
         if not self.path.is_file():
             raise ExportedModelError(f"no file {path}")
-        self._run, self.details = _OPENERS[self.path.suffix](self.path)
+        if (suffix := self.path.suffix.lower()) not in _OPENERS:
+            raise ExportedModelError(f"{path}: no {' or '.join(_OPENERS)} file")
+        self._run, self.details = _OPENERS[suffix](self.path)
         if "kind" not in self.details:
             raise ExportedModelError(f"{path}: not written by tools/export.py: no metadata")
         self.kind = self.details["kind"]
@@ -150,7 +152,11 @@ def _open_onnx(path: Path):
         found = session.run(None, {"pixels": np.ascontiguousarray(pixels.cpu().numpy())})
         return [torch.from_numpy(array) for array in found]
 
-    return run, {key: json.loads(value) for key, value in about.items()}
+    try:
+        details = {key: json.loads(value) for key, value in about.items()}
+    except json.JSONDecodeError:
+        details = {}  # of another program
+    return run, details
 
 
 def _open_program(path: Path):

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -57,6 +57,8 @@ class Inputs:
     ) -> None:
         self.broken = broken
         self._names: set[str] = set()
+        self._folders: set[str] = set()
+        self._recordings: set[str] = set()
         found = self._found(given, sides)
         self._found_ones = found if isinstance(given, Iterator) else list(found)
 
@@ -82,13 +84,20 @@ class Inputs:
             counts = " and ".join(f"{len(reader):,}" for reader in readers)
             reason = f"{counts} frames, the surplus is left out"
             self.fault(UnreadableImageError.of(" and ".join(files), reason), files[0])
-        try:
-            for i in range(min(map(len, readers))):
+        length, last_broken = min(map(len, readers)), None
+        for i in range(length):
+            called = tuple(f"{file}#{i}" for file in files)
+            try:
                 pixels = tuple(reader.content(i) for reader in readers)
-                called = tuple(f"{file}#{i}" for file in files)
-                yield Frame(f"{name}/{i:06d}", called, pixels, name, i, readers[0].rate)
-        except UnreadableImageError as error:
-            self.fault(error, files[0])
+            except UnreadableImageError as error:
+                if last_broken != i - 1:
+                    self.fault(error, called[0])
+                    last_broken = i
+                    continue
+                reason = f"{error.reason}; {length - i:,} frames from here on are left out"
+                self.fault(UnreadableImageError.of(called[0], reason), called[0])
+                return
+            yield Frame(f"{name}/{i:06d}", called, pixels, name, i, readers[0].rate)
 
     def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | tuple]:
         for one in given if isinstance(given, list | Iterator) else [given]:
@@ -136,16 +145,26 @@ class Inputs:
             return
         if readers and len(readers) < len(files):
             raise InputError(f"{' and '.join(files)}: a recording and a still image are no pair")
-        name = self._unique(stem, relative)
+        name = self._unique(stem, relative, recording=bool(readers))
         yield (name, readers) if readers else Frame(name, files)
 
-    def _unique(self, stem: str, relative: str = "") -> str:
-        """The stem, or else the whole name, or else with a number."""
+    def _unique(self, stem: str, relative: str = "", recording: bool = False) -> str:
+        """The stem, or else the whole name, or else with a number.
+
+        A recording's frames lie in a folder of its name, in which no other image may lie.
+        """
         name, number = stem, 1
-        while name in self._names:
+        while (
+            name in self._names
+            or (recording and name in self._folders)
+            or not self._recordings.isdisjoint(_parents(name))
+        ):
             name = relative if number == 1 and relative else f"{stem}_{number}"
             number += 1
         self._names.add(name)
+        self._folders.update(_parents(name))
+        if recording:
+            self._recordings.add(name)
         return name
 
 
@@ -172,3 +191,7 @@ def _called(given: object) -> str:
     if isinstance(given, np.ndarray):
         return f"an array of shape {given.shape}"
     return str(given) if isinstance(given, str | PathLike) else f"{type(given).__name__}"
+
+
+def _parents(name: str) -> set[str]:
+    return {str(folder) for folder in PurePosixPath(name).parents} - {"."}

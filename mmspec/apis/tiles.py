@@ -84,7 +84,7 @@ def merged_instances(
 
 
 def _part_of_another(boxes: InstanceData, cut: Tensor) -> Tensor:
-    """(N,) bool: at a cut, and mostly in a larger box of the class."""
+    """(N,) bool: at a cut, and mostly in a larger box of the class with at least half its score."""
     corners = boxes.bboxes.float()
     low = torch.maximum(corners[:, None, :2], corners[None, :, :2])
     high = torch.minimum(corners[:, None, 2:], corners[None, :, 2:])
@@ -92,4 +92,5 @@ def _part_of_another(boxes: InstanceData, cut: Tensor) -> Tensor:
     area = (corners[:, 2:] - corners[:, :2]).prod(1)
     larger = (area[None] > area[:, None]) & (boxes.labels[None] == boxes.labels[:, None])
     covered = common >= _COVERED * area[:, None]
-    return cut & (larger & covered).any(1)
+    trusted = boxes.scores[None] >= 0.5 * boxes.scores[:, None]  # no speck of noise deletes it
+    return cut & (larger & covered & trusted).any(1)

@@ -104,7 +104,10 @@ class PictureHook(Hook):
         dataset = getattr(runner, f"{mode}_dataloader").dataset
         wanted = len(dataset) if self.num_images is None else self.num_images
         rank, processes = get_dist_info()
-        for image, sample in zip(data_batch["inputs"], outputs):
+        images = data_batch["inputs"]
+        if isinstance(images[0], list | tuple):  # views by test-time augmentation: the plain one
+            images = images[0]
+        for image, sample in zip(images, outputs):
             # The sampler deals the images out in turn; the first ones again fill the last round.
             number = processes * self.seen + rank
             self.seen += 1

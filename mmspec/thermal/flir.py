@@ -234,13 +234,20 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
         UnreadableImageError: the frame has no constants.
         ImportError: flyr is not installed.
         TypeError: an unknown parameter.
-        ValueError: an emissivity or a transmission that is no share of one.
+        ValueError: a share that is none, a negative distance, or kelvin that must be Celsius.
     """
     if unknown := set(parameters) - set(PARAMETERS):
         raise TypeError(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(PARAMETERS)}")
     for name in ("emissivity", "ir_window_transmission"):
         if not 0 < (share := parameters.get(name, 1)) <= 1:
             raise ValueError(f"{name}={share}: a share, above 0 and up to 1")
+    if not 0 <= (humidity := parameters.get("relative_humidity", 0)) <= 1:
+        raise ValueError(f"relative_humidity={humidity}: a share, 0 to 1")
+    if (distance := parameters.get("object_distance", 0)) < 0:
+        raise ValueError(f"object_distance={distance}: metres, 0 or more")
+    for name, value in parameters.items():
+        if name.endswith("temperature") and value < 100:
+            raise ValueError(f"{name}={value}: kelvin, 273.15 more than Celsius")
     if CAMERA_INFO not in frame.records:
         raise UnreadableImageError("no constants of the camera: read unit='counts'")
     if not has_flyr():
@@ -254,6 +261,8 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
         constants = parse_camera_info(record, (0, CAMERA_INFO, 0, length))
     except struct.error:
         raise UnreadableImageError("its constants of the camera are cut") from None
+    if constants["relative_humidity"] > 2:  # some cameras write percent, as ExifTool knows
+        constants["relative_humidity"] /= 100
     if not constants["planck_r1"] or not math.isfinite(constants["planck_b"]):
         raise UnreadableImageError("its constants are zero: read unit='counts'")
     # Each count once: the formula is far slower than a table, and sorting than counting.
@@ -261,7 +270,7 @@ def celsius(frame: Frame, values: np.ndarray, **parameters: float) -> np.ndarray
     try:
         with np.errstate(all="ignore"):
             table = FlyrThermogram(levels[None], constants, metadata_adjustments=parameters).celsius
-    except ArithmeticError as error:
+    except (ArithmeticError, ValueError) as error:  # ValueError: of a root or logarithm
         raise UnreadableImageError(f"temperatures by its constants: {error}") from None
     of_count = np.empty(65536, np.float32)
     of_count[levels] = table[0]

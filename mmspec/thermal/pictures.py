@@ -47,13 +47,17 @@ def check_png(data: bytes) -> int:
     return orientation_of(PngImageFile(io.BytesIO(data))) if told else 1
 
 
-def by_opencv(data: bytes, flag: int) -> np.ndarray | None:
+def by_opencv(data: bytes, flag: int, page: int = 0) -> np.ndarray | None:
     """Pixels as they are stored: OpenCV knows fewer places of the orientation than Pillow."""
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    stored, flag = np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION
+    if not page:
+        return cv2.imdecode(stored, flag)
+    pages = cv2.imdecodemulti(stored, flag, range=(page, page + 1))[1]
+    return pages[0] if pages else None
 
 
-def at_whole_depth(data: bytes) -> np.ndarray:
-    pixels = by_opencv(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+def at_whole_depth(data: bytes, page: int = 0) -> np.ndarray:
+    pixels = by_opencv(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH, page)
     if pixels is None:
         raise UnreadableImageError("damaged: its pixels cannot be decoded")
     return pixels

@@ -293,12 +293,18 @@ def read_frame(name: str) -> np.ndarray | bytes | None:
         return None
     path, index = frame
     # By process: those that were forked would share the place in the file.
-    recording = _opened(path, os.getpid())
+    try:
+        found = os.stat(path)
+    except OSError:
+        found = None  # is told by its reader
+    # A file that was written anew is another one.
+    state = found and (found.st_mtime_ns, found.st_size, found.st_ino)
+    recording = _opened(path, os.getpid(), state)
     if recording is None:
         raise UnreadableImageError.of(path, "a still image, or no TIFF: it has no frames")
     return recording.content(index)
 
 
 @lru_cache(maxsize=_OPEN_AT_ONCE)
-def _opened(path: str, process: int) -> Recording | None:
+def _opened(path: str, process: int, state: tuple[int, ...] | None) -> Recording | None:
     return open_recording(path)

@@ -151,13 +151,9 @@ def _deep(
                 f"TIFF with separate planes and {page.compression.name} compression: save it"
                 " uncompressed or with deflate"
             ) from None
-        if number:  # OpenCV reads the first page alone
-            with _opened(source, number) as image:
-                pixels = np.array(image)
-        else:  # turns a TIFF whatever its flags
-            pixels = at_whole_depth(
-                source if isinstance(source, bytes) else Path(source).read_bytes()
-            )
+        # OpenCV turns a TIFF whatever its flags.
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        pixels = at_whole_depth(content, number)
     absent = _holds(pixels, nodata)
     if page.photometric == _WHITE_IS_ZERO:
         if pixels.dtype.kind != "u":

@@ -98,7 +98,18 @@ def test_what_differs_is_deleted(model_of, tmp_path):
     model = model_of("upernet")
     with pytest.raises(ExportError, match=r"logits .*; allowed: 1e-12"):
         export_model(model, batches(model), path, tolerance=1e-12)
-    assert not path.exists()
+    assert not list(tmp_path.iterdir())
+    path.write_bytes(b"an earlier one")
+    with pytest.raises(ExportError, match=r"logits .*; allowed: 1e-12"):
+        export_model(model, batches(model), path, tolerance=1e-12)
+    assert path.read_bytes() == b"an earlier one"
+
+
+def test_files_that_no_export_wrote(tmp_path):
+    for name, message in (("x.pth", "no .onnx or .pt2 file"), ("x.ONNX", "cannot read it")):
+        (tmp_path / name).write_bytes(b"none")
+        with pytest.raises(ExportedModelError, match=message):
+            ExportedModel(tmp_path / name)
 
 
 def test_a_part_that_keeps_a_size_is_told(model_of, tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from layouts import save
 from mmengine.structures import PixelData
 from PIL import Image
 from prediction_cases import CASES, Case, predictor_of, saved
@@ -21,6 +22,7 @@ import mmspec
 from mmspec.apis import InputError, Inputs, Predictor, ResultFolder, TaskError
 from mmspec.apis.results import ResultError
 from mmspec.datasets.image_io import UnreadableImageError
+from mmspec.thermal import recordings
 
 pytest.importorskip("mmdet.models")
 pytest.importorskip("mmseg.models")
@@ -447,6 +449,35 @@ def tool(folder, monkeypatch, capsys):
         return status, said.out + said.err + str(status)
 
     return call
+
+
+def test_a_damaged_page_costs_itself_alone(tmp_path, monkeypatch):
+    stack = np.zeros((6, 40, 50), np.uint16)
+    stack[2], stack[4:] = 1, 1
+    np.save(tmp_path / "clip.npy", stack)
+    whole = recordings.ArrayFrames.content
+
+    def content(reader, index):
+        if stack[index].any():
+            raise UnreadableImageError.of(f"clip.npy#{index}", "damaged")
+        return whole(reader, index)
+
+    monkeypatch.setattr(recordings.ArrayFrames, "content", content)
+    broken = []
+    frames = list(Inputs(str(tmp_path), broken=broken))
+    assert [frame.name for frame in frames] == ["clip/000000", "clip/000001", "clip/000003"]
+    assert [(os.path.basename(fault.path), fault.reason) for fault in broken] == [
+        ("clip.npy#2", "damaged"),
+        ("clip.npy#4", "damaged"),
+        ("clip.npy#5", "damaged; 1 frames from here on are left out"),
+    ]
+
+
+def test_frames_of_a_recording_and_images_beside_it_have_their_own_names(tmp_path):
+    save(tmp_path / "clip/000000.png", np.zeros((40, 50), np.uint8))
+    np.save(tmp_path / "clip.npy", np.zeros((1, 40, 50), np.uint16))
+    names = [frame.name for frame in Inputs(str(tmp_path))]
+    assert len(names) == len(set(names)) == 2
 
 
 def test_the_tool_ends_with_a_failure_where_an_image_is_broken(tool, given, tmp_path):

@@ -71,3 +71,9 @@ def test_the_part_of_an_object_at_a_cut_goes_to_the_whole():
     assert len(merged_instances(parts, windows, (64, 100))) == 2
     inside = [found((40, 10, 48, 20), score=0.95), found((0, 10, 36, 20))]
     assert len(merged_instances(inside, windows, (64, 100))) == 2
+
+
+def test_a_doubtful_box_around_an_object_does_not_delete_it():
+    windows = tile_windows((64, 100), (64, 64), 28)
+    parts = [found((56, 10, 64, 20), score=0.95), found((18, 5, 60, 40), score=0.06)]
+    assert 0.95 in merged_instances(parts, windows, (64, 100)).scores.numpy().round(2)

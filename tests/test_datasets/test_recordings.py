@@ -310,3 +310,11 @@ def test_recordings_of_two_folders_are_predicted_in_pairs(tmp_path):
     assert found[3].files == tuple(
         f"{tmp_path}/{name}#3" for name in ("ir/clip.seq", "rgb/clip.avi")
     )
+
+
+def test_a_recording_that_is_written_anew_is_opened_anew(tmp_path):
+    path = tmp_path / "clip.npy"
+    for value, count in ((1, 5), (2, 3)):
+        np.save(tmp_path / "new.npy", np.full((count, 40, 50), value, np.uint16))
+        (tmp_path / "new.npy").replace(path)
+        assert (read_frame(f"{path}#0") == value).all()

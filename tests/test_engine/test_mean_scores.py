@@ -113,3 +113,11 @@ def test_of_several_classes_it_is_the_mean_of_probabilities():
 def test_what_cannot_be_averaged_is_refused(tmp_path, name, scales, message):
     with pytest.raises(LaunchError, match=message):
         augment_tests(config(tmp_path, name), scales)
+
+
+def test_pictures_are_of_the_image_as_it_is(tmp_path):
+    cfg = small(tmp_path)
+    augment_tests(cfg)
+    runner = build_runner(cfg)
+    runner.test()
+    assert len(list(tmp_path.glob("small_targets/test/*_*.png"))) == 2

@@ -1,5 +1,6 @@
 """Radiometric files against known temperatures and counts, and what becomes of damaged ones."""
 
+import struct
 from contextlib import nullcontext
 
 import cv2
@@ -57,8 +58,31 @@ def test_parameters_of_the_scene_replace_those_of_the_file(radiometric):
     assert other.values.max() > one.values.max() + 5
     with pytest.raises(TypeError, match="unknown emmisivity; known: emissivity, object_distance"):
         mmspec.read_thermal(path, emmisivity=0.5)
-    with pytest.raises(ValueError, match="emissivity=90: a share, above 0"):
-        mmspec.read_thermal(path, emissivity=90)
+    for given, message in (
+        (dict(emissivity=90), "emissivity=90: a share, above 0"),
+        (dict(relative_humidity=50), "relative_humidity=50: a share, 0 to 1"),
+        (dict(object_distance=-1), "object_distance=-1: metres, 0 or more"),
+        (dict(atmospheric_temperature=20), "atmospheric_temperature=20: kelvin"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mmspec.read_thermal(path, **given)
+
+
+def test_humidity_in_percent_and_a_distance_that_cannot_be(radiometric, tmp_path):
+    pytest.importorskip("flyr")
+    data = bytearray((radiometric / "seq" / "SampleSEQ.seq").read_bytes())
+    start, _ = flir.parse(bytes(data)).records[flir.CAMERA_INFO]
+    data[start + 36 : start + 40] = struct.pack("<f", 20.0)  # metres
+    found = []
+    for humidity in (0.5, 50.0):
+        data[start + 60 : start + 64] = struct.pack("<f", humidity)
+        (tmp_path / f"{humidity}.seq").write_bytes(data)
+        found.append(mmspec.read_thermal(tmp_path / f"{humidity}.seq").values)
+    np.testing.assert_array_equal(*found)
+    data[start + 36 : start + 40] = struct.pack("<f", -1.0)
+    (tmp_path / "bad.seq").write_bytes(data)
+    with pytest.raises(UnreadableImageError, match=r"bad\.seq.*temperatures by its constants"):
+        mmspec.read_thermal(tmp_path / "bad.seq")
 
 
 def test_frames_of_a_recording(radiometric):
@@ -216,6 +240,15 @@ def test_compressed_pages_and_their_turn(tmp_path, compression):
     for index, page in enumerate(pages):
         values = mmspec.read_thermal(tmp_path / "a.tif", frame=index).values
         np.testing.assert_array_equal(values, np.rot90(np.array(page), 2))
+
+
+def test_compressed_pages_of_16_bit_colour_keep_their_depth(tmp_path):
+    page = np.repeat(EIGHT.astype(np.uint16)[..., None] * 200, 3, 2)
+    cv2.imwritemulti(str(tmp_path / "a.tif"), [page, page + 1])  # by LZW
+    for index in (0, 1):
+        values = mmspec.read_thermal(tmp_path / "a.tif", frame=index).values
+        assert values.dtype == np.uint16
+        np.testing.assert_array_equal(values, page[..., 0] + index)
 
 
 def test_pixels_without_a_measurement_are_marked(tmp_path):

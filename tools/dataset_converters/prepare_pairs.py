@@ -48,6 +48,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not 0 <= args.hash_distance < 128:
         parser.error("--hash-distance must be 0 to 127")
+    if args.workers < 1:
+        parser.error("--workers must be at least 1")
     for path in (args.out, args.report):
         if path is not None and path.exists():
             parser.error(f"{path} exists; give the name of a new file")
