@@ -374,7 +374,10 @@ def plan(
                 begin, score = start(row["pretrain"], own_seed), row.get("score")
                 if row["config"] is None:
                     training = None
-                    content = " ".join(score["command"]) + str(begin and begin.weights.parent)
+                    # A training's folder is marked by its settings, a given file is itself.
+                    given_file = isinstance(begin, Given)
+                    weights = begin and (begin.weights if given_file else begin.weights.parent)
+                    content = " ".join(score["command"]) + str(weights)
                     folder = marked(folder, content)
                 else:
                     training = Training(

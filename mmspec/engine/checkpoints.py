@@ -331,7 +331,7 @@ class ResumeHook(Hook):
                 f"{name} is of {unit} {done}, and training ends at {end}; set "
                 f"train_cfg.max_{unit}s, or resume from an earlier checkpoint"
             )
-        if done == end:
+        if meta[unit] == end:
             runner.logger.warning(f"Training had ended: {name} is of {unit} {done}, the last one")
 
 

@@ -1,6 +1,10 @@
 """Notice images that reach an encoder without contrast, whoever loaded them."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.logging import print_log
@@ -28,6 +32,29 @@ def watch_input(encoder: nn.Module) -> None:
     low contrast gets the warning too, and no more. Later batches cost nothing.
     """
     encoder.register_forward_pre_hook(_InputCheck())
+
+
+def look_at_input(encoder: nn.Module, images: Tensor) -> None:
+    """Have images looked at that reach an encoder by another way than its ``forward``."""
+    for check in _checks(encoder):
+        check(encoder, (images,))
+
+
+@contextmanager
+def unwatched(encoder: nn.Module) -> Iterator[None]:
+    """Leave the batches inside out of the count: they are not those of the training."""
+    left = [(check, check.left) for check in _checks(encoder)]
+    for check, _ in left:
+        check.left = 0
+    try:
+        yield
+    finally:
+        for check, count in left:
+            check.left = count
+
+
+def _checks(encoder: nn.Module) -> list[_InputCheck]:
+    return [hook for hook in encoder._forward_pre_hooks.values() if isinstance(hook, _InputCheck)]
 
 
 class _InputCheck:

@@ -52,9 +52,11 @@ class StrideCheck:
             hook.handle = getattr(model, "neck", encoder).register_forward_hook(hook)
 
 
-def _remember(model: nn.Module, name: str, module: nn.Module) -> None:
-    if name == "backbone" and any(
-        isinstance(hook, StrideCheck) for hook in module._forward_pre_hooks.values()
+def _remember(model: nn.Module, name: str, module: nn.Module | None) -> None:
+    if (
+        name == "backbone"
+        and module is not None
+        and any(isinstance(hook, StrideCheck) for hook in module._forward_pre_hooks.values())
     ):
         _MODELS[module] = weakref.ref(model)
 

@@ -16,6 +16,7 @@ from mmspec.checkpoints import find_checkpoint, load_encoder
 from mmspec.models.backbones.conv_vit import ARCHS, ConvViT
 from mmspec.models.backbones.masked_swin import MaskedSwin
 from mmspec.models.backbones.masked_vit import MaskedViT
+from mmspec.models.input_check import unwatched
 from mmspec.models.layers.position import sincos_positions
 
 #: Gray levels are normalised as in pre-training (``configs/_base_/models``).
@@ -152,7 +153,8 @@ def _evaluated(network: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        yield
+        with unwatched(network):
+            yield
     finally:
         for module, training in modes:
             module.training = training

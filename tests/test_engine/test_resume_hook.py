@@ -1,16 +1,20 @@
 """A run resumes from the newest checkpoint that can be read, or says why it cannot."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import EpochBasedTrainLoop
 from toy_run import toy_run
 
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.checkpoints.work_dir import is_finished, is_readable, saved_checkpoints
+from mmspec.engine import ResumeHook
 from mmspec.engine.launch import LaunchError
 
 SCHEDULE = [dict(type="PolyLR", by_epoch=False)]
@@ -144,3 +148,15 @@ def test_without_a_checkpoint_hook_too(folder, tmp_path_factory):
     run = runner(folder)
     run.train()
     assert run.iter == 8
+
+
+def test_a_run_that_stopped_inside_its_last_epoch_had_not_ended(caplog):
+    loop = object.__new__(EpochBasedTrainLoop)
+    loop._max_epochs, loop._epoch = 20, 0
+    logger = logging.getLogger("resumed")
+    run = SimpleNamespace(_resume=True, _load_from="x.pth", train_loop=loop, logger=logger)
+    checkpoint = dict(message_hub={}, optimizer={})
+    for meta, ended in ((dict(epoch=19, images_of_epoch=320), False), (dict(epoch=20), True)):
+        caplog.clear()
+        ResumeHook().after_load_checkpoint(run, dict(checkpoint, meta=meta))
+        assert ("Training had ended" in caplog.text) == ended

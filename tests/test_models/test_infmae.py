@@ -309,6 +309,18 @@ def test_a_vit_without_its_last_maps_has_no_parameter_without_a_gradient(indices
             vit(image, PatchMask.from_keep(torch.tensor([[0, 3]]), (2, 3)))
 
 
+def test_a_norm_before_the_layers_is_in_both_forwards():
+    torch.manual_seed(0)
+    arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=32)
+    vit = MaskedViT(arch=arch, img_size=32, pre_norm=True)
+    vit.init_weights()
+    torch.nn.init.normal_(vit.pre_norm.weight)
+    image = torch.randn(1, 3, 32, 32)
+    (dense,) = vit(image)
+    everything = vit(image, PatchMask.from_keep(torch.arange(4)[None], (2, 2)))
+    torch.testing.assert_close(everything, dense.flatten(2).transpose(1, 2))
+
+
 @pytest.mark.parametrize("indices", [(0,), (0, 1), (1, 2)])
 def test_a_swin_without_its_last_maps_has_no_parameter_without_a_gradient(indices):
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ from mmcv.transforms import LoadImageFromFile
 
 import mmspec.models.input_check as input_check
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
-from mmspec.models.backbones import ConvViT
+from mmspec.models.backbones import ConvViT, MaskedViT
 
 
 @pytest.fixture
@@ -73,4 +73,21 @@ def test_one_image_of_contrast_is_enough(told, frame):
 
 def test_pixels_that_were_not_normalised_are_told(told):
     run(torch.rand(1, 3, 64, 64) * 255)
+    assert len(told) == 1 and "as if they were not normalised" in told[0]
+
+
+def test_a_probe_before_the_training_uses_nothing_up(told, frame):
+    flat, encoder = batch(LoadImageFromFile()(dict(img_path=frame))["img"]), ConvViT(arch="tiny")
+    with input_check.unwatched(encoder), torch.no_grad():
+        for _ in range(3):
+            encoder(torch.randn(1, 3, 64, 64))
+    with torch.no_grad():
+        for _ in range(3):
+            encoder(flat)
+    assert len(told) == 1
+
+
+def test_images_that_reach_an_encoder_by_its_tokens_are_looked_at(told):
+    encoder = MaskedViT(dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=32))
+    input_check.look_at_input(encoder, torch.full((2, 3, 64, 64), 500.0))
     assert len(told) == 1 and "as if they were not normalised" in told[0]

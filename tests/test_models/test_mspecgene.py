@@ -4,6 +4,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 
 from mmspec.masking import PatchMask
+from mmspec.models import input_check
 from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.models.heads import ReconstructionHead
 from mmspec.models.maskers import RandomPairMasker
@@ -41,6 +42,14 @@ def masks(infrared: list[int], visible: list[int], batch: int = 2, grid=(4, 4)):
 @pytest.fixture
 def pairs() -> torch.Tensor:
     return torch.randn(2, 6, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_pixels_that_were_not_normalised_are_told_in_pre_training(encoder, pairs, monkeypatch):
+    told = []
+    monkeypatch.setattr(input_check, "print_log", lambda text, **_: told.append(text))
+    build(encoder)(pairs + 500, mode="loss")
+    assert len(told) == 1 and "as if they were not normalised" in told[0]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -194,3 +194,10 @@ def test_copies_and_pickles():
         for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
             for a, b in zip(other.extract_feat(image), expected):
                 assert torch.equal(a, b)
+
+
+def test_a_backbone_can_be_taken_away():
+    model = torch.nn.Module()
+    model.backbone = ConvViT("tiny")
+    model.backbone = None
+    model.register_module("backbone", None)

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from processes import Program, run
 
 from mmspec import __version__, load_encoder, read_checkpoint
+from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.registry import MODELS
 
 REPO = Path(__file__).resolve().parents[2]
@@ -166,3 +167,29 @@ def test_what_cannot_be_written_leaves_no_file(trained, tmp_path, options, messa
     result = convert(trained[0], tmp_path / "new.pth", *options)
     assert result.returncode == 1 and message in result.stderr, result.stderr
     assert "Traceback" not in result.stderr and not (tmp_path / "new.pth").exists()
+
+
+@pytest.mark.parametrize("layout", ["convmae", "mmseg"])
+def test_adapters_have_no_place_in_other_layouts(tmp_path, layout):
+    arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=32)
+    encoder = (
+        ConvViT("tiny", pretraining=True, adapter_dims=8)
+        if layout == "convmae"
+        else MaskedViT(arch, img_size=64, adapter_dims=8)
+    )
+    state = {f"backbone.{name}": value for name, value in encoder.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "adapted.pth")
+    result = convert(tmp_path / "adapted.pth", tmp_path / "new.pth", "--layout", layout)
+    assert result.returncode == 1 and f"{layout} has no such layer" in result.stderr
+    assert "adapter" in result.stderr and not (tmp_path / "new.pth").exists()
+
+
+def test_means_of_both_sides_of_pairs_are_told(tmp_path):
+    config = PRETRAIN / "mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene.py"
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "pairs.pth")
+    target = tmp_path / "pairs.safetensors"
+    result = convert(tmp_path / "pairs.pth", target, "--encoder-only", "--config", config)
+    assert result.returncode == 0, result.stderr
+    header = read_checkpoint(target)[1].header
+    assert {"mean_infrared", "std_infrared", "mean_visible", "std_visible"} <= header.keys()

@@ -613,3 +613,17 @@ def test_a_real_run_with_two_processes(tmp_path, monkeypatch, capsys):
     # 16 samples, batches of 4: two steps for each of two processes.
     assert "Epoch(train) [1][2/2]" in log.read_text()
     assert re.search(r"\| ours \| 1/1 \| [\d.]+ \|", capsys.readouterr().out)
+
+
+def test_given_files_of_one_folder_have_their_own_cells():
+    folders = [
+        {
+            cell.folder
+            for cell in TOOL["plan"](
+                "rgbt", TABLES["rgbt"], "cpu", Path("out"), given={"infmae-tiny": Path(name)}
+            )
+            if cell.row == "InfMAE frozen"
+        }
+        for name in ("w/a.pth", "w/b.pth")
+    ]
+    assert all(folders) and not set.intersection(*folders)

@@ -87,7 +87,11 @@ def _header(info: CheckpointInfo, args: argparse.Namespace) -> dict[str, str]:
         cfg = read_config(args.config)
         backbone, _ = load_encoder(args.source, cfg.model.backbone.get("arch"))
         told["recipe"] = Path(args.config).stem
-        told |= {key: json.dumps(cfg.model.data_preprocessor[key]) for key in ("mean", "std")}
+        told |= {
+            key: json.dumps(value)
+            for key, value in cfg.model.data_preprocessor.items()
+            if key.startswith(("mean", "std"))  # of pairs one of each side
+        }
         if isinstance(backbone, ConvViT):
             told["arch"] = json.dumps(backbone.arch)
             told["pretrain_grid"] = str(backbone.pretrain_grid)

@@ -119,6 +119,7 @@ class MaskedViT(VisionTransformer):
         if self.cls_token is not None:
             first = self.cls_token + self.pos_embed[:, :1]
             tokens = cat([first.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = self.pre_norm(self.drop_after_pos(tokens))
         for layer in self.layers:
             tokens = layer(tokens)
         return self.ln1(tokens)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmspec.conventions import MODALITIES, PAIR_CHANNELS
 from mmspec.masking import PatchMask, grid_of
+from mmspec.models.input_check import look_at_input
 from mmspec.registry import MODELS
 
 from .base import MaskedReconstruction, Reconstruction
@@ -87,6 +88,7 @@ class MSpecGene(MaskedReconstruction):
 
     def _masked(self, inputs: Tensor, masks: Masks | None = None) -> tuple[Tensor, Tensor, Masks]:
         images = torch.cat(_sides(inputs))
+        look_at_input(self.backbone, images)
         tokens = self.backbone.patch_tokens(images)
         if masks is None:
             grid = grid_of(*inputs.shape[-2:], self.head.patch_size)
