@@ -194,8 +194,8 @@ def load_into(
             f"checkpoint {info.path} was trained with positions of {info.pretrain_grid} patches a "
             f"side, this backbone has pretrain_grid={grid}; set pretrain_grid={info.pretrain_grid}"
         )
-    arch, heads = getattr(backbone, "arch", None), (info.arch or {}).get("num_heads")
-    if heads and isinstance(arch, dict) and arch["num_heads"] != heads:
+    arch, heads = architecture(backbone), (info.arch or {}).get("num_heads")
+    if heads and arch is not None and arch["num_heads"] != heads:
         raise CheckpointError(
             f"checkpoint {info.path} was trained with num_heads={heads}, this backbone has"
             f" {arch['num_heads']}, which its tensors would not tell"
@@ -264,6 +264,15 @@ def load_into(
     return report
 
 
+def architecture(backbone: nn.Module) -> dict | None:
+    """The settings of a ConvViT or ViT, whose tensors do not tell the heads; None of others."""
+    for name in ("arch", "arch_settings"):
+        arch = getattr(backbone, name, None)
+        if isinstance(arch, dict) and isinstance(arch.get("num_heads"), int):
+            return dict(arch)
+    return None
+
+
 def _gray_input(encoder: dict[str, Tensor], backbone: nn.Module, gray: GrayInput) -> dict[str, str]:
     """Make an encoder's first convolution one for one channel, and say how, by name."""
     for name, own in backbone.state_dict().items():
@@ -306,6 +315,11 @@ def _depth(encoder: dict[str, Tensor], layers: str) -> int:
 
 def _conv_vit_settings(encoder: dict[str, Tensor]) -> dict:
     """Arguments of a ConvViT read off its tensors; ``num_heads`` for named archs only."""
+    if absent := [i + 1 for i in range(3) if f"embeds.{i}.proj.weight" not in encoder]:
+        raise CheckpointError(
+            f"a ConvViT without stage {absent[0]}, trained with fewer out_indices: make the"
+            " backbone as it was, and mmspec.checkpoints.load_into(backbone, state, info)"
+        )
     widths, in_channels = zip(*(encoder[f"embeds.{i}.proj.weight"].shape[:2] for i in range(3)))
     hidden = [encoder[f"stages.{i}.0.mlp.fc1.weight"].shape[0] for i in range(3)]
     arch = dict(
@@ -335,7 +349,8 @@ def _vit_settings(encoder: dict[str, Tensor]) -> dict:
     arch = dict(embed_dims=dims, num_layers=_depth(encoder, "layers"))
     if (hidden := encoder.get("layers.0.ffn.layers.0.0.weight")) is not None:
         arch["feedforward_channels"] = hidden.shape[0]
-    if dims in VIT_HEADS:
+    # mmpretrain's 'small' has the base's width, a smaller MLP and 8 heads.
+    if dims in VIT_HEADS and arch.get("feedforward_channels") == 4 * dims:
         arch["num_heads"] = VIT_HEADS[dims]
     return dict(
         arch=arch,

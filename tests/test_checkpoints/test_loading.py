@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -117,6 +118,27 @@ def test_heads_are_those_of_the_config_of_the_training(written, checkpoint, tmp_
     assert load_encoder(tmp_path / "epoch_3.pth")[0].arch["num_heads"] == 2
     with pytest.raises(CheckpointError, match="trained with num_heads=2, this backbone has 4"):
         load_encoder(tmp_path / "epoch_3.pth", dict(num_heads=4))
+
+
+def test_heads_of_a_vit_are_not_guessed_and_are_compared(tmp_path):
+    small = MaskedViT("small", img_size=32)  # as wide as the base, with 8 heads
+    torch.save({f"backbone.{k}": v for k, v in small.state_dict().items()}, tmp_path / "vit.pth")
+    with pytest.raises(CheckpointError, match=r"give arch=dict\(num_heads=...\)"):
+        load_encoder(tmp_path / "vit.pth")
+    backbone, report = load_encoder(tmp_path / "vit.pth", "small", img_size=32)
+    assert backbone.layers[0].attn.num_heads == 8 and report.coverage == 1
+    state, info = read_checkpoint(tmp_path / "vit.pth")
+    info = replace(info, arch=dict(num_heads=12))
+    with pytest.raises(CheckpointError, match="trained with num_heads=12, this backbone has 8"):
+        load_into(small, state, info)
+
+
+def test_a_conv_vit_without_its_last_stage_says_how_it_is_loaded(tmp_path):
+    part = ConvViT(ARCH, out_indices=(0, 1))
+    torch.save({f"backbone.{k}": v for k, v in part.state_dict().items()}, tmp_path / "two.pth")
+    with pytest.raises(CheckpointError, match=r"without stage 3.*load_into\(backbone, state"):
+        load_encoder(tmp_path / "two.pth", ARCH, out_indices=(0, 1))
+    assert load_into(part, *read_checkpoint(tmp_path / "two.pth")).coverage == 1
 
 
 def test_named_archs_are_recognised(tmp_path):

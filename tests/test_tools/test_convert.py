@@ -192,4 +192,7 @@ def test_means_of_both_sides_of_pairs_are_told(tmp_path):
     result = convert(tmp_path / "pairs.pth", target, "--encoder-only", "--config", config)
     assert result.returncode == 0, result.stderr
     header = read_checkpoint(target)[1].header
+    assert (
+        json.loads(header["arch"])["num_heads"] == load_encoder(target)[0].layers[0].attn.num_heads
+    )
     assert {"mean_infrared", "std_infrared", "mean_visible", "std_visible"} <= header.keys()

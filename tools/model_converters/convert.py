@@ -31,6 +31,7 @@ from torch import Tensor
 
 from mmspec import __version__, load_encoder, read_checkpoint
 from mmspec.checkpoints.layouts import UNKNOWN
+from mmspec.checkpoints.loading import architecture
 from mmspec.checkpoints.reader import CheckpointInfo
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.engine.launch import read_config
@@ -92,8 +93,9 @@ def _header(info: CheckpointInfo, args: argparse.Namespace) -> dict[str, str]:
             for key, value in cfg.model.data_preprocessor.items()
             if key.startswith(("mean", "std"))  # of pairs one of each side
         }
+        if (arch := architecture(backbone)) is not None:
+            told["arch"] = json.dumps(arch)
         if isinstance(backbone, ConvViT):
-            told["arch"] = json.dumps(backbone.arch)
             told["pretrain_grid"] = str(backbone.pretrain_grid)
     for note in args.note:
         key, _, told[key] = note.partition("=")
