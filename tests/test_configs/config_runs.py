@@ -111,7 +111,10 @@ def shrink_encoder(encoder: ConfigDict) -> dict[int, int]:
             {192: 12, 384: 24, 768: 48, 1536: 96},
         ),
         "DDRNet": (dict(channels=8, ppm_channels=8), {256: 32}),
-        "UNet": (dict(base_channels=16), {64: 16, 16: 16}),
+        "UNet": (
+            dict(base_channels=16),
+            {encoder.get("base_channels", 64) * times: 16 * times for times in (1, 2, 4, 8)},
+        ),
         "DenseNestedUNet": (dict(channels=(16, 4, 4, 8, 8), blocks=(1,) * 5), {16: 16}),
     }[kind]
     encoder.update(settings)
@@ -140,7 +143,7 @@ def shrink(cfg: Config) -> None:
         # A neck keeps the one width, or the heads read the encoder's own maps.
         head.in_channels = narrow(head.in_channels)
         if "channels" in head:
-            head.channels = 16
+            head.channels = head.in_channels if head.get("num_convs") == 0 else 16
         if "c1_in_channels" in head:
             head.update(c1_in_channels=widths[head.c1_in_channels], c1_channels=8)
     if model.type == "mmspec.PairMatcher":
