@@ -78,7 +78,8 @@ def export_model(
         about: further metadata, by name.
 
     Raises:
-        ExportError: the model cannot be exported, or what was written differs; no file is left.
+        ExportError: the model cannot be exported, or what was written differs: it is deleted, and
+            an earlier file of the name stays.
     """
     path = Path(path)
     if path.suffix not in WRITERS:

@@ -94,6 +94,7 @@ class Inputs:
                     self.fault(error, called[0])
                     last_broken = i
                     continue
+                # A second in a row: the recording is cut, and every further frame would be one.
                 reason = f"{error.reason}; {length - i:,} frames from here on are left out"
                 self.fault(UnreadableImageError.of(called[0], reason), called[0])
                 return
