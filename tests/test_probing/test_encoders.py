@@ -8,7 +8,7 @@ from mmspec import load_encoder
 from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT
 from mmspec.probing import FrozenEncoder, ProbeError, probe
 
-VIT = dict(embed_dims=192, num_layers=6, num_heads=3, feedforward_channels=64)
+VIT = dict(embed_dims=192, num_layers=6, num_heads=3, feedforward_channels=768)
 SWIN = dict(embed_dims=12, depths=[1, 1, 2, 1], num_heads=[1, 2, 3, 4])
 NETWORKS = {
     "vit": (lambda: MaskedViT(VIT, img_size=64), ["block2", "block3", "block4", "block6"]),
