@@ -31,6 +31,8 @@ class ExportedModel:
 
     Args:
         path: ``.onnx`` or ``.pt2``.
+        device: 'cpu', or 'cuda' for an ``.onnx`` file; by default the GPU where onnxruntime has
+            one.
 
     Attributes:
         details: what was written about it, by name: ``kind``, ``outputs``, ``size``, ``classes``...
@@ -39,16 +41,16 @@ class ExportedModel:
         decode_head: of a segmentor: what else its post-processing asks for.
 
     Raises:
-        ExportedModelError: not such a file.
+        ExportedModelError: not such a file, or one that does not run there.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, device: str | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ExportedModelError(f"no file {path}")
         if (suffix := self.path.suffix.lower()) not in _OPENERS:
             raise ExportedModelError(f"{path}: no {' or '.join(_OPENERS)} file")
-        self._run, self.details = _OPENERS[suffix](self.path)
+        self._run, self.details = _OPENERS[suffix](self.path, device and torch.device(device))
         if "kind" not in self.details:
             raise ExportedModelError(f"{path}: not written by tools/export.py: no metadata")
         self.kind = self.details["kind"]
@@ -131,7 +133,7 @@ def _detected(model: ExportedModel, outputs: Mapping, sample: BaseDataElement) -
 _SAMPLES = {"segmentor": _segmented, "detector": _detected}
 
 
-def _open_onnx(path: Path):
+def _open_onnx(path: Path, device: torch.device | None):
     try:
         import onnxruntime
     except ImportError as error:
@@ -140,8 +142,18 @@ def _open_onnx(path: Path):
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    gpu = {"device_id": (device and device.index) or 0}
+    wanted = {None: [(cuda, gpu), cpu], "cuda": [(cuda, gpu), cpu], "cpu": [cpu]}
+    if (kind := device and device.type) not in wanted:
+        raise ExportedModelError(f"device={str(device)!r}: {path} runs on 'cpu' or 'cuda'")
+    there = cuda in onnxruntime.get_available_providers()
+    if kind == "cuda" and not there:
+        raise ExportedModelError(
+            f"device={str(device)!r}: this onnxruntime has no CUDA; install onnxruntime-gpu in its"
+            " place, or leave the device out"
+        )
+    providers = [one for one in wanted[kind] if one == cpu or there]
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # its kinds are many, and none has a name to import
@@ -159,7 +171,12 @@ def _open_onnx(path: Path):
     return run, details
 
 
-def _open_program(path: Path):
+def _open_program(path: Path, device: torch.device | None):
+    if device is not None and device.type != "cpu":
+        raise ExportedModelError(
+            f"device={str(device)!r}: {path} was written for the CPU; leave the device out, or"
+            " export to .onnx"
+        )
     files = {DETAILS: ""}
     try:
         network = torch.export.load(path, extra_files=files).module()

@@ -18,7 +18,7 @@ from mmspec.conventions import MODALITIES
 from mmspec.datasets.files import ALL_SUFFIXES, Fault, find_images
 from mmspec.datasets.image_io import UnreadableImageError
 from mmspec.datasets.rgbt_folder import match_pairs
-from mmspec.thermal.recordings import open_recording
+from mmspec.thermal.recordings import kept_open, read_frame
 
 #: A path, a folder, a glob, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
 One = str | PathLike | np.ndarray
@@ -34,6 +34,16 @@ class Frame:
     recording: str = ""  # the recording it is from, '' of a still image
     index: int = 0  # its number in the recording
     rate: float | None = None  # of the recording, frames a second, where its file tells
+    seconds: float | None = None  # when it was taken, from the recording's start, likewise
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A recording, or a pair of them, that is opened when its frames are asked for."""
+
+    name: str
+    files: tuple[str, ...]
+    lengths: tuple[int, ...]  # in frames
 
 
 class InputError(ValueError):
@@ -66,11 +76,11 @@ class Inputs:
         if isinstance(self._found_ones, Iterator):
             raise TypeError("an iterator's inputs cannot be counted")
         found = self._found_ones
-        return sum(1 if isinstance(one, Frame) else min(map(len, one[1])) for one in found)
+        return sum(1 if isinstance(one, Frame) else min(one.lengths) for one in found)
 
     def __iter__(self) -> Iterator[Frame]:
         for one in self._found_ones:
-            yield from [one] if isinstance(one, Frame) else self._frames(*one)
+            yield from [one] if isinstance(one, Frame) else self._frames(one)
 
     def fault(self, error: UnreadableImageError, path: str) -> None:
         """Note what cannot be used, or raise."""
@@ -78,17 +88,18 @@ class Inputs:
             raise error
         self.broken.append(Fault(path, error.reason))
 
-    def _frames(self, name: str, readers: tuple) -> Iterator[Frame]:
-        files = tuple(reader.path for reader in readers)
-        if len({len(reader) for reader in readers}) > 1:
-            counts = " and ".join(f"{len(reader):,}" for reader in readers)
+    def _frames(self, found: _Found) -> Iterator[Frame]:
+        if len(set(found.lengths)) > 1:
+            counts = " and ".join(f"{length:,}" for length in found.lengths)
             reason = f"{counts} frames, the surplus is left out"
-            self.fault(UnreadableImageError.of(" and ".join(files), reason), files[0])
-        length, last_broken = min(map(len, readers)), None
+            files = " and ".join(found.files)
+            self.fault(UnreadableImageError.of(files, reason), found.files[0])
+        length, last_broken = min(found.lengths), None
         for i in range(length):
-            called = tuple(f"{file}#{i}" for file in files)
+            called = tuple(f"{file}#{i}" for file in found.files)
             try:
-                pixels = tuple(reader.content(i) for reader in readers)
+                pixels = tuple(map(read_frame, called))
+                first = kept_open(found.files[0])
             except UnreadableImageError as error:
                 if last_broken != i - 1:
                     self.fault(error, called[0])
@@ -98,9 +109,10 @@ class Inputs:
                 reason = f"{error.reason}; {length - i:,} frames from here on are left out"
                 self.fault(UnreadableImageError.of(called[0], reason), called[0])
                 return
-            yield Frame(f"{name}/{i:06d}", called, pixels, name, i, readers[0].rate)
+            name = found.name
+            yield Frame(f"{name}/{i:06d}", called, pixels, name, i, first.rate, first.seconds(i))
 
-    def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | tuple]:
+    def _found(self, given: One | Sequence, sides: int) -> Iterator[Frame | _Found]:
         for one in given if isinstance(given, list | Iterator) else [given]:
             pair = one if isinstance(one, tuple) else (one,)
             if sides == 2 and len(pair) != 2:
@@ -119,7 +131,7 @@ class Inputs:
                 for path, root in _files(str(one)):
                     yield from self._named(os.path.relpath(path, root), (path,))
 
-    def _pairs(self, given: dict[str, str]) -> Iterator[Frame | tuple]:
+    def _pairs(self, given: dict[str, str]) -> Iterator[Frame | _Found]:
         if absent := [path for path in given.values() if not os.path.exists(path)]:
             raise InputError(f"{' and '.join(absent)}: no such file or folder")
         folders = [os.path.isdir(path) for path in given.values()]
@@ -134,20 +146,20 @@ class Inputs:
         else:
             yield from self._named(Path(given["infrared"]).name, tuple(given.values()))
 
-    def _named(self, relative: str, files: tuple[str, ...]) -> Iterator[Frame | tuple]:
-        """A still image or pair, or a recording's name with its readers."""
+    def _named(self, relative: str, files: tuple[str, ...]) -> Iterator[Frame | _Found]:
+        """A still image or pair, or a recording or pair of them."""
         # Results lie in the folder for them, whatever the way to their image.
         stem = os.path.splitext(relative)[0]
         stem = "/".join(part for part in Path(stem).parts if part not in ("..", "/"))
         try:
-            readers = tuple(filter(None, map(open_recording, files)))
+            lengths = tuple(len(reader) for reader in map(kept_open, files) if reader is not None)
         except UnreadableImageError as error:
             self.fault(error, files[0])
             return
-        if readers and len(readers) < len(files):
+        if lengths and len(lengths) < len(files):
             raise InputError(f"{' and '.join(files)}: a recording and a still image are no pair")
-        name = self._unique(stem, relative, recording=bool(readers))
-        yield (name, readers) if readers else Frame(name, files)
+        name = self._unique(stem, relative, recording=bool(lengths))
+        yield _Found(name, files, lengths) if lengths else Frame(name, files)
 
     def _unique(self, stem: str, relative: str = "", recording: bool = False) -> str:
         """The stem, or else the whole name, or else with a number.

@@ -19,6 +19,8 @@ from mmspec.datasets.transforms import LoadInfraredImageFromFile, LoadRGBTImageF
 from mmspec.optional import IMPORT_ERRORS, stand_ins
 from mmspec.registry import INFERENCERS
 
+from .predictor import LABEL_STEPS, innermost
+
 _ARRAY = "array"
 
 
@@ -39,16 +41,18 @@ class _OwnLoader:
         self.trained_scale = meta.get("infrared_scale")
 
     def _init_pipeline(self, cfg: Mapping) -> Any:
-        dataset = cfg.test_dataloader.dataset
+        dataset = innermost(cfg.test_dataloader.dataset)
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", self.scope)):
-            first = TRANSFORMS.build(dataset.pipeline[0])
-        if not isinstance(first, LoadInfraredImageFromFile | LoadRGBTImageFromFile):
+            steps = [TRANSFORMS.build(step) for step in dataset.get("pipeline") or ()]
+        if not steps or not isinstance(
+            first := steps[0], LoadInfraredImageFromFile | LoadRGBTImageFromFile
+        ):
             return super()._init_pipeline(cfg)
         scales = dataset.get("infrared_scale"), self.trained_scale
         settle_trained_scale([first], *scales, "the checkpoint")
         pairs = isinstance(first, LoadRGBTImageFromFile)
         self.load = _Given(first, dataset.get("modality", "both" if pairs else "infrared"))
-        return Compose([self.load, *dataset.pipeline[1:]])
+        return Compose([self.load, *(s for s in steps[1:] if not isinstance(s, LABEL_STEPS))])
 
     def _inputs_to_list(self, inputs: Any) -> list:
         return [

@@ -9,6 +9,7 @@ from itertools import groupby, islice
 from os import PathLike
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
@@ -42,7 +43,7 @@ from .tiles import Window, tile_windows
 
 _LOADERS = (LoadInfraredImageFromFile, LoadRGBTImageFromFile, LoadImageFromFile)
 #: Steps that load the truth, or make it. ``mmcv``'s class is the base of mmdet's and mmseg's.
-_LABEL_STEPS = (LoadAnnotations, LoadSegmentationLabels, ViewInfrared)
+LABEL_STEPS = (LoadAnnotations, LoadSegmentationLabels, ViewInfrared)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Predictor:
         cfg = config if isinstance(config, Config) else read_config(str(config), options)
         tested = cfg.get("test_dataloader")
         loader = tested or cfg.get("train_dataloader") or {}
-        dataset = _innermost(loader.get("dataset") or {})
+        dataset = innermost(loader.get("dataset") or {})
         steps = dataset.get("pipeline") if tested else cfg.get("test_pipeline")
         if not steps:
             raise TaskError(
@@ -133,7 +134,7 @@ class Predictor:
         if str(checkpoint).endswith(EXPORTED):
             if task_class is Features:
                 raise TaskError(f"{checkpoint}: give the checkpoint itself for maps")
-            self.model = ExportedModel(checkpoint)
+            self.model = ExportedModel(checkpoint, device)
             meta = self.model.dataset_meta
         else:
             meta = self._load_weights(str(checkpoint))
@@ -268,7 +269,7 @@ def _sample(frame: Frame, modality: str, number: int) -> dict:
     )
 
 
-def _innermost(dataset: Mapping) -> Mapping:
+def innermost(dataset: Mapping) -> Mapping:
     """The config of a data set within wrappers."""
     while "pipeline" not in dataset and (dataset.get("dataset") or dataset.get("datasets")):
         dataset = dataset.get("dataset") or dataset["datasets"][0]
@@ -287,7 +288,7 @@ def _modality(dataset: Mapping, kind: type | None) -> str:
 
 def _without_labels(pipeline: Compose, modality: str) -> tuple[Compose, Compose]:
     """The steps up to the loading of the image, and those behind it, without those of labels."""
-    steps = [step for step in pipeline.transforms if not isinstance(step, _LABEL_STEPS)]
+    steps = [step for step in pipeline.transforms if not isinstance(step, LABEL_STEPS)]
     loaders = [i for i, step in enumerate(steps) if isinstance(step, _LOADERS)]
     if not loaders:  # a data set that renders its images
         infrared = modality == "infrared"
@@ -321,11 +322,23 @@ class _PixelsToo:
                 " dict(type='mmspec.LoadInfraredImageFromFile', color_type='color')"
             )
             raise UnreadableImageError.of(name, reason)
-        if pixels.ndim == 2 or pixels.shape[2] == 1:
-            pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
-        results["img"] = np.ascontiguousarray(pixels[..., :3])
+        results["img"] = self._as_loaded(
+            pixels if pixels.ndim == 2 or pixels.shape[2] > 1 else pixels[..., 0]
+        )
         results["img_shape"] = results["ori_shape"] = pixels.shape[:2]
         return results
+
+    def _as_loaded(self, pixels: np.ndarray) -> np.ndarray:
+        """Gray levels or colours, as the loader gives a file's."""
+        gray, wanted = pixels.ndim == 2, self.loader.color_type
+        if wanted == "unchanged":
+            found = pixels
+        elif wanted.startswith("grayscale"):
+            found = pixels if gray else cv2.cvtColor(pixels[..., :3].copy(), cv2.COLOR_BGR2GRAY)
+        else:
+            found = np.repeat(pixels[..., None], 3, axis=2) if gray else pixels[..., :3]
+        found = np.ascontiguousarray(found)
+        return found.astype(np.float32) if self.loader.to_float32 else found
 
 
 def _task(name: str | None, model: torch.nn.Module, metrics: Mapping | Sequence) -> type[Task]:

@@ -108,9 +108,9 @@ class ResultFolder:
             files = _recording(self.folder / frame.recording, frame.rate or USUAL_RATE)
             self._recording, self._add = frame.recording, self._of_recording.enter_context(files)
         picture = prediction.picture(steady=True) if self.pictures else None
-        if prediction.task.each_frame:
+        if prediction.task.each_frame or self.probabilities:
             self._write_files(prediction)
-        time = dict(seconds=round(frame.index / frame.rate, 4)) if frame.rate else {}
+        time = {} if frame.seconds is None else dict(seconds=round(frame.seconds, 4))
         self._add(dict(frame=frame.index, **time, **record), picture)
 
     def _write_files(self, prediction: Prediction) -> None:
@@ -191,7 +191,9 @@ def _recording(path: Path, rate: float) -> Iterator[Callable[..., None]]:
                 # Encoders halve the resolution of colours: even sides.
                 size = tuple(-(-side // 2) * 2 for side in picture.shape[:2])
                 code = cv2.VideoWriter_fourcc(*"mp4v")
-                video.open(f"{path}.mp4", code, rate, size[::-1])
+                if not video.open(f"{path}.mp4", code, rate, size[::-1]):
+                    reason = f"OpenCV writes no video of {size[1]} x {size[0]} at {rate:g} a second"
+                    raise OSError(f"{path}.mp4: {reason}; leave the pictures out")
             canvas = np.full((*size, 3), 250, np.uint8)
             height, width = np.minimum(size, picture.shape[:2])
             canvas[:height, :width] = picture[:height, :width]

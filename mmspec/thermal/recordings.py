@@ -25,13 +25,17 @@ from .errors import UnreadableImageError
 _log = logging.getLogger(__name__)
 SUFFIXES = (".seq", ".csq", ".fff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".webm")
+#: Videos whose header counts their frames; the others' would be a guess from their duration.
+_COUNTED = (".mp4", ".avi", ".mov", ".m4v")
+_NEAR = 16  # frames that are passed rather than sought
 _OPEN_AT_ONCE = 8
 _PATIENCE = 20_000  # milliseconds that OpenCV may take for a frame; damaged files can stall it
 _LARGEST_NPZ = 1 << 30  # bytes of a compressed array, which is held in memory
 
 
 class Recording:
-    """A file's frames: ``len()``, ``frame(index)``, ``content(index)`` and an iterator over them.
+    """A file's frames: ``len()``, ``frame(index)``, ``content(index)``, ``seconds(index)``, and an
+    iterator over them.
 
     Attributes:
         path: the file.
@@ -62,6 +66,10 @@ class Recording:
         except Exception as error:  # on damaged bytes decoders raise whatever they trip over
             reason = getattr(error, "reason", f"damaged ({type(error).__name__}: {error})")
             raise UnreadableImageError.of(f"{self.path}#{index}", reason) from None
+
+    def seconds(self, index: int) -> float | None:
+        """When a frame was taken, from the start of the recording; None where nothing tells."""
+        return index / self.rate if self.rate else None
 
     def content(self, index: int) -> np.ndarray | bytes:
         """What :func:`mmspec.thermal.read.decode` takes of a frame: its pixels, or its bytes."""
@@ -158,10 +166,36 @@ class VideoFrames(Recording):
     """Frames of a video file by OpenCV: (H, W, 3) uint8, blue first, or (H, W) uint16.
 
     The latter are those of lossless codecs (FFV1), which OpenCV would cut to 8 bits without a word.
+
+    A frame is found by its time, which is noted when it is passed first: OpenCV seeks by number as
+    if the rate were constant, which it is not where a camera pauses (for its shutter, say).
+    Matroska, WebM and MPEG files do not state how many frames they hold, and are passed once.
     """
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
+        self._times = _times_of(self.path, _state(self.path))
+        self._open()
+        self.rate = float(self.video.get(cv2.CAP_PROP_FPS)) or None
+        self._length = max(0, int(self.video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        if not self.path.lower().endswith(_COUNTED):
+            if not self._times.all:
+                while self._grab():
+                    pass
+                self._times.all = True
+                self._warn_if_cut()
+            self._length = len(self._times)
+        if self._length == 0:
+            raise UnreadableImageError.of(self.path, "a video of no frames")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def seconds(self, index: int) -> float | None:
+        known = self._times.distinct and index < len(self._times)
+        return self._times[index] / 1000 if known else super().seconds(index)
+
+    def _open(self) -> None:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
         given = [number for limit in limits for number in (limit, _PATIENCE)]
         # Threads of a decoder do not live on in a forked worker, which would wait for them.
@@ -171,28 +205,94 @@ class VideoFrames(Recording):
             self.video = cv2.VideoCapture(self.path)  # what another library of OpenCV's reads
         if not self.video.isOpened():
             raise UnreadableImageError.of(self.path, "not a video that OpenCV can read")
-        self._length = max(0, int(self.video.get(cv2.CAP_PROP_FRAME_COUNT)))
-        if self._length == 0:
-            raise UnreadableImageError.of(self.path, "a video of no frames")
-        self.rate = float(self.video.get(cv2.CAP_PROP_FPS)) or None
-        pixel_format = int(self.video.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(4, "little")
-        if pixel_format.startswith(b"Y1"):  # FFmpeg's tag of gray of 9 to 16 bits
+        pixel_format = int(self.video.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
+        if pixel_format.to_bytes(4, "little").startswith(
+            b"Y1"
+        ):  # FFmpeg's tag of gray of 9 to 16 bits
             self.video.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-        self._next = 0
+        self._next = 0  # the frame behind the one that was grabbed last
 
-    def __len__(self) -> int:
-        return self._length
+    def _warn_if_cut(self) -> None:
+        """Warn of a file whose frames end long before the length that its header states."""
+        if self.rate and self._times and self._times.distinct:
+            end, length = self._times[-1] / 1000, self._length / self.rate
+            if length - end > max(1.0, 2 / self.rate):
+                _log.warning(
+                    "%s: its frames end at %.1f of %.1f s: cut short, damaged, or a last pause",
+                    *(self.path, end, length),
+                )
 
     def _decode(self, index: int) -> np.ndarray:
-        if index != self._next:
-            self.video.set(cv2.CAP_PROP_POS_FRAMES, index)
-        found, pixels = self.video.read()
-        self._next = index + 1 if found else -1
+        known = min(index, len(self._times) - 1)
+        far = known - self._next > _NEAR and self._times.distinct
+        if far or index < self._next - 1:
+            self._seek(known)
+        found = True
+        while found and self._next <= index:
+            found = self._grab()
+        found, pixels = self.video.retrieve() if found else (False, None)
         if not found:
+            self._open()
             raise UnreadableImageError(
                 f"ends after {index:,} of {self._length:,} frames: cut short or damaged"
             )
         return pixels
+
+    def _grab(self) -> bool:
+        if not self.video.grab():
+            return False
+        if self._next == len(self._times):
+            self._times.append(self.video.get(cv2.CAP_PROP_POS_MSEC))
+        self._next += 1
+        return True
+
+    def _seek(self, known: int) -> None:
+        """Go to a frame whose time is known, or to one before it."""
+        back = 0
+        while self._times.distinct and known > back:
+            self.video.set(cv2.CAP_PROP_POS_MSEC, self._times[known - back])
+            if not self.video.grab():
+                break
+            place = self._times.number(self.video.get(cv2.CAP_PROP_POS_MSEC))
+            if place is not None and place <= known:
+                self._next = place + 1
+                return
+            back = 2 * back + 8
+        self._open()
+
+
+class _Times:
+    """Milliseconds of a video's frames, as far as they have been passed."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[float, int] = {}
+        self._list: list[float] = []
+        self.all = False  # whether the end has been passed
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def __getitem__(self, number: int) -> float:
+        return self._list[number]
+
+    def append(self, time: float) -> None:
+        self._numbers[time] = len(self._list)
+        self._list.append(time)
+
+    def number(self, time: float) -> int | None:
+        """The frame of this time."""
+        return self._numbers.get(time)
+
+    @property
+    def distinct(self) -> bool:
+        """Whether each frame has a time of its own: not every stream has times."""
+        return len(self._numbers) == len(self._list)
+
+
+@lru_cache(maxsize=1024)
+def _times_of(path: str, state: tuple[int, ...] | None) -> _Times:
+    """One list a file, which processes that are forked start with."""
+    return _Times()
 
 
 class ArrayFrames(Recording):
@@ -292,19 +392,27 @@ def read_frame(name: str) -> np.ndarray | bytes | None:
     if frame is None:
         return None
     path, index = frame
-    # By process: those that were forked would share the place in the file.
-    try:
-        found = os.stat(path)
-    except OSError:
-        found = None  # is told by its reader
-    # A file that was written anew is another one.
-    state = found and (found.st_mtime_ns, found.st_size, found.st_ino)
-    recording = _opened(path, os.getpid(), state)
+    recording = kept_open(path)
     if recording is None:
         raise UnreadableImageError.of(path, "a still image, or no TIFF: it has no frames")
     return recording.content(index)
 
 
+def kept_open(path: str) -> Recording | None:
+    """As :func:`open_recording`, for one that is read again: the last few stay open."""
+    # By process: those that were forked would share the place in the file.
+    return _opened(path, os.getpid(), _state(path))
+
+
 @lru_cache(maxsize=_OPEN_AT_ONCE)
 def _opened(path: str, process: int, state: tuple[int, ...] | None) -> Recording | None:
     return open_recording(path)
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    """Tells a file that was written anew; None of none, which is told by its reader."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -105,6 +105,31 @@ def test_what_differs_is_deleted(model_of, tmp_path):
     assert path.read_bytes() == b"an earlier one"
 
 
+def test_the_device_is_heeded(tmp_path, monkeypatch):
+    import onnxruntime
+
+    asked = []
+
+    def session(path, options, providers):
+        asked.append([one if isinstance(one, str) else one[0] for one in providers])
+        raise ValueError("no file")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    for suffix in (".onnx", ".pt2"):
+        (tmp_path / f"model{suffix}").write_bytes(b"none")
+    gpu, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    for there, device in (([gpu, cpu], None), ([gpu, cpu], "cuda:1"), ([gpu, cpu], "cpu")):
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda there=there: there)
+        with pytest.raises(ExportedModelError, match="onnxruntime cannot read it"):
+            ExportedModel(tmp_path / "model.onnx", device)
+    assert asked == [[gpu, cpu], [gpu, cpu], [cpu]]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [cpu])
+    with pytest.raises(ExportedModelError, match="'cuda:0': this onnxruntime has no CUDA"):
+        ExportedModel(tmp_path / "model.onnx", "cuda:0")
+    with pytest.raises(ExportedModelError, match="'cuda:0': .*model.pt2 was written for the CPU"):
+        ExportedModel(tmp_path / "model.pt2", "cuda:0")
+
+
 def test_files_that_no_export_wrote(tmp_path):
     for name, message in (("x.pth", "no .onnx or .pt2 file"), ("x.ONNX", "cannot read it")):
         (tmp_path / name).write_bytes(b"none")

@@ -84,6 +84,22 @@ def test_segmentation_inferencer_changes_the_import_alone(picture, weights, tmp_
         MMSegInferencer(config, weights=checkpoint, device="cpu")
 
 
+def test_steps_of_labels_and_wrapped_data_sets_do_not_hinder(picture, weights, tmp_path):
+    from mmspec.apis import SegInferencer
+
+    cfg = Config.fromfile(REPO / f"configs/{SEG}.py")
+    inner = cfg.test_dataloader.dataset
+    inner.pipeline.insert(1, dict(type="LoadAnnotations", reduce_zero_label=False))
+    cfg.test_dataloader.dataset = dict(type="ConcatDataset", datasets=[inner])
+    cfg.dump(config := str(tmp_path / "wrapped.py"))
+    checkpoint = weights(config, ("background", "iris", "pupil"))
+    found = [
+        SegInferencer(one, weights=checkpoint, device="cpu")([picture[0]])["predictions"]
+        for one in (config, str(REPO / f"configs/{SEG}.py"))
+    ]
+    np.testing.assert_array_equal(*found)
+
+
 def test_detection_inferencer_changes_the_import_alone(picture, weights, tmp_path):
     from mmspec.apis import DetInferencer
 

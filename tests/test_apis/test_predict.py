@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from layouts import save
+from layouts import flir_block, save
 from mmengine.structures import PixelData
 from PIL import Image
 from prediction_cases import CASES, Case, predictor_of, saved
@@ -128,6 +128,8 @@ def test_every_task_takes_every_input(name, kind, predictor, given, tmp_path):
         assert [json.loads(line)["seconds"] for line in lines] == [0.0, 0.1]
         video = cv2.VideoCapture(str(out / "ir.mp4"))
         assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 2
+        for result in filter(lambda result: "NAME" in result, WRITTEN[name]):
+            assert (out / result.replace("NAME", "ir/000001")).is_file()
         return
     names = dict(image=["first"], array=["array_000000"], folder=["first", "below/second"])[kind]
     for result in ("pictures/NAME.png", *WRITTEN[name]):
@@ -295,6 +297,34 @@ def test_upstream_loader_takes_arrays_of_8_bits(folder):
     assert (image[0] == image[2]).all()
     with pytest.raises(UnreadableImageError, match="LoadInfraredImageFromFile"):
         list(model.predict(scene(0).astype(np.uint16)))
+
+
+@pytest.mark.parametrize("color_type", ["grayscale", "color", "unchanged"])
+def test_upstream_loader_gives_of_an_array_what_it_gives_of_the_file(folder, color_type, tmp_path):
+    cfg, checkpoint = saved(CASES["segmentation"], folder)
+    loader = dict(type="LoadImageFromFile", color_type=color_type, to_float32=True)
+    cfg.test_dataloader.dataset.pipeline[0] = loader
+    load = mmspec.Predictor(cfg, checkpoint, device="cpu").load
+    for colours in (False, True):
+        cv2.imwrite(str(tmp_path / "one.png"), scene(0, colours))
+        of_file, of_array = (
+            load(dict(img_path=str(tmp_path / "one.png"), frames=frames))["img"]
+            for frames in ({}, {str(tmp_path / "one.png"): scene(0, colours)})
+        )
+        assert of_file.dtype == of_array.dtype == np.float32
+        # To gray, libpng rounds otherwise than OpenCV.
+        np.testing.assert_allclose(of_file, of_array, atol=color_type == "grayscale")
+
+
+def test_thousands_of_recordings_are_not_held_open(tmp_path):
+    for number in range(30):
+        block = b"".join(flir_block(scene(i).astype(np.uint16)) for i in range(2))
+        (tmp_path / f"{number}.seq").write_bytes(block)
+    before = len(os.listdir("/proc/self/fd"))
+    inputs = Inputs(str(tmp_path))
+    assert len(inputs) == 60
+    opened = [len(os.listdir("/proc/self/fd")) - before for _ in inputs]
+    assert len(opened) == 60 and max(opened) <= 10
 
 
 def test_a_config_without_a_task(folder):

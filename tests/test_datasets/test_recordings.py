@@ -1,6 +1,8 @@
 """Recordings as sequences of a folder: counted at the start, decoded a frame at a time."""
 
+import itertools
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -49,6 +51,70 @@ def test_each_frame_by_its_number_in_any_order(tmp_path, suffix, dtype):
         assert apart == 0 if lossless else apart < 5
     with pytest.raises(UnreadableImageError, match=rf"clip{suffix}: no frame 6: it has 6"):
         recording.frame(6)
+
+
+def numbered(index: int) -> np.ndarray:
+    """(32, 64) uint8: the number of the frame in dark and bright bars."""
+    return np.repeat([230 * (index >> bit & 1) for bit in range(8)], 8).astype(np.uint8) * np.ones(
+        (32, 1), np.uint8
+    )
+
+
+def number_of(frame: np.ndarray) -> int:
+    return sum(int(frame[16, 8 * bit + 4].mean() > 115) << bit for bit in range(8))
+
+
+def pause(path, before: int, length: int) -> None:
+    """Let a frame of an MP4 last as long as others of them, as a closed shutter does."""
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"stts")
+    count, step = struct.unpack_from(">2I", content, at + 12)
+    times = ((before, step), (1, length * step), (count - before - 1, step))
+    content[at + 8 : at + 20] = struct.pack(">7I", 3, *itertools.chain(*times))
+    for atom in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"):
+        start = content.rindex(atom) - 4
+        size = struct.unpack_from(">I", content, start)[0]
+        struct.pack_into(">I", content, start, size + 16)
+    # Its edit list would end the clip where it ended before.
+    path.write_bytes(content.replace(b"edts", b"free"))
+
+
+ORDER = (90, 119, 3, 60, 59, 61, 118, 0, 25)
+
+
+def test_frames_of_a_changing_rate_are_found_by_their_number(tmp_path):
+    path = tmp_path / "clip.mp4"
+    write(path, np.stack([numbered(i) for i in range(120)]))
+    pause(path, 20, 100)
+    recording = open_recording(path)
+    assert len(recording) == 120
+    assert [number_of(recording.frame(i)) for i in ORDER] == list(ORDER)
+    assert [number_of(frame) for frame in recording] == list(range(120))
+    assert [recording.seconds(i) for i in (20, 21, 119)] == pytest.approx([0.8, 4.8, 8.72])
+
+
+def test_frames_are_counted_where_the_header_gives_a_length_alone(tmp_path, caplog):
+    path = tmp_path / "clip.mkv"
+    write(path, np.stack([numbered(i) for i in range(120)]))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration, of 8 bytes
+    struct.pack_into(">d", content, at, 3 * struct.unpack_from(">d", content, at)[0])
+    path.write_bytes(content)
+    recording = open_recording(path)
+    assert len(recording) == 120 and "end at 4.8 of 14.4 s: cut short" in caplog.text
+    assert [number_of(recording.frame(i)) for i in ORDER] == list(ORDER)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_mpeg_file_keeps_its_last_frames(tmp_path):
+    path = tmp_path / "clip.mpg"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"PIM1"), 25, (64, 32))
+    for i in range(120):
+        video.write(np.repeat(numbered(i)[..., None], 3, axis=2))
+    video.release()
+    recording = open_recording(path)
+    assert len(recording) == 120
+    assert [number_of(recording.frame(i)) for i in ORDER] == list(ORDER)
 
 
 def test_a_folder_samples_the_frames_of_all(tmp_path):
