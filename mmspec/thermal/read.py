@@ -17,7 +17,7 @@ from .image import UNITS, Pixels, ThermalImage
 from .jpeg import JPEG, decode_jpeg, has_metadata
 from .palettes import AUTO, gray_of_colours
 from .pictures import PNG, decode_bmp, decode_png
-from .recordings import SUFFIXES, VIDEOS, open_recording
+from .recordings import SUFFIXES, VIDEOS, is_one_image, open_recording
 from .tiff import TIFF, decode_tiff, without_alpha
 
 NODATA = "pixels that hold no measurement are left out of the scaling and filled"
@@ -51,7 +51,8 @@ def read_thermal(
     so, or a .npz names its array ``celsius``.
 
     Args:
-        path: the file; of a .npz with one array, of an array (N, H, W) of .npy and .npz a frame.
+        path: the file; of a .npz with one array, of an array (N, H, W) or (N, H, W, 1 to 4) of
+            .npy and .npz a frame.
         unit: 'celsius', 'counts', 'gray' (the picture that a radiometric JPEG shows), or None:
             temperatures where they can be had, else counts, with a warning, else gray levels.
         frame: of a recording, a TIFF of several pages or an array of frames, from 0; negative from
@@ -106,7 +107,8 @@ def decode(
     """Read the content of a file, or pixels from elsewhere; ``values`` keep the type they have.
 
     Args:
-        source: a file's bytes, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth.
+        source: a file's bytes, or pixels: (H, W) or (H, W, 1 to 4), blue first, of any depth;
+            those that a NumPy array masks hold no measurement.
         unit, frame, parameters, palette: as in :func:`read_thermal`.
 
     Raises:
@@ -135,6 +137,9 @@ def _picture(
 ) -> ThermalImage:
     """Pixels that are there as they are: all but radiometric JPEG and recordings."""
     found, kind, celsius = Pixels(source), "array", False
+    if isinstance(source, np.ma.MaskedArray):
+        mask = without_alpha(np.ma.getmaskarray(source)).any(axis=-1)
+        found = Pixels(source.data, mask)
     if isinstance(source, bytes):
         if not source:
             raise UnreadableImageError("empty file (0 bytes)")
@@ -198,7 +203,7 @@ def _array(data: bytes, frame: int) -> tuple[Pixels, bool]:
         if len(names) != 1:
             raise UnreadableImageError(f"{len(names)} arrays ({', '.join(names)}): give one a file")
         content, celsius = content[names[0]], names[0] == "celsius"
-    if content.ndim != 3 or content.shape[-1] <= 4:
+    if content.ndim not in (3, 4) or is_one_image(content.shape):
         return Pixels(content), celsius
     if not -len(content) <= frame < len(content):
         raise UnreadableImageError(f"no frame {frame}: it has {len(content)}")

@@ -10,6 +10,7 @@ import logging
 import mmap
 import os
 import re
+import weakref
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -141,7 +142,10 @@ class FlirRecording(Recording):
 
 
 class TiffFrames(Recording):
-    """Pages of a TIFF that have the size of its first one and are no thumbnail and no mask."""
+    """Pages of a TIFF that have the size of its first one and are no thumbnail and no mask.
+
+    Pixels without a measurement are NaN, of 8 bits masked.
+    """
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
@@ -150,15 +154,21 @@ class TiffFrames(Recording):
             self.pages = tiff.frames(self.file)
         except Exception as error:  # on damaged bytes it raises whatever it trips over
             raise UnreadableImageError.of(self.path, f"no TIFF ({error})") from None
+        # Its pages refer to it, so that it would stay open until such circles are looked for.
+        weakref.finalize(self, self.file.close)
 
     def __len__(self) -> int:
         return len(self.pages)
 
     def _decode(self, index: int) -> np.ndarray:
         pixels, absent, *_ = tiff.decode_page(self.file, self.pages[index], self.path)
-        if absent is not None and pixels.dtype != np.uint8:  # 8 bits are not scaled by their values
-            pixels = pixels.astype(np.float32)
-            pixels[absent] = np.nan
+        if absent is None:
+            return pixels
+        if pixels.dtype == np.uint8:  # which has no NaN
+            mask = absent if pixels.ndim == 2 else np.repeat(absent[..., None], pixels.shape[2], 2)
+            return np.ma.MaskedArray(pixels, mask)
+        pixels = pixels.astype(np.float32)
+        pixels[absent] = np.nan
         return pixels
 
 
@@ -295,6 +305,11 @@ def _times_of(path: str, state: tuple[int, ...] | None) -> _Times:
     return _Times()
 
 
+def is_one_image(shape: tuple[int, ...]) -> bool:
+    """Whether an array is (H, W) or (H, W, 1 to 4), and not a stack of such."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[-1] <= 4)
+
+
 class ArrayFrames(Recording):
     """Frames of a .npy, or of a .npz with one array: (N, H, W), or (N, H, W, 1 to 4), blue first.
 
@@ -323,10 +338,9 @@ class ArrayFrames(Recording):
         except Exception as error:  # on damaged bytes it raises whatever it trips over
             reason = getattr(error, "reason", f"no NumPy file ({type(error).__name__}: {error})")
             raise UnreadableImageError.of(self.path, reason) from None
-        still = len(shape) == 2 or (len(shape) == 3 and shape[-1] <= 4)
         if dtype.kind not in "uif" or len(shape) not in (2, 3, 4) or 0 in shape:
             raise UnreadableImageError.of(self.path, f"no frames: an array {shape} of {dtype}")
-        self.shape = (1, *shape) if still else shape
+        self.shape = (1, *shape) if is_one_image(shape) else shape
         self.bytes = int(np.prod(shape)) * dtype.itemsize
 
     def __len__(self) -> int:

@@ -151,6 +151,12 @@ def test_pages_of_a_tiff_are_frames_where_a_step_says_so(tmp_path):
     assert image_size(f"{path}#2") == (64, 48)
 
 
+def test_pages_are_closed_with_their_recording(tmp_path):
+    path = write(tmp_path / "clip.tif", frames())
+    file = open_recording(path).file
+    assert file.filehandle.closed
+
+
 def test_workers_have_files_of_their_own(tmp_path):
     """Forked processes share the place in a file that was open before."""
     for name in ("one.mkv", "two.tif", "three.avi"):

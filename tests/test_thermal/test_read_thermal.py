@@ -13,7 +13,7 @@ from PIL import Image
 import mmspec
 from mmspec.datasets.image_io import image_size, read_infrared
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
-from mmspec.thermal import ThermalImage, UnreadableImageError, dji, flir
+from mmspec.thermal import ThermalImage, UnreadableImageError, dji, flir, recordings
 from mmspec.thermal.read import decode
 from mmspec.thermal.recordings import FlirRecording
 
@@ -227,6 +227,31 @@ def test_frames_of_a_stack(tmp_path, suffix, kind):
         np.testing.assert_array_equal(image.values, stack[index])
     with pytest.raises(UnreadableImageError, match=rf"a{suffix}: no frame 3: it has 3"):
         mmspec.read_thermal(path, frame=3)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_frames_of_channels_are_frames_for_each_reader(tmp_path, suffix, channels):
+    stack = np.repeat(np.stack([EIGHT, EIGHT + 1])[..., None], channels, axis=3)
+    path = saved(tmp_path / f"a{suffix}", stack)
+    assert len(recordings.open_recording(path)) == 2
+    for index in (0, 1):
+        image = mmspec.read_thermal(path, frame=index)
+        assert image.frames == 2
+        np.testing.assert_array_equal(image.values, stack[index, ..., 0])
+
+
+@pytest.mark.filterwarnings("ignore:.*(hold no measurement|a range is for deeper files)")
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_pages_by_their_number_keep_what_holds_no_measurement(tmp_path, kind):
+    stack = np.stack([EIGHT, EIGHT]).astype(kind)
+    stack[:, 2, 3] = 7
+    path = saved(tmp_path / "a.tif", stack, extratags=[(42113, "s", 0, "7", False)])
+    scale = dict(nodata_level=200, range=(0, 255))
+    load = LoadInfraredImageFromFile(infrared_scale=scale, min_size=1)
+    for name in (str(path), f"{path}#1"):
+        image = load(dict(img_path=name))["img"]
+        np.testing.assert_array_equal(image, np.where(stack[0] == 7, 200, EIGHT))
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
