@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
 from mmspec.datasets.repeatable import evenly_spaced, isolated_random
@@ -15,6 +16,16 @@ def bare_model(runner: Runner) -> nn.Module:
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model
+
+
+def warn_without_epochs(hook: Hook, runner: Runner) -> None:
+    """Warn that a hook whose ``interval`` counts epochs acts at the end alone, where none end."""
+    if isinstance(runner.train_loop, IterBasedTrainLoop):
+        runner.logger.warning(
+            f"{type(hook).__name__}: interval={hook.interval} counts epochs, and this run counts "
+            "iterations, so that it acts once, at the end; train_cfg = dict(by_epoch=True, "
+            "max_epochs=...) has epochs"
+        )
 
 
 def fixed_batch(runner: Runner, count: int) -> dict:

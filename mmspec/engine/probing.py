@@ -19,7 +19,7 @@ from mmspec.probing.tasks import check_judges
 from mmspec.registry import HOOKS
 from mmspec.visualization.curves import save_probe_curve
 
-from .model_and_batch import bare_model
+from .model_and_batch import bare_model, warn_without_epochs
 from .pictures import without_ending_the_run
 
 
@@ -66,6 +66,7 @@ class ProbeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.started = time.perf_counter()
+        warn_without_epochs(self, runner)
         if runner.iter == 0:
             self._probe(runner, 0)
 

@@ -13,7 +13,7 @@ from mmspec.models.selfsup import PairReconstruction
 from mmspec.registry import HOOKS
 from mmspec.visualization.reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 
-from .model_and_batch import bare_model, fixed_batch
+from .model_and_batch import bare_model, fixed_batch, warn_without_epochs
 from .pictures import without_ending_the_run
 
 
@@ -33,6 +33,7 @@ class ReconstructionVisualizationHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
+        warn_without_epochs(self, runner)
         self.batch = fixed_batch(runner, self.num_images)
 
     @master_only

@@ -33,6 +33,7 @@ def runner(tmp_path, scalars: list, lines: list) -> SimpleNamespace:
         logger=SimpleNamespace(info=lines.append),
         message_hub=SimpleNamespace(log_scalars={}),
         train_dataloader=range(2),
+        train_loop=None,
         _resume=True,
     )
 
@@ -124,3 +125,13 @@ def test_an_encoder_of_one_channel():
 def test_a_judge_that_is_none_is_told_before_anything_is_read():
     with pytest.raises(ProbeError, match="judge 'forest': neighbours, linear"):
         ProbeHook("EyeDataset", "nowhere", judge="forest")
+
+
+def test_a_run_by_iterations_is_told_that_it_has_no_epochs(eyes, tmp_path):
+    lines = []
+    run = runner(tmp_path, [], lines)
+    run.model.backbone = run.model["backbone"]
+    run.logger.warning = lines.append
+    run.train_loop = object.__new__(IterBasedTrainLoop)
+    ProbeHook(data_root=eyes, interval=5, **ARGS).before_train(run)
+    assert "ProbeHook: interval=5 counts epochs, and this run counts iterations" in lines[0]
