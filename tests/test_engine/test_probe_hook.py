@@ -6,6 +6,7 @@ import pytest
 import torch
 from layouts import write_any
 from mmengine.logging import HistoryBuffer, MMLogger
+from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from mmspec.engine import ProbeHook
