@@ -290,6 +290,31 @@ def test_two_images_of_one_name_are_not_guessed(convert, tmp_path):
         convert("voc")
 
 
+def test_two_images_of_one_path_are_told_apart_by_their_suffix(convert, tmp_path):
+    coco(tmp_path)
+    Image.fromarray(np.zeros((7, 9), np.uint8)).save(tmp_path / "images/default/00.bmp")
+    convert("coco")  # whose entries have suffixes
+    read = [json.loads((tmp_path / f"annotations/{s}.json").read_text()) for s in ("train", "val")]
+    names = [entry["file_name"] for content in read for entry in content["images"]]
+    assert len(names) == 10 and "images/default/00.bmp" not in names
+    text(tmp_path / "classes.txt", "valve\nleak\n")
+    text(tmp_path / "labels/default/00.txt", "0 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(SystemExit, match=r"00.txt: 2 images of this name: images/default/00.bmp"):
+        convert("yolo", "--overwrite")
+
+
+def test_paths_of_windows_are_read(convert, tmp_path):
+    labelme(tmp_path)
+    for path in (tmp_path / "frames").glob("*.json"):
+        content = json.loads(path.read_text())
+        name = f"C:\\recordings\\test\\{content['imagePath']}"  # whose 'test' is no split here
+        text(path, content | dict(imagePath=name))
+    (tmp_path / "frames").rename(tmp_path / "train")
+    convert("labelme")
+    content = json.loads((tmp_path / "annotations/train.json").read_text())
+    assert len(content["images"]) == 10 and len(content["annotations"]) == 20
+
+
 def test_the_same_command_again_reads_the_tools_file_not_its_own(convert, tmp_path):
     coco(tmp_path)
     convert("coco")

@@ -68,7 +68,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
     for path in sorted(root.rglob("*.json")):
         content = read_json(path)
         if isinstance(content, dict) and "shapes" in content:
-            name = str(content.get("imagePath") or path.stem).replace("\\", "/")
+            name = str(content.get("imagePath") or path.stem)
             _add(labels, images.of(path, name), path, content)
 
     def read(image: str) -> Scene:
@@ -160,9 +160,10 @@ class Images:
         sheet, labels = os.path.relpath(out / SHEET, root), f"{LABEL_IMAGES}/"
         found = find_images(str(root))
         self.names = [n for n in found if n != sheet and not n.startswith(labels)]
-        self.by_path = {without_suffix(name): name for name in self.names}
+        self.by_path: dict[str, list[str]] = {}
         self.by_stem: dict[str, list[str]] = {}
         for name in self.names:
+            self.by_path.setdefault(without_suffix(name), []).append(name)
             self.by_stem.setdefault(Path(without_suffix(name)).name, []).append(name)
 
     def of(self, label: Path, said: str | None = None) -> str:
@@ -173,18 +174,20 @@ class Images:
                 or several.
         """
         relative = label.relative_to(self.root)
+        said = said and said.replace("\\", "/")  # of Windows
+        suffix = said.removeprefix(without_suffix(said)) if said else ""
         name = without_suffix(said) if said else relative.with_suffix("").as_posix()
         places = [name, os.path.normpath((relative.parent / name).as_posix())]
         places += [re.sub(r"(^|/)(labels|annotations|Annotations)/", rf"\1{folder}/", place)
                    for place in places for folder in ("images", "JPEGImages")]  # fmt: skip
         for place in places:
-            if place in self.by_path:
-                return self.by_path[place]
-        found = self.by_stem.get(Path(name).name, [])
+            if len(found := _of_suffix(self.by_path.get(place, []), suffix)) == 1:
+                return found[0]
+        found = _of_suffix(self.by_stem.get(Path(name).name, []), suffix)
         told = f"{len(found)} images of this name: {', '.join(found[:3])}" if found else "no image"
         if len(found) == 1:
             # A path that leads out of the root says nothing of the split in it.
-            outside = places[1].startswith(("/", ".."))
+            outside = re.match(r"/|\.\.|[A-Za-z]:/", name) or places[1].startswith("..")
             split = _split_folders(relative if outside else places[1])
             if not split or not split.isdisjoint(_split_folders(found[0]) or split):
                 return found[0]
@@ -212,6 +215,11 @@ class Images:
             for _, outlines in found
         ]
         return result
+
+
+def _of_suffix(names: list[str], suffix: str) -> list[str]:
+    """Those of this suffix, or all where there is none."""
+    return [name for name in names if suffix and name.endswith(suffix)] or names
 
 
 def write_label_images(converted: Converted, root: Path) -> list[str]:
