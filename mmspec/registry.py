@@ -16,7 +16,13 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 MODELS = _child(
     mmengine.MODELS,
-    *("models.backbones", "models.data_preprocessors", "models.heads", "models.losses"),
+    *(
+        "checkpoints.loading",
+        "models.backbones",
+        "models.data_preprocessors",
+        "models.heads",
+        "models.losses",
+    ),
     *("models.maskers", "models.matchers", "models.mean_scores", "models.necks"),
     *("models.selfsup", "models.targets"),
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT
 from mmspec.models.backbones.conv_vit import ARCHS
+from mmspec.registry import MODELS
 
 from .layouts import BESIDE, UNKNOWN
 from .reader import CheckpointInfo, read_checkpoint
@@ -375,6 +376,12 @@ def _swin_settings(encoder: dict[str, Tensor]) -> dict:
         ),
         in_channels=in_channels,
     )
+
+
+@MODELS.register_module(name="LoadedEncoder")
+def loaded_encoder(checkpoint: str) -> nn.Module:
+    """What :func:`load_encoder` gives, for a part of a model that is a file's encoder."""
+    return load_encoder(checkpoint)[0]
 
 
 def load_encoder(

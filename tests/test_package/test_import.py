@@ -11,6 +11,7 @@ import mmspec.checkpoints
 
 # What the encoder of a user's own config brings with it, and nothing else of mmspec.
 ENCODER_ROOMS = {
+    "checkpoints",
     "conventions",
     "masking",
     "matching",

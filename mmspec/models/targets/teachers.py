@@ -179,10 +179,7 @@ class TeacherTarget(FeatureTarget):
 
 def _built(teacher: dict | str) -> nn.Module:
     if isinstance(teacher, str):
-        # Readers know the encoders, so that only a run that names a file asks for them.
-        from mmspec.checkpoints import load_encoder
-
-        return load_encoder(teacher)[0]
+        return MODELS.build(dict(type="mmspec.LoadedEncoder", checkpoint=teacher))
     if not (teacher.get("init_cfg") or teacher.get("pretrained")):
         raise ValueError(
             f"teacher {teacher['type']} has no weights: give it"
