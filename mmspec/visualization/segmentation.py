@@ -117,6 +117,8 @@ def segmentation_picture(
     entries = class_entries(present - {IGNORE_INDEX, background}, classes, palette.tolist())
     if IGNORE_INDEX in present:
         entries.append(("ignored", (60, 60, 60)))
+    if not entries and background is not None:
+        entries.append((f"nothing but {classes[background]}", (0, 0, 0)))
     return titled_grid([list(columns.values())], tuple(columns), entries)
 
 

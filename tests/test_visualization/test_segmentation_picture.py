@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmspec.visualization import segmentation
 from mmspec.visualization.segmentation import (
     COLOURS,
     background_of,
@@ -80,10 +81,16 @@ def test_legend_of_many_classes_breaks_into_lines():
     assert lines[1] - lines[0] >= 5
 
 
-def test_nothing_but_background_needs_no_legend():
+def test_nothing_but_background_is_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        segmentation, "titled_grid", lambda rows, titles, entries: said.append(entries)
+    )
     image = np.zeros((40, 60), np.uint8)
-    picture = segmentation_picture(dict(input=image), np.zeros((40, 60), int), None, CLASSES)
-    assert picture.shape == (40 + 8 + 22, 2 * 64 + 4, 3)
+    for steady in (False, True):  # a video names all classes
+        segmentation_picture(dict(input=image), np.zeros((40, 60), int), None, CLASSES, steady)
+    assert said[0] == [("nothing but Background", (0, 0, 0))]
+    assert [name for name, _ in said[1]] == list(CLASSES[1:])
 
 
 def test_without_a_known_class_all_is_white() -> None:
