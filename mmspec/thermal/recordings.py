@@ -1,4 +1,4 @@
-"""Recordings: files of frames, counted without decoding, each frame read by its number.
+"""Recordings: files of frames, counted when they are opened, each frame read by its number.
 
 A frame's name is its file's with the number, from 0, behind a hash: ``clip.seq#12``. A reader of
 another kind of recording is a :class:`Recording` that is found by its suffix in ``RECORDINGS``.
