@@ -97,7 +97,7 @@ class ResultFolder:
             table.writerows(dict(image=frame.files[0], **entry) for entry in record[task.table])
         if task.coco:
             if self._coco is None:
-                file = _coco_file(self.folder / "predictions.json", task.classes)
+                file = _coco_file(self.folder / "predictions.json", task.classes, prediction.score)
                 self._coco = self._open.enter_context(file)
             self._coco(dict(file_name=frame.files[0], **size), record["instances"])
 
@@ -141,8 +141,10 @@ class ResultError(FileExistsError):
 
 
 @contextmanager
-def _coco_file(path: Path, classes: Sequence[str]) -> Iterator[Callable[..., None]]:
-    """What adds an image and its instances to a COCO file.
+def _coco_file(
+    path: Path, classes: Sequence[str], threshold: float
+) -> Iterator[Callable[..., None]]:
+    """What adds an image and its instances, of scores from ``threshold``, to a COCO file.
 
     Its images wait in a file beside it until the annotations end.
     """
@@ -163,7 +165,8 @@ def _coco_file(path: Path, classes: Sequence[str]) -> Iterator[Callable[..., Non
                 add(file, dict(image_id=number, **entry, iscrowd=0))
 
         categories = [dict(id=i, name=name) for i, name in enumerate(classes, 1)]
-        file.write(f'{{"categories": {json.dumps(categories)},\n"annotations": [')
+        head = dict(info=dict(score_threshold=threshold), categories=categories)
+        file.write(f'{json.dumps(head)[:-1]},\n"annotations": [')
         yield write
         file.write('\n],\n"images": [')
         images.seek(0)

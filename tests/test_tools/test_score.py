@@ -77,9 +77,9 @@ def boxes_that_are_found(root, predictor):
     (root / "normal_json/annotations/val.json").write_text(json.dumps(content))
 
 
-def written(predictor, root, folder, probabilities=True):
-    with ResultFolder(folder, pictures=False, probabilities=probabilities) as results:
-        for prediction in predictor.predict(str(root), score=0.0):
+def written(predictor, root, folder, score=0.0):
+    with ResultFolder(folder, pictures=False, probabilities=True) as results:
+        for prediction in predictor.predict(str(root), score=score):
             results.write(prediction)
 
 
@@ -138,6 +138,10 @@ def test_boxes_have_the_numbers_of_the_test(tmp_path, monkeypatch, capsys):
     written(predictor, images, tmp_path / "found")
     found = scores(monkeypatch, tmp_path, config, tmp_path / "found")
     assert known(found) == pytest.approx(known(without_nan(expected)), rel=1e-3)
+    assert "--score-thr" not in capsys.readouterr().out
+    written(predictor, images, tmp_path / "few", score=0.25)
+    scores(monkeypatch, tmp_path, config, tmp_path / "few")
+    assert "no boxes of scores below 0.25, which average precision" in capsys.readouterr().out
 
     for change, message in (
         (dict(image_id="a"), "entry 1: image_id 'a' is not among the 3 ids of .*, such as 0; ids"),
@@ -165,6 +169,45 @@ def test_a_coco_file_is_scored_without_images(tmp_path, monkeypatch, capsys):
     (tmp_path / "found.json").write_text("[]")
     assert scores(monkeypatch, tmp_path, truth, tmp_path / "found.json")["mAP"] == 0
     assert "2 of 2 images have no detection" in capsys.readouterr().out
+
+
+def test_images_of_a_file_of_boxes_are_those_of_the_test(tmp_path, monkeypatch, capsys):
+    write_boxes(tmp_path / "data", "M3FDDataset", "test", NAMES)
+    truth, path = tmp_path / "data/annotations/test.json", tmp_path / "predictions.json"
+    content = json.loads(truth.read_text())
+    content["annotations"] = [x | dict(score=0.5) for x in content["annotations"]]
+    names = [x["file_name"].rpartition(".")[0] for x in content["images"]]
+
+    def save(**changes):
+        path.write_text(json.dumps(content | changes))
+
+    save()
+    expected = scores(monkeypatch, tmp_path, truth, path)
+    assert expected["AP50/Car"] == 100 and "score-thr" not in capsys.readouterr().out
+
+    save(images=content["images"][2:], annotations=[], info=dict(score_threshold=0.3))
+    why = refused(monkeypatch, tmp_path, capsys, truth, path)
+    assert_says(why, "2 images do not fit the 3 .*on fewer --subset\n"
+                     f"  {names[0]}: no images of this name\n  {names[1]}: no")  # fmt: skip
+    (tmp_path / "list.txt").write_text(names[2])
+    scores(monkeypatch, tmp_path, truth, path, "--subset", tmp_path / "list.txt")
+    said = capsys.readouterr().out
+    assert "no boxes of scores below 0.3" in said and "1 of 1 images have no detection" in said
+
+    other = dict(content["images"][0], id=99, file_name="other/d.png")
+    more = [*content["annotations"], dict(content["annotations"][0], image_id=99, score=0.9)]
+    save(images=[*content["images"], other], annotations=more)
+    why = refused(monkeypatch, tmp_path, capsys, truth, path)
+    assert_says(why, "1 images do not fit.*--extra.*\n  other/d.png: not an image of the test$")
+    assert scores(monkeypatch, tmp_path, truth, path, "--extra") == expected
+    assert "1 detections of images that are not in the test" in capsys.readouterr().out
+    path.write_text(json.dumps(more))  # by ids alone
+    assert_says(refused(monkeypatch, tmp_path, capsys, truth, path), "image_id 99 .*--extra")
+    assert scores(monkeypatch, tmp_path, truth, path, "--extra") == expected
+
+    save(images=[*content["images"], dict(content["images"][0], id=99)])
+    why = refused(monkeypatch, tmp_path, capsys, truth, path)
+    assert_says(why, f"1 images do not fit.*\n  {names[0]}: 2 images of this name$")
 
 
 @pytest.mark.parametrize("row", ["0 300 200 10 10 0.9", "0.5 0.5 0.5 0.1 0.1 0.9"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,22 +292,43 @@ class BoxFile:
     """Detections of all images in one file, by COCO's ids or, as of ``predict``, by file names.
 
     Args:
-        path: a list of COCO results; or a COCO file with 'images' and scores in 'annotations'.
-        test, scored: see :class:`ResultFolder`.
+        path: a list of COCO results, where images without one have no detection; or a COCO file
+            with 'images', which lists those too, and scores in 'annotations'.
+        test, scored, extra: see :class:`ResultFolder`.
 
     Raises:
-        FileFormatError: not such a file, or an entry of an unknown image or category.
+        FileFormatError: not such a file, an entry of an unknown image or category, or 'images' that
+            are not those of the test.
     """
 
-    def __init__(self, path: str, test: Test, scored: Sequence[TestImage]) -> None:
+    def __init__(
+        self, path: str, test: Test, scored: Sequence[TestImage], extra: bool = False
+    ) -> None:
         content, info = read_json(path), test.images[0].info
-        if isinstance(content, dict):
-            names = {x.get("id"): str(x.get("file_name")) for x in content.get("images", ())}
+        if isinstance(content, dict) and "images" in content:
+            names = {x.get("id"): str(x.get("file_name")) for x in content["images"]}
             tested = (image.name for image in test.images)
             found = find_by_end(names.values(), tested, path, longer=True)
-            if absent := [name for name in names.values() if name not in found]:
-                raise FileFormatError(f"{path}: image {absent[0]} is not one of the test")
-            images = {key: found[name] for key, name in names.items()}
+            images = {key: found[name] for key, name in names.items() if name in found}
+            surplus = [] if extra else [name for name in names.values() if name not in found]
+            faults = [Fault(name, "not an image of the test") for name in surplus]
+            listed = Counter(images.values())
+            faults += [
+                Fault(image.name, f"{listed[image.name] or 'no'} images of this name")
+                for image in scored
+                if listed[image.name] != 1
+            ]
+            if faults:
+                raise FileFormatError(
+                    f"{path}: {len(faults):,} images do not fit the {len(scored):,} that are"
+                    " scored; for predictions on more images than the test's give --extra, on"
+                    f" fewer --subset{named(faults)}"
+                )
+            if threshold := (content.get("info") or {}).get("score_threshold"):
+                print(
+                    f"{path}: holds no boxes of scores below {threshold:g}, which average precision"
+                    " counts too: predict with --score-thr 0"
+                )
             categories, source = content.get("categories", ()), path
             content = content.get("annotations", content)
         else:
@@ -317,13 +339,17 @@ class BoxFile:
         names = {entry["id"]: entry["name"] for entry in categories}
         label = {name: i for i, name in enumerate(test.classes)}
         self.rows: dict[str, list[tuple]] = {image.name: [] for image in test.images}
-        left_out = 0
+        left_out = of_others = 0
         for name, category, (key, x, y, width, height, score) in coco_results(path, content):
+            if key not in images and extra:
+                of_others += 1
+                continue
             if key not in images:
                 first = next(iter(images), None)
                 raise FileFormatError(
                     f"{name}: image_id {key!r} is not among the {len(images):,} ids of {source},"
-                    f" such as {first!r}; ids are those of the annotation file, not names of files"
+                    f" such as {first!r}; ids are those of the annotation file, not names of files;"
+                    " --extra leaves others aside"
                 )
             if category not in names:
                 listed = ", ".join(f"{i} {text}" for i, text in names.items())
@@ -338,6 +364,8 @@ class BoxFile:
             if names[category] in label:
                 box = x, y, x + width, y + height, label[names[category]], score
                 self.rows[images[key]].append(box)
+        if of_others:
+            print(f"{path}: {of_others:,} detections of images that are not in the test left out")
         if left_out:
             print(f"{path}: {left_out:,} detections of categories that are no classes left out")
         if empty := sum(not self.rows[image.name] for image in scored):
@@ -399,4 +427,4 @@ def results_of(
         return ResultFolder(path, test, scored, **options)
     if test.kind != "boxes":
         raise FileFormatError(f"{path}: a folder with a file for each image is needed")
-    return BoxFile(path, test, scored)
+    return BoxFile(path, test, scored, bool(options.get("extra")))

@@ -15,7 +15,8 @@ its images and classes by COCO's average precision. RESULTS is what the test is 
 
 or the folder that `python -m mmspec predict` wrote (small targets: with --probabilities; boxes:
 with --score-thr 0, as average precision counts them all). A result has its image's name. Images
-without a result, results of other images, other sizes, ids or classes end the program by name.
+without a result, results of other images, other sizes, ids or classes end the program by name; in a
+list of COCO results and in YOLO's files, an image without any has no detection.
 """
 
 from __future__ import annotations
