@@ -228,14 +228,92 @@ def test_split_by_lists(convert, tmp_path):
     assert [entry["file_name"] for entry in content["images"]] == ["images/00.png", "images/01.png"]
 
 
+def splits_of(root: Path) -> dict[str, list[str]]:
+    contents = {p.stem: json.loads(p.read_text()) for p in (root / "annotations").glob("*.json")}
+    return {
+        split: [entry["file_name"] for entry in content["images"]]
+        for split, content in contents.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("stated", "files", "how"),
+    [
+        ("train: images/a\nval: [images/b, images/c]", {}, "by mine.yaml"),
+        ("path: /gone\ntrain: 1.txt\nval: 2.txt", {"1.txt": "a", "2.txt": "bc"}, "by mine.yaml"),
+        ("path: images\ntrain: ../a/\nvalid: [b, c]\ntest: ../test/images", {}, "by mine.yaml"),
+        ("train: images\nval: images\ntest: gone", {}, "drawn, seed 0, val share 0.25"),
+        ("train: images/a\nval: gone", {}, "drawn, seed 0, val share 0.25"),
+    ],
+)  # fmt: skip
+def test_the_split_of_data_yaml(stated, files, how, convert, tmp_path, capsys):
+    text(tmp_path / "mine.yaml", f"names: [valve]\n{stated}\n")
+    for folder in "abc":
+        for path in images(tmp_path, f"images/{folder}", 4):
+            path.rename(path.with_stem(folder + path.stem))
+            text(tmp_path / f"labels/{folder}/{folder}{path.stem}.txt", "0 0.5 0.5 0.1 0.1\n")
+    for name, folders in files.items():
+        lines = [f"./data/images/{f}/{f}{i:02}.png\n" for f in folders for i in range(4)]
+        text(tmp_path / name, "".join(lines))
+    convert("yolo", "--val-share", "0.25")
+    told, splits = capsys.readouterr().out, splits_of(tmp_path)
+    assert f"YOLO; split: {how}; " in told
+    assert ("no image of it under" in told) == ("test: " in stated or "val: gone" in stated)
+    if how == "by mine.yaml":
+        assert splits == dict(
+            train=[f"images/a/a{i:02}.png" for i in range(4)],
+            val=[f"images/{f}/{f}{i:02}.png" for f in "bc" for i in range(4)],
+        )
+    else:
+        assert (len(splits["train"]), len(splits["val"])) == (9, 3)
+
+
+def test_what_data_yaml_leaves_open_is_told(convert, tmp_path, capsys):
+    yolo(tmp_path)
+    lists = {"a.txt": ["00", "01", "gone"], "b.txt": ["02"], "c.txt": ["01", "03"]}
+    for name, stems in lists.items():
+        text(tmp_path / name, "".join(f"images/{stem}.png\n" for stem in stems))
+    names = "names: [valve, leak]\n"
+    text(tmp_path / "data.yaml", f"{names}train: a.txt\nval: b.txt\ntest: b.txt\n")
+    convert("yolo")
+    told = capsys.readouterr().out
+    assert splits_of(tmp_path) == dict(
+        train=["images/00.png", "images/01.png"], val=["images/02.png"]
+    )
+    assert "a.txt: names without an image: 1, the first is images/gone.png\n" in told
+    assert "data.yaml: test has the images of val: not used\n" in told
+    assert "data.yaml: 7 images in no split of it: left out\n" in told
+    convert("yolo", "--overwrite", "--list", "train=c.txt", "val=b.txt")
+    assert "split: by lists c.txt, b.txt; " in capsys.readouterr().out
+    text(tmp_path / "data.yaml", f"{names}train: a.txt\nval: c.txt\n")
+    with pytest.raises(
+        SystemExit, match=r"data.yaml: images/01.png is in train and again in val: give --list"
+    ):
+        convert("yolo", "--overwrite")
+
+
+def test_of_pose_labels_the_box_is_read(convert, tmp_path, capsys):
+    yolo(tmp_path)
+    text(tmp_path / "data.yaml", "names: [valve]\nkpt_shape: [2, 3]\n")
+    for path in (tmp_path / "labels").glob("*.txt"):
+        path.write_text("0 0.3125 0.5 0.375 0.5 0.1 0.1 2 0 0 0\n")
+    convert("yolo")
+    content = json.loads((tmp_path / "annotations" / "val.json").read_text())
+    x1, y1, x2, y2 = BOX
+    assert [entry["bbox"] for entry in content["annotations"]] == 2 * [[x1, y1, x2 - x1, y2 - y1]]
+    assert "segmentation" not in content["annotations"][0]
+    assert capsys.readouterr().out.count("keypoints are left out") == 1
+    path.write_text("0 0.3125 0.5 0.375 0.5 0.1 0.1\n")
+    with pytest.raises(SystemExit, match="line 1: 7 values; class, box and keypoints .* are 11"):
+        convert("yolo", "--overwrite")
+
+
 def test_an_image_without_a_file_is_background_to_yolo(convert, tmp_path, capsys):
     yolo(tmp_path)
     (tmp_path / "labels" / "03.txt").unlink()
     (tmp_path / "labels" / "04.txt").write_text("")
     convert("yolo", "--val-share", "0.1")
-    assert (
-        "1 images without a .txt: taken as images with nothing to find" in capsys.readouterr().out
-    )
+    assert "1 image without a .txt: taken as images with nothing to find" in capsys.readouterr().out
     contents = [json.loads(p.read_text()) for p in (tmp_path / "annotations").glob("*.json")]
     assert sum(len(content["images"]) for content in contents) == 10
     assert sum(len(content["annotations"]) for content in contents) == 16

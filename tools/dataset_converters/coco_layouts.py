@@ -230,6 +230,10 @@ def draw_split(names: Iterable[str], test_share: float, seed: int) -> dict[str, 
     return {"train": sorted(ranked[tests:]), "test": sorted(ranked[:tests])}
 
 
+def counted(images: int) -> str:
+    return f"{images:,} image{'s' * (images != 1)}"
+
+
 def refuse_overlap(splits: dict[str, Iterable[str]]) -> None:
     home: dict[str, str] = {}
     for split, names in splits.items():

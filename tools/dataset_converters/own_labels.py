@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from box_files import LabelFileError, LabelledBox, box_of_shares, read_voc, yolo_line
-from coco_layouts import Converted, Scene, draw_split, read_list, refuse_overlap, scene
+from coco_layouts import Converted, Scene, counted, draw_split, read_list, refuse_overlap, scene
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-from mmspec.datasets.files import find_images, without_suffix
-from mmspec.text_files import as_flag, read_json, read_lines, read_text
+from mmspec.datasets.files import find_by_end, find_images, without_suffix
+from mmspec.text_files import as_flag, read_json, read_lines, read_names, read_text
+from mmspec.thermal.errors import FileError
 from mmspec.visualization.segmentation import infrared_palette
 
 WRITTEN_BY = "written by to_coco.py"
@@ -24,8 +25,13 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 
 def yolo(root: Path, args: argparse.Namespace) -> Converted:
-    """Text files beside the images or in ``labels/``; an empty or absent one: nothing to find."""
-    classes = args.classes or _yolo_names(root)
+    """Text files beside the images or in ``labels/``; an empty or absent one: nothing to find.
+
+    Of pose labels the boxes are read. The split is the one that ``data.yaml`` states, if any.
+    """
+    settings, content = _data_yaml(root)
+    classes = args.classes or _yolo_names(root, settings, content.get("names"))
+    keypoints = _keypoint_values(settings, content.get("kpt_shape"))
     images = Images(root, args.out)
     labels: dict[str, tuple] = {}
     for path in sorted(root.rglob("*.txt")):
@@ -41,11 +47,14 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
         (path,) = labels.get(image, (None,))
         lines = enumerate(read_lines(path) if path else [], start=1)
         entries = [(f"{path}: line {number}", line) for number, line in lines if line.strip()]
-        return images.scene(image, lambda size: [_yolo_entry(*e, classes, size) for e in entries])
+        return images.scene(
+            image, lambda size: [_yolo_entry(*e, classes, size, keypoints) for e in entries]
+        )
 
     if without := len(images.names) - len(labels):
-        print(f"{without:,} images without a .txt: taken as images with nothing to find")
-    return _converted("YOLO", classes, images.names, read, args)
+        print(f"{counted(without)} without a .txt: taken as images with nothing to find")
+    stated = None if args.list else _stated_splits(settings, content, images)
+    return _converted("YOLO", classes, images.names, read, args, stated)
 
 
 def voc(root: Path, args: argparse.Namespace) -> Converted:
@@ -280,15 +289,16 @@ def _converted(
     names: Iterable[str],
     read: Callable[[str], Scene],
     args: argparse.Namespace,
+    stated: tuple[dict[str, list[str]], str] | None = None,
 ) -> Converted:
-    splits, how = _splits(sorted(names), args)
+    splits, how = stated or _splits(sorted(names), args)
     scenes = {split: [read(name) for name in members] for split, members in splits.items()}
     if not classes:
         items = [item for part in scenes.values() for item in part]
         classes = sorted({box.name for item in items for box in item.boxes})
         if not classes:
             raise LabelFileError(f"no object in labels of {len(items):,} images: give --classes")
-    return Converted(classes, scenes, f"{tool}; {how}; {WRITTEN_BY}")
+    return Converted(classes, scenes, f"{tool}; split: {how}; {WRITTEN_BY}")
 
 
 def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[str]], str]:
@@ -310,7 +320,7 @@ def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[
                     raise LabelFileError(f"{path}: {entry}: {told}")
                 splits[split].append(found[0])
         refuse_overlap(splits)
-        return splits, "lists " + ", ".join(args.list.values())
+        return splits, "by lists " + ", ".join(args.list.values())
     parts = {name: _split_folders(name) for name in names}
     if any(parts.values()):
         if loose := [name for name, part in parts.items() if len(part) != 1]:
@@ -323,7 +333,7 @@ def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[
             split: [name for name, part in parts.items() if split in part]
             for split in ("train", "val", "test")
             if split in folders
-        }, "split by folders"
+        }, "by folders"
     drawn = draw_split(names, args.test_share, args.seed)
     return dict(train=drawn["train"], val=drawn["test"]), (
         f"drawn, seed {args.seed}, val share {args.test_share}"
@@ -337,11 +347,32 @@ def _split_folders(path: str | Path) -> set[str]:
 _YOLO_NAMES = ("classes.txt", "obj.names", "labels.txt", "train.txt", "val.txt", "test.txt")
 
 
-def _yolo_names(root: Path) -> list[str]:
-    """Class names from ``data.yaml``, ``classes.txt`` or ``obj.names``."""
+def _data_yaml(root: Path) -> tuple[Path, dict]:
+    """The first YAML file with ``names`` and its content, which is empty where there is none."""
+    import yaml  # comes with mmengine
+
     for path in [*sorted(root.rglob("*.yaml")), *sorted(root.rglob("*.yml"))]:
-        if names := _names_of_yaml(path):
-            return names
+        try:
+            content = yaml.safe_load(read_text(path))
+        except yaml.YAMLError as error:
+            raise LabelFileError(
+                f"{path}: not a YAML file ({error}): mend it or move it elsewhere"
+            ) from None
+        if isinstance(content, dict) and content.get("names"):
+            return path, content
+    return root, {}
+
+
+def _yolo_names(root: Path, settings: Path, names: Mapping | Sequence | None) -> list[str]:
+    """Class names as ``data.yaml`` has them, or from ``classes.txt`` or ``obj.names``."""
+    if isinstance(names, Mapping):
+        if sorted(names) != list(range(len(names))):
+            raise LabelFileError(
+                f"{settings}: names has the numbers {sorted(names)}, not 0, 1, 2, ..."
+            )
+        names = [names[number] for number in sorted(names)]
+    if names:
+        return list(map(str, names))
     for name in ("classes.txt", "obj.names", "labels.txt"):
         for path in sorted(root.rglob(name)):
             return [line.strip() for line in read_lines(path) if line.strip()]
@@ -350,24 +381,86 @@ def _yolo_names(root: Path) -> list[str]:
     )
 
 
-def _names_of_yaml(path: Path) -> list[str]:
-    import yaml  # comes with mmengine
+def _stated_splits(
+    settings: Path, content: Mapping, images: Images
+) -> tuple[dict[str, list[str]], str] | None:
+    """The split of ``train``, ``val`` and ``test`` in a ``data.yaml``, and a note of where from.
 
+    Each is a folder, a ``.txt`` list of images or several of them. None where fewer than two
+    splits differ. Prints what is not found, repeats another split or is in none.
+
+    Raises:
+        LabelFileError: an image is in two splits, or a name in a list fits two images.
+    """
+    places = [settings.parent / str(content.get("path") or ""), settings.parent, images.root]
+    stated = {SPLITS[key]: value for key, value in content.items() if key in SPLITS and value}
+    splits: dict[str, list[str]] = {}
+    for split in [split for split in ("train", "val", "test") if split in stated]:
+        names: set[str] = set()
+        for entry in stated[split] if isinstance(stated[split], list) else [stated[split]]:
+            if not (found := _stated_images(str(entry).replace("\\", "/"), places, images)):
+                print(f"{settings}: {split}: {entry}: no image of it under {images.root}")
+            names.update(found)
+        if same := [other for other, members in splits.items() if names == set(members)]:
+            print(f"{settings}: {split} has the images of {same[0]}: not used")
+        elif names:
+            splits[split] = sorted(names)
+    if len(splits) < 2:
+        return None
     try:
-        names = (yaml.safe_load(read_text(path)) or {}).get("names")
-    except (yaml.YAMLError, AttributeError) as error:
-        raise LabelFileError(f"{path}: not a YAML file of a YOLO data set ({error})") from None
-    if isinstance(names, Mapping):
-        if sorted(names) != list(range(len(names))):
-            raise LabelFileError(f"{path}: names has the numbers {sorted(names)}, not 0, 1, 2, ...")
-        names = [names[number] for number in sorted(names)]
-    return list(map(str, names or []))
+        refuse_overlap(splits)
+    except LabelFileError as error:
+        raise LabelFileError(f"{settings}: {error}: give --list train=FILE val=FILE") from None
+    if rest := len(images.names) - sum(map(len, splits.values())):
+        print(f"{settings}: {counted(rest)} in no split of it: left out")
+    return splits, f"by {settings.name}"
+
+
+def _stated_images(entry: str, places: Sequence[Path], images: Images) -> list[str]:
+    """The images in a folder or list of a ``data.yaml``, from the first place that has some."""
+    # Roboflow writes ../train/images for what lies beside the data.yaml.
+    for path in [place / e for e in (entry, entry.removeprefix("../")) for place in places]:
+        if path.suffix == ".txt" and path.is_file():
+            listed = read_names(path)
+            try:
+                found = find_by_end(listed, images.names, str(path), longer=True)
+            except FileError as error:
+                raise LabelFileError(str(error)) from None
+            if absent := [name for name in listed if name not in found]:
+                print(f"{path}: names without an image: {len(absent):,}, the first is {absent[0]}")
+            return list(found.values())
+        folder = os.path.relpath(path, images.root)
+        if found := [n for n in images.names if folder == "." or n.startswith(f"{folder}/")]:
+            return found
+    return []
+
+
+def _keypoint_values(settings: Path, shape: object) -> int:
+    """How many values of keypoints end a line of pose labels, by ``kpt_shape``; 0 without it."""
+    if shape is None:
+        return 0
+    try:
+        points, values = map(int, shape)
+    except (TypeError, ValueError):
+        raise LabelFileError(f"{settings}: kpt_shape is {shape}, not as [17, 3]") from None
+    print(f"{settings}: kpt_shape {[points, values]}: boxes are read, keypoints are left out")
+    return points * values
 
 
 Entry = tuple[LabelledBox, list[list[float]]]  # a box and the outlines of its object, if drawn
 
 
-def _yolo_entry(entry: str, line: str, classes: Sequence[str], size: tuple[int, int]) -> Entry:
+def _yolo_entry(
+    entry: str, line: str, classes: Sequence[str], size: tuple[int, int], keypoints: int
+) -> Entry:
+    if keypoints:  # cut off unread: their visibility, 2, is no share
+        values = line.split()
+        if len(values) not in (5, 5 + keypoints):
+            raise LabelFileError(
+                f"{entry}: {len(values)} values; class, box and keypoints by kpt_shape in data.yaml"
+                f" are {5 + keypoints}"
+            )
+        line = " ".join(values[:5])
     name, shares = yolo_line(entry, line, classes)
     if len(shares) == 4:
         return box_of_shares(name, shares, size), []

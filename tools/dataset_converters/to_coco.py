@@ -29,7 +29,8 @@ Write annotations/SPLIT.json (COCO) under the folder of a detection data set, fo
   msrs        MSRS/{train,test}/{ir,vi}/ and MSRS-detection-label/           MSRSDetDataset
 
 Labels of your own, in any folder, for InfraredDetDataset; class names from the tool's own file or
---classes, the split from folders called train, val and test, from --list, or drawn by --seed:
+--classes, the split from --list, YOLO's data.yaml, folders called train, val and test, or drawn by
+--seed:
 
   yolo        .txt beside the images or in labels/, boxes or outlines; data.yaml, classes.txt
   voc         Pascal VOC .xml anywhere
@@ -173,6 +174,7 @@ def main() -> None:
         told += [f"{ignored:,} to ignore"] * bool(ignored)
         told += [f"{count:,} {name} left out" for name, count in skipped.items()]
         print(f"{path}: {len(content['images']):,} images; {', '.join(told)}")
+    print(converted.note)
     for line in label_images:
         print(line)
     if args.layout in OWN:
