@@ -45,6 +45,8 @@ def toy_run(
     wrapper: dict | None = None,
     scores: tuple[float, ...] = (),
     hooks: dict | None = None,
+    batch_size: int = 4,
+    sampler: str | None = None,
     **arguments,
 ) -> Runner:
     """A runner with the hooks of ``configs/_base_/runtime.py``; 16 samples, batches of 4."""
@@ -52,9 +54,11 @@ def toy_run(
     by_epoch = epochs is not None
     length = dict(max_epochs=epochs) if by_epoch else dict(max_iters=iters)
     loader = dict(
-        batch_size=4,
+        batch_size=batch_size,
         dataset=data,
-        sampler=dict(type="DefaultSampler" if by_epoch else "InfiniteSampler", shuffle=True),
+        sampler=dict(
+            type=sampler or ("DefaultSampler" if by_epoch else "InfiniteSampler"), shuffle=True
+        ),
         collate_fn=dict(type="default_collate"),
     )
     if scores:

@@ -38,7 +38,7 @@ from mmspec.engine.other_model import refuse_other_model
 
 from .exported_model import EXPORTED, ExportedModel
 from .frames import Frame, InputError, Inputs, One
-from .tasks import TASKS, Features, Task, TaskError
+from .tasks import TASKS, Features, Task, TaskError, is_a
 from .tiles import Window, tile_windows
 
 _LOADERS = (LoadInfraredImageFromFile, LoadRGBTImageFromFile, LoadImageFromFile)
@@ -130,7 +130,9 @@ class Predictor:
             self.load, self.prepare = _without_labels(Compose(list(steps)), self.modality)
             collate = dict(loader.get("collate_fn") or dict(type="pseudo_collate"))
             self.collate = FUNCTIONS.get(collate["type"]) or pseudo_collate
-        task_class = _task(task, self.model, cfg.get("test_evaluator") or [])
+        metrics = cfg.get("test_evaluator") or []
+        metrics = [metrics] if isinstance(metrics, Mapping) else metrics
+        task_class = _task(task, self.model, metrics)
         if str(checkpoint).endswith(EXPORTED):
             if task_class is Features:
                 raise TaskError(f"{checkpoint}: give the checkpoint itself for maps")
@@ -143,6 +145,9 @@ class Predictor:
         classes = meta.get("classes") or (dataset.get("metainfo") or {}).get("classes")
         classes = classes or getattr(kind, "METAINFO", {}).get("classes", ())
         self.task = task_class(classes)
+        for metric in metrics:
+            if task_class.metric and _name(metric) == task_class.metric:
+                self.task.threshold = metric.get("threshold", self.task.threshold)
 
     def _load_weights(self, path: str) -> Mapping:
         content = load_file(path)
@@ -187,7 +192,9 @@ class Predictor:
         bar = tqdm(inputs, disable=not progress, unit=" images", dynamic_ncols=True)
         jobs = self._jobs(bar, inputs, tile, overlap)
         parts = ((job, data) for job in jobs for data in job.parts(self.prepare))
-        for batch in _batches(parts, batch_size, self.collate is not pseudo_collate):
+        # What stacks images is a collate function, or the preprocessor of mmseg's models.
+        stacked = self.collate is not pseudo_collate or is_a(self.model, "BaseSegmentor")
+        for batch in _batches(parts, batch_size, stacked):
             for (job, _), sample in zip(batch, self._run([data for _, data in batch])):
                 job.samples.append(sample)
                 if len(job.samples) == len(job.windows):
@@ -341,11 +348,14 @@ class _PixelsToo:
         return found.astype(np.float32) if self.loader.to_float32 else found
 
 
-def _task(name: str | None, model: torch.nn.Module, metrics: Mapping | Sequence) -> type[Task]:
+def _name(metric: Mapping) -> str:
+    return str(metric.get("type")).rpartition(".")[2]
+
+
+def _task(name: str | None, model: torch.nn.Module, metrics: Sequence[Mapping]) -> type[Task]:
     if name not in (None, "features"):
         raise TaskError(f"task={name!r}: 'features', or None for the config's own")
-    metrics = [metrics] if isinstance(metrics, Mapping) else metrics
-    kinds = [str(metric.get("type")).rpartition(".")[2] for metric in metrics]
+    kinds = [_name(metric) for metric in metrics]
     fitting = (task for task in TASKS if task.fits(model, kinds))
     if task := Features if name else next(fitting, None):
         return task

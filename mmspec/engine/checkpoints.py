@@ -15,16 +15,19 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import Tensor
 
 from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.checkpoints.work_dir import FINISHED, RESUME_NAME, is_readable, saved_checkpoints
 from mmspec.registry import HOOKS
 
 from .launch import LaunchError
+from .model_and_batch import bare_model
 from .preemption import StopSignals
 from .repeatable import RepeatableDrawsHook, images_per_step
 
 PARTIAL = ".partial"
+WAITING = "waiting_gradients"  # in a checkpoint
 
 
 class Pending(str):
@@ -75,6 +78,12 @@ class DurableBackend(LocalBackend):
             path = self.outdated.pop()
             if str(path) not in keep:
                 path.unlink(missing_ok=True)
+
+
+def _gradients_wait(runner: Runner) -> bool:
+    """Whether gradients are accumulated that no step has used yet."""
+    due = getattr(runner.optim_wrapper, "should_update", None)
+    return due is not None and not due()
 
 
 def _flush(path: Path) -> None:
@@ -133,6 +142,7 @@ class DurableCheckpointHook(CheckpointHook):
         self.signals = StopSignals()
         self.writer = ThreadPoolExecutor(1, "checkpoints")
         self.writing: Future | None = None
+        self.waiting: dict[str, Tensor] = {}
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
@@ -147,11 +157,27 @@ class DurableCheckpointHook(CheckpointHook):
             )
         if repeats or not self.inside_epochs:
             self.signals.listen(runner)
+        for name, parameter in bare_model(runner).named_parameters():
+            if name in self.waiting:
+                parameter.grad = self.waiting[name].to(parameter)
+        self.waiting = {}
         self._saved(runner.iter)
         if is_main_process():
             (Path(runner.work_dir) / FINISHED).unlink(missing_ok=True)
             for path in Path(self.out_dir).glob(f"*{PARTIAL}"):  # of a run that was killed
                 path.unlink()
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep gradients that wait for those of other iterations; of processes the first's."""
+        if "optimizer" in checkpoint and _gradients_wait(runner):
+            checkpoint[WAITING] = {
+                name: parameter.grad.detach().cpu()
+                for name, parameter in bare_model(runner).named_parameters()
+                if parameter.grad is not None
+            }
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self.waiting = checkpoint.pop(WAITING, {}) if runner._resume else {}
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
@@ -159,9 +185,8 @@ class DurableCheckpointHook(CheckpointHook):
         if self.writing is not None and self.writing.done():
             self._wait()
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
-        wrapper = runner.optim_wrapper
-        if hasattr(wrapper, "should_update") and not wrapper.should_update():
-            return  # gradients that wait for those of other iterations are in no checkpoint
+        if _gradients_wait(runner):
+            return  # soon they do not
         if self.signals.agreed():
             self._save_for_resuming(runner, batch_idx)
             self._wait()

@@ -224,6 +224,9 @@ def augment_tests(cfg: Config, scales: Sequence[float] = ()) -> None:
             f"--tta: the test pipeline of {cfg.filename} ends in {last.get('type')}, not in"
             " mmseg's PackSegInputs"
         )
+    if "meta_keys" in last:  # by which a flip is undone
+        told = [key for key in ("flip", "flip_direction") if key not in last["meta_keys"]]
+        last = {**last, "meta_keys": (*last["meta_keys"], *told)}
     # The first view is left alone: to resize it would bring truth that was loaded at the image's
     # own size to that of the network's input.
     sizes = [dict(type="RandomFlip", prob=0.0)]

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mmspec.evaluation.miss_rate import TIMES, MissRateMetric
 from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
-from mmspec.evaluation.small_target import SmallTargetMetric
+from mmspec.evaluation.small_target import THRESHOLD, SmallTargetMetric
 from mmspec.registry import HOOKS
 from mmspec.visualization.curves import save_miss_rate_curves, save_pr_curves, save_roc_curve
 from mmspec.visualization.samples import (
@@ -168,22 +168,30 @@ class SmallTargetPictureHook(PictureHook):
     """Write hits, misses and false alarms of every tested image, and the ROC curve of the test.
 
     They go to ``WORK_DIR/small_targets/test``; the curve is ``roc.png`` there, if a
-    ``SmallTargetMetric`` ran and found pixels of both kinds. Validations are not drawn.
+    ``SmallTargetMetric`` ran and found pixels of both kinds. What is drawn is above its threshold.
+    Validations are not drawn.
     """
 
     folder = "small_targets"
     metric = SmallTargetMetric
     modes = ("test",)
 
+    threshold = THRESHOLD
+
     def __init__(self, num_images: int | None = None, out_dir: str | None = None) -> None:
         super().__init__(num_images, out_dir)
+
+    def before_test(self, runner: Runner) -> None:
+        for metric in runner.test_evaluator.metrics:
+            if isinstance(metric, SmallTargetMetric):
+                self.threshold = metric.threshold
 
     def draw_curves(self, metric: SmallTargetMetric, folder: Path) -> None:
         if metric.roc is not None:
             save_roc_curve(metric.roc, folder / "roc.png")
 
     def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        return draw_small_targets(image, sample)
+        return draw_small_targets(image, sample, classes, self.threshold)
 
 
 @HOOKS.register_module()

@@ -40,6 +40,8 @@ class RepeatableDrawsHook(Hook):
     priority = "VERY_HIGH"
     seed_of_loader: int | None = None
     resumed: dict | None = None
+    #: Of a loop by iterations: the first one, images seen before it, images of a pass.
+    start: tuple[int, int, int | None] | None = None
 
     def before_run(self, runner: Runner) -> None:
         self.seed_of_loader = runner.seed
@@ -53,13 +55,20 @@ class RepeatableDrawsHook(Hook):
         if not isinstance(batches, BatchSampler):
             self._warn(f"a loader with {type(batches).__name__} for a batch sampler")
             return
-        sampler, drawn = batches.sampler, 0
+        sampler, drawn, self.start = batches.sampler, 0, None
         if getattr(sampler, "seed", None) == self.seed_of_loader is not None:
             sampler.seed = runner.seed  # without one in the config, that of the checkpoint
         if not isinstance(loop, EpochBasedTrainLoop):
-            drawn = _skip_iterations(runner.iter, loader)
+            endless = isinstance(sampler, InfiniteSampler)
+            whole = None if endless else len(sampler) * get_world_size()
+            seen = (self.resumed or {}).get("images_seen")
+            if seen is None:
+                seen = _images_seen(runner, runner.iter, 0, whole)
+            self.start = runner.iter, seen, whole
+            passes, drawn = _skip_images(runner, seen, whole)
             if hasattr(loop, "dataloader_iterator"):
-                loop.dataloader_iterator = _Batches(loader, loop.dataloader_iterator, runner.iter)
+                replaced = loop.dataloader_iterator
+                loop.dataloader_iterator = _Batches(loader, replaced, runner.iter, passes)
         elif self.resumed and batches_of_epoch(runner, self.resumed):
             self._go_on_in_epoch(runner, batches_of_epoch(runner, self.resumed))
         batches.sampler = RepeatableSampler(
@@ -81,6 +90,12 @@ class RepeatableDrawsHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         vars(runner.train_loop).pop("run_iter", None)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if self.start is not None:
+            first, *before = self.start
+            batches = checkpoint["meta"]["iter"] - first
+            checkpoint["meta"]["images_seen"] = _images_seen(runner, batches, *before)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
@@ -110,24 +125,41 @@ def batches_of_epoch(runner: Runner, meta: dict) -> int:
     return meta.get("images_of_epoch", 0) // images_per_step(runner)
 
 
-def _skip_iterations(iteration: int, loader: DataLoader) -> int:
-    """Let a loader begin at an iteration; gives the draws that its sampler then leaves out."""
+def _images_seen(runner: Runner, batches: int, before: int, whole: int | None) -> int:
+    """Images that all processes have taken after so many batches more.
+
+    Args:
+        before: images until then.
+        whole: images of a pass over the data, whose last batch may be a smaller one; None: passes
+            have no end.
+    """
+    step = images_per_step(runner)
+    if whole is None:
+        return before + batches * step
+    passes, inside = divmod(before, whole)
+    more, inside = divmod(inside // step + batches, len(runner.train_dataloader))
+    return (passes + more) * whole + inside * step
+
+
+def _skip_images(runner: Runner, seen: int, whole: int | None) -> tuple[int, int]:
+    """Let a loader begin behind images that were seen.
+
+    Gives the passes that are over, and the draws that the sampler leaves out.
+    """
+    loader, step = runner.train_dataloader, images_per_step(runner)
     batches = loader.batch_sampler
-    sampler = batches.sampler
-    if not isinstance(sampler, InfiniteSampler):
-        passes, first = divmod(iteration, len(loader))
-        if hasattr(sampler, "set_epoch"):
-            sampler.set_epoch(passes)
-        _skip_batches(loader, first)
-        return 0
-    drawn = 0
+    if whole is not None:
+        passes, inside = divmod(seen, whole)
+        _skip_batches(loader, inside // step)
+        return passes, 0
+    drawn, sampler = 0, batches.sampler
     if type(batches) is BatchSampler:
-        drawn = iteration * batches.batch_size
+        drawn = seen // get_world_size()
     else:
-        _skip_batches(loader, iteration)
+        _skip_batches(loader, seen // step)
     indices = InfiniteSampler(sampler.dataset, sampler.shuffle, sampler.seed).indices
     sampler.indices = itertools.islice(indices, drawn, None)
-    return drawn
+    return seen // step // len(loader), drawn
 
 
 def _skip_batches(loader: DataLoader, first: int) -> None:
@@ -141,8 +173,8 @@ class _Batches:
     mmengine 0.10.7 has begun to load by now, and throws as many away as there were iterations.
     """
 
-    def __init__(self, loader: DataLoader, replaced: Iterator, iteration: int) -> None:
-        self.loader, self.kind, self.iteration = loader, type(replaced), iteration
+    def __init__(self, loader: DataLoader, replaced: Iterator, iteration: int, passes: int) -> None:
+        self.loader, self.kind, self.passes = loader, type(replaced), passes
         self.thrown_away = 0 if hasattr(replaced, "skip_iter") else iteration
         self.iterator: Iterator | None = None
 
@@ -154,8 +186,11 @@ class _Batches:
             self.thrown_away -= 1
             return None
         if self.iterator is None:
+            # Now: mmengine's hook for samplers takes the epoch, which no loop by iterations has.
+            if hasattr(sampler := self.loader.batch_sampler.sampler, "set_epoch"):
+                sampler.set_epoch(self.passes)
             self.iterator = self.kind(self.loader)
-            self.iterator._epoch = self.iteration // len(self.loader)
+            self.iterator._epoch = self.passes
         return next(self.iterator)
 
 

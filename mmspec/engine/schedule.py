@@ -194,6 +194,8 @@ def set_length(cfg: Config, *, epochs: int | None = None, iters: int | None = No
             settings[key] = count
     for scheduler in _schedulers(cfg.get("param_scheduler")):
         converted = scheduler.get("convert_to_iter_based")
+        begin, end, period = (scheduler.get(key) for key in ("begin", "end", "T_max"))
+        to_the_end = None not in (end, period) and (begin or 0) + period == end
         for key in ("begin", "end", "T_max", "total_steps", "step_size"):
             if scheduler.get(key) is not None:
                 value = scheduler[key] * count / before
@@ -201,6 +203,8 @@ def set_length(cfg: Config, *, epochs: int | None = None, iters: int | None = No
                 if not (converted and key in ("begin", "end", "T_max")):
                     value = max(round(value), key not in ("begin", "end"))
                 scheduler[key] = int(value) if value == int(value) else value
+        if to_the_end and scheduler["end"] > scheduler.get("begin", 0):
+            scheduler["T_max"] = scheduler["end"] - scheduler.get("begin", 0)
         if "milestones" in scheduler:  # rounded down: at the end of training none would be felt
             scheduler["milestones"] = [max(1, v * count // before) for v in scheduler["milestones"]]
         if "periods" in scheduler:  # rounded up: mmengine fails behind the last

@@ -161,6 +161,26 @@ def test_batches_change_nothing(predictor, given):
         )
 
 
+@pytest.mark.parametrize("name", ["segmentation", "small targets"])
+def test_images_of_several_sizes_are_batched_by_size(name, predictor):
+    images = [scene(0), scene(1), scene(2)[:64, :96], scene(3)]
+    found = list(predictor(name).predict(images, batch_size=2))
+    alone = list(predictor(name).predict(images))
+    shapes = [tuple(one.sample.pred_sem_seg.data.shape[-2:]) for one in found]
+    assert shapes == [image.shape for image in images]
+    for one, other in zip(found, alone):
+        torch.testing.assert_close(
+            one.sample.seg_logits.data, other.sample.seg_logits.data, atol=1e-4, rtol=1e-4
+        )
+
+
+def test_a_tests_own_threshold_is_that_of_the_prediction(folder):
+    cfg, checkpoint = saved(CASES["small targets"], folder)
+    cfg.test_evaluator.threshold = 0.25
+    model = Predictor(cfg, checkpoint, device="cpu")
+    assert next(model.predict(scene(0))).score == 0.25
+
+
 def test_files_arrays_and_pages_are_read_alike(predictor, tmp_path):
     """Of 16 bits: the scaling is the config's, whatever the pixels come in."""
     deep = [scene(seed).astype(np.uint16) * 40 + 7000 for seed in range(2)]

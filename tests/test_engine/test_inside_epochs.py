@@ -139,6 +139,40 @@ def test_a_run_goes_on_from_each_as_if_it_had_not_stopped(length, written, tmp_p
         assert str(state["optimizer"]) == str(whole["optimizer"])
 
 
+@pytest.mark.parametrize("sampler", ["DefaultSampler", "InfiniteSampler"])
+def test_a_run_by_iterations_goes_on_in_the_pass_that_it_was_in(sampler, written, tmp_path):
+    """And behind what was seen where it takes other batches."""
+    length = dict(iters=12, sampler=sampler)
+    run(tmp_path / "whole", checkpoint=dict(iters=1, **RARE), **length).train()
+    expected = losses(tmp_path / "whole")
+    start = dict(load_from=str(written["resume_iter_6.pth"]), resume=True)  # 24 images of 16
+    run(tmp_path / "resumed", **start, **length).train()
+    assert losses(tmp_path / "resumed") == {step: expected[step] for step in range(7, 13)}
+
+    def images(work_dir, **arguments) -> list[float]:
+        seen = []
+        made = run(work_dir, **arguments)
+        step = made.model.forward
+        made.model.forward = lambda x, **rest: seen.extend(x.flatten().tolist()) or step(x, **rest)
+        made.train()
+        return seen
+
+    whole = images(tmp_path / "again", **length)
+    other = dict(start, load_from=str(written["resume_iter_6.pth"]), sampler=sampler)
+    found = images(tmp_path / "other", **other, iters=9, batch_size=8)
+    assert found[:24] == whole[24:48]
+
+
+def test_gradients_that_wait_are_kept(written, tmp_path):
+    accumulated = dict(wrapper=dict(accumulative_counts=3), iters=9)
+    often = dict(by_epoch=False, interval=4, save_last=False)
+    run(tmp_path / "whole", checkpoint=often, **accumulated).train()
+    start = dict(load_from=str(written["iter_4.pth"]), resume=True)
+    run(tmp_path / "resumed", checkpoint=often, **start, **accumulated).train()
+    expected = losses(tmp_path / "whole")
+    assert losses(tmp_path / "resumed") == {step: expected[step] for step in range(5, 10)}
+
+
 def test_what_was_seen_is_not_loaded_again(written, tmp_path):
     run(tmp_path / "whole", checkpoint=dict(iters=1, **RARE)).train()
     start = dict(load_from=str(written["resume_iter_6.pth"]), resume=True)

@@ -70,6 +70,18 @@ def test_decays_and_restarts_stay_within_a_shorter_training():
     assert cfg.param_scheduler[1] == {**schedule[1], "begin": 0.5, "T_max": 4.5, "end": 5}
 
 
+@pytest.mark.parametrize("epochs", [5, 25, 7])
+def test_a_cosine_ends_with_the_training_however_it_is_rounded(epochs):
+    schedule = [
+        dict(type="LinearLR", begin=0, end=40, by_epoch=True),
+        dict(type="CosineAnnealingLR", begin=40, T_max=360, end=400, by_epoch=True),
+    ]
+    cfg = Config(dict(train_cfg=dict(max_epochs=400), param_scheduler=schedule))
+    set_length(cfg, epochs=epochs)
+    _, cosine = cfg.param_scheduler
+    assert cosine.begin + cosine.T_max == cosine.end == epochs
+
+
 def test_restarts_cover_a_shorter_training(tmp_path):
     """7 * 13 / 40 rounded is 2, three of which end before iteration 7, where mmengine fails."""
     cfg = Config(dict(train_cfg=dict(max_iters=40)))

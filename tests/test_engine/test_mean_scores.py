@@ -60,6 +60,15 @@ def test_scores_are_the_mean_of_the_views_brought_back(tmp_path):
     assert set(runner.test()) >= {"IoU", "Pd", "Fa"}
 
 
+def test_flips_are_told_where_a_config_has_keys_of_its_own(tmp_path):
+    cfg = small(tmp_path)
+    cfg.test_dataloader.dataset.pipeline[-1].meta_keys = ("img_path", "ori_shape", "img_shape")
+    augment_tests(cfg)
+    views = next(iter(build_runner(cfg).test_dataloader))
+    told = [sample.metainfo["flip"] for (sample,) in views["data_samples"]]
+    assert told == [False, True, True]
+
+
 def test_further_scales_are_brought_back_to_the_image(tmp_path):
     cfg = small(tmp_path)
     augment_tests(cfg, [1.5])

@@ -160,7 +160,7 @@ def runner(dataset, iteration=0, seed=7, batch_size=2):
     sampler = InfiniteSampler(dataset, seed=0)
     loader = DataLoader(dataset, sampler=sampler, batch_size=batch_size, collate_fn=list)
     loop = SimpleNamespace(dataloader=loader)
-    return SimpleNamespace(seed=seed, iter=iteration, train_loop=loop)
+    return SimpleNamespace(seed=seed, iter=iteration, train_loop=loop, train_dataloader=loader)
 
 
 def test_hook_seeds_model_and_samples_by_iteration():

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmspec.engine import SmallTargetPictureHook
+from mmspec.engine import SmallTargetPictureHook, pictures
 
 pytest.importorskip("mmseg.models")
 
@@ -66,6 +66,17 @@ def test_numbers_and_pictures_of_a_test_at_native_size(tmp_path, channels):
     assert written == ["0000_0.png", "0001_1.png", "0002_2.png", "roc.png"]
     with Image.open(tmp_path / "small_targets/test/0000_0.png") as picture:
         assert picture.size[0] == 4 * 284 + 4
+
+
+def test_the_metrics_own_threshold_is_that_of_the_pictures(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        pictures, "draw_small_targets", lambda *given: drawn.append(given[3]) or np.zeros((2, 2, 3))
+    )
+    cfg = config(tmp_path, 1)
+    cfg.test_evaluator.threshold = 0.2
+    Runner.from_cfg(cfg).test()
+    assert drawn == [0.2] * 3
 
 
 def test_some_into_another_folder(tmp_path):

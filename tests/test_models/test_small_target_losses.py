@@ -175,6 +175,15 @@ def test_weights_of_a_pixel_sampler(loss):
 
 
 @pytest.mark.parametrize("loss", BOTH)
+@pytest.mark.parametrize("share", [0.5, 2.0])
+def test_a_perfect_prediction_costs_nothing_at_any_weight(loss, share):
+    target = one_target(1, 2)
+    pred = torch.where(target[:, None] == 1, 100.0, -100.0)
+    weight = torch.full((1, 4, 4), share)
+    assert loss()(pred, target, weight=weight).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", BOTH)
 def test_other_heads_are_refused(loss):
     with pytest.raises(ValueError, match=r"logits of 3 channels; give a head out_channels=1"):
         loss()(torch.zeros(1, 3, 4, 4), EMPTY)

@@ -155,7 +155,7 @@ def _checked(over: str) -> str:
 def _soft_iou(predicted: Tensor, truth: Tensor, over: str = "image") -> Tensor:
     if over == "batch":
         predicted, truth = predicted.flatten(0, 1)[None], truth.flatten(0, 1)[None]
-    both = (predicted * truth).sum((1, 2))
+    both = predicted.where(truth > 0, 0).sum((1, 2))  # a product would hold weights squared
     return (both + 1) / (predicted.sum((1, 2)) + truth.sum((1, 2)) - both + 1)
 
 
