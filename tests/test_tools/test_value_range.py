@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from layouts import write_recording
 from value_range import proposal
 
 from mmspec.datasets.image_io import read_infrared
@@ -63,6 +64,20 @@ def test_clip_0_clips_no_small_target(tmp_path, monkeypatch, capsys):
     cv2.imwrite(str(tmp_path / "a.png"), counts)
     run(monkeypatch, tmp_path, "--clip", 0)
     assert "infrared_scale = dict(range=(6000, 9000))" in capsys.readouterr().out
+
+
+def test_videos_are_read_and_other_suffixes_told(tmp_path, monkeypatch, capsys):
+    counts = np.arange(7000, 9000).astype(np.uint16).reshape(1, 40, 50)
+    stack = np.concatenate([counts, counts + np.uint16(2000), counts + np.uint16(4000)])
+    write_recording(tmp_path / "deep.mkv", stack)
+    write_recording(tmp_path / "gray.mp4", (stack // 256).astype(np.uint8))
+    (tmp_path / "raw.ptw").touch()
+    run(monkeypatch, tmp_path, "--clip", 0)
+    told = capsys.readouterr()
+    assert "infrared_scale = dict(range=(7000, 13000))" in told.out
+    assert "3 MKV, uint16, counts\n" in told.out
+    assert "1 MP4, uint8, gray: 8 bits, taken as they are" in told.out
+    assert told.err == "left out, no images by their suffix: 1 .ptw\n"
 
 
 def test_pictures_alone_need_no_range(folder, monkeypatch):

@@ -14,19 +14,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import mmspec
-from mmspec.datasets.files import IMAGE_SUFFIXES, find_images
+from mmspec.datasets.files import ALL_SUFFIXES, find_images
 from mmspec.thermal import ThermalImage, UnreadableImageError
-from mmspec.thermal.recordings import SUFFIXES as RECORDINGS
+from mmspec.thermal.recordings import VIDEOS
 
 DESCRIPTION = """\
 Read a folder of deep images (16-bit PNG and TIFF, float TIFF, .npy, .npz, radiometric JPEG, FLIR
-recordings) and propose the range of values, in the unit of the files, that training shows from
-black to white: all but --clip percent of the pixels at either end, images counting alike, rounded
-outwards. One range for all images keeps a temperature the same gray level in each of them; the
-percentiles of each image, the default of the loader, do not. Files of 8 bits need no range and are
-counted apart.
+recordings, 16-bit video) and propose the range of values, in the unit of the files, that training
+shows from black to white: all but --clip percent of the pixels at either end, images counting
+alike, rounded outwards. One range for all images keeps a temperature the same gray level in each of
+them; the percentiles of each image, the default of the loader, do not. Files of 8 bits need no
+range and are counted apart.
 """
-SUFFIXES = (*IMAGE_SUFFIXES, ".npy", ".npz", *RECORDINGS)
 SAMPLES = 20_000  # pixels of an image, evenly spaced
 
 
@@ -50,14 +49,19 @@ def parse_args() -> argparse.Namespace:
 
 def frames(folder: Path, limit: int, unit: str | None) -> Iterator[tuple[Path, ThermalImage]]:
     """Frames of the files, evenly spaced over files and recordings; what cannot be read is said."""
-    paths = [folder / name for name in find_images(str(folder), SUFFIXES)]
+    others: Counter[str] = Counter()
+    paths = [folder / name for name in find_images(str(folder), ALL_SUFFIXES, others)]
+    if others:
+        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common())
+        print(f"left out, no images by their suffix: {counts}", file=sys.stderr)
     places = np.linspace(0, len(paths) - 1, min(limit, len(paths))).round().astype(int)
     for place in places:
         path, each = paths[place], max(1, limit // len(paths))
         try:
             first = _read(path, unit, 0)
             yield path, first
-            count = min(each, first.frames)
+            eight = path.suffix.lower() in VIDEOS and first.values.dtype == np.uint8
+            count = 1 if eight else min(each, first.frames)  # all its frames are of 8 bits
             for index in np.linspace(0, first.frames - 1, count).round().astype(int)[1:]:
                 yield path, _read(path, unit, int(index))
         except (UnreadableImageError, ImportError) as error:
@@ -139,7 +143,8 @@ def main() -> None:
     deep: dict[str, list[tuple[Path, np.ndarray]]] = {}
     try:
         for path, image in frames(args.folder, args.limit, args.unit):
-            kinds[f"{image.source}, {image.values.dtype}, {image.unit}"] += 1
+            source = path.suffix[1:].upper() if image.source == "array" else image.source
+            kinds[f"{source}, {image.values.dtype}, {image.unit}"] += 1
             if image.values.dtype != np.uint8:
                 if (values := measured(image)).size:
                     deep.setdefault(image.unit, []).append((path, values))
