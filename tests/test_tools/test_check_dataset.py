@@ -193,6 +193,17 @@ def test_frames_of_recordings(tmp_path, run):
     assert "3  infrared images: NPY, frames" in text
 
 
+def test_arrays_are_known_by_their_type(tmp_path, run):
+    celsius = np.linspace(10, 20, 1200, dtype=np.float32).reshape(30, 40)
+    np.save(tmp_path / "a.npy", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    np.savez(tmp_path / "b.npz", celsius=celsius)
+    np.savez_compressed(tmp_path / "c.npz", celsius)
+    status, text, _ = run("InfraredFolder", tmp_path)
+    assert status == 0 and "unknown kind" not in text
+    assert "1  infrared images: NPY, uint16\n" in text
+    assert "2  infrared images: NPZ, float32\n" in text
+
+
 @pytest.mark.parametrize("good", [True, False])
 def test_every_broken_recording_is_named(tmp_path, run, good):
     (tmp_path / "a.npy").write_bytes(b"none")

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,11 +82,16 @@ def remark_lines(records: Iterable[FileRecord]) -> Iterator[str]:
 
 
 def file_kind(path: str) -> str:
-    """Format and bit depth by the file's head, such as 'PNG, 16-bit gray'."""
+    """Format and bit depth by the file's head, such as 'PNG, 16-bit gray' or 'NPY, float32'."""
     if (frame := split_frame(path)) is not None:
         return f"{Path(frame[0]).suffix[1:].upper()}, frames"
+    suffix = Path(path).suffix.lower()
     try:
-        if Path(path).suffix.lower() in (".tif", ".tiff"):
+        if suffix in (".npy", ".npz"):
+            content = np.load(path, mmap_mode="r", allow_pickle=False)
+            (array,) = content.values() if isinstance(content, Mapping) else (content,)
+            return f"{suffix[1:].upper()}, {array.dtype}"
+        if suffix in (".tif", ".tiff"):
             with tifffile.TiffFile(path) as tiff:
                 page = tiff.pages[0]
                 return f"TIFF, {page.bitspersample}-bit, {page.samplesperpixel} channels"
