@@ -292,6 +292,15 @@ def test_a_list_may_choose_samples_with_or_without_suffix(tmp_path):
     assert [Path(sample["img_path"]).stem for sample in dataset] == ["c", "a.1"]
 
 
+def test_a_name_may_end_in_a_suffix_of_images(tmp_path):
+    release(tmp_path, "MSRSDataset", ("x.png", "y", "z"))
+    label(tmp_path / "train/Segmentation_labels/y.png.png")  # of no image: y.png is y's
+    (tmp_path / "few.txt").write_text("x.png\ny.png\nz\nz.png\n")
+    dataset = build("MSRSDataset", tmp_path, ann_file="few.txt")
+    found = [Path(sample["img_path"]).name for sample in dataset]
+    assert found == ["x.png.png", "y.png", "z.png"]
+
+
 def test_files_in_subfolders_and_of_other_suffixes(tmp_path):
     infrared(tmp_path / "train/ir/night/1.bmp")
     label(tmp_path / "train/Segmentation_labels/night/1.png")
