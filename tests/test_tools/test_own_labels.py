@@ -319,6 +319,75 @@ def test_an_image_without_a_file_is_background_to_yolo(convert, tmp_path, capsys
     assert sum(len(content["annotations"]) for content in contents) == 16
 
 
+@pytest.mark.parametrize(("write", "first"), [(voc, "JPEGImages/03"), (labelme, "frames/03")])
+def test_images_without_labels_are_counted_and_may_be_taken_as_empty(
+    write, first, convert, tmp_path, capsys
+):
+    write(tmp_path)
+    for stem in ("03", "04"):
+        next(p for p in tmp_path.rglob(f"{stem}.*") if p.suffix != ".png").unlink()
+    convert(write.__name__)
+    assert (
+        f"2 images without labels: left out, as not labelled (the first is {first}.png); where"
+        " they show nothing to find, give --unlabelled-are-empty\n"
+    ) in capsys.readouterr().out
+    assert sum(map(len, splits_of(tmp_path).values())) == 8
+    convert(write.__name__, "--unlabelled-are-empty", "--overwrite")
+    told = capsys.readouterr().out
+    assert "2 images without labels: taken as images with nothing to find\n" in told
+    contents = [json.loads(p.read_text()) for p in tmp_path.glob("annotations/*.json")]
+    assert sum(len(content["images"]) for content in contents) == 10
+    assert sum(len(content["annotations"]) for content in contents) == 16
+
+
+def test_shapes_of_one_label_and_group_are_one_object(convert, tmp_path, capsys):
+    left, right = [[10, 10], [20, 10], [20, 30]], [[30, 12], [40, 12], [40, 34]]
+    parts = [("car", 1, left), ("car", 1, right), ("bus", 1, left), ("car", None, left)]
+    parts += [("car", None, right), ("car", 2, [left[0], left[2]]), ("car", 2, right)]
+    parts += [("bus", 3, [left[0], left[2]]), ("bus", 3, [right[0], right[2]])]
+    shapes = [
+        dict(label=label, group_id=group, points=points)
+        | dict(shape_type="polygon" if len(points) == 3 else "rectangle")
+        for label, group, points in parts
+    ]
+    for path in images(tmp_path, "frames", 2):
+        text(path.with_suffix(".json"), dict(shapes=shapes))
+    convert("labelme", "--val-share", "0.5")
+    content = json.loads((tmp_path / "annotations" / "val.json").read_text())
+    names = {entry["id"]: entry["name"] for entry in content["categories"]}
+    flat = [[value for point in part for value in point] for part in (left, right)]
+    corners = [10, 10, 20, 10, 20, 30, 10, 30]
+    assert [
+        (names[entry["category_id"]], entry["bbox"], entry["area"], entry.get("segmentation"))
+        for entry in content["annotations"]
+    ] == [
+        ("car", [10, 10, 30, 24], 210, flat),
+        ("bus", [10, 10, 10, 20], 100, flat[:1]),
+        ("car", [10, 10, 10, 20], 100, flat[:1]),
+        ("car", [30, 12, 10, 22], 110, flat[1:]),
+        ("car", [10, 10, 30, 24], 310, [corners, flat[1]]),
+        ("bus", [10, 10, 30, 24], 720, None),
+    ]
+    told = capsys.readouterr().out
+    assert "12 shapes of one label and group_id joined: 6 objects\n" in told
+
+
+@pytest.mark.parametrize(
+    ("share", "message"), [("0.5", "1 image cannot be split by --val-share 0.5, "), ("2", "2")]
+)
+def test_a_share_that_splits_nothing_is_named_by_its_option(
+    share, message, convert, tmp_path, capsys
+):
+    labelme(tmp_path)
+    for path in sorted(tmp_path.rglob("*.json"))[1:]:
+        path.unlink()
+    with pytest.raises(SystemExit, match=message):
+        convert("labelme", "--val-share", share)
+    assert ("error: --val-share must be between 0 and 1" in capsys.readouterr().err) == (
+        share == "2"
+    )
+
+
 @pytest.mark.parametrize(
     ("write", "spoil", "message"),
     [
@@ -328,6 +397,11 @@ def test_an_image_without_a_file_is_background_to_yolo(convert, tmp_path, capsys
         (yolo, ("data.yaml", "nc: 2"), "no data.yaml, classes.txt or obj.names .*--classes"),
         (voc, ("Annotations/00.xml", "<annotation>"), "00.xml: not an XML file"),
         (cvat, ("annotations.xml", "<annotations/>"), "no \\*.xml of CVAT in it or below"),
+        (
+            cvat,
+            ("annotations.xml", '<annotations><track id="0" label="leak"/></annotations>'),
+            "annotations.xml: exported as 'CVAT for video': export it as 'CVAT for images 1.1'",
+        ),
         (
             labelme,
             ("frames/00.json", '{"shapes": [{"shape_type": "circle", "points": []}]}'),

@@ -218,15 +218,23 @@ def scene(
     return Scene(image.relative_to(base).as_posix(), *size, boxes, name)
 
 
-def draw_split(names: Iterable[str], test_share: float, seed: int) -> dict[str, list[str]]:
+def draw_split(
+    names: Iterable[str], test_share: float, seed: int, option: str = "--test-share"
+) -> dict[str, list[str]]:
     """Names for training and test, each sorted, by the hash of seed and name.
 
     Independent of the version of Python, of the order of files and of other names.
+
+    Raises:
+        LabelFileError: a side is empty; the ``option`` of the share is named.
     """
     ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     tests = round(test_share * len(ranked))
     if not 0 < tests < len(ranked):
-        raise LabelFileError(f"{len(ranked)} images cannot be split by --test-share {test_share}")
+        raise LabelFileError(
+            f"{counted(len(ranked))} cannot be split by {option} {test_share}, which leaves one"
+            " side empty: give another share, or --list"
+        )
     return {"train": sorted(ranked[tests:]), "test": sorted(ranked[:tests])}
 
 

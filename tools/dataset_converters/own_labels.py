@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +68,15 @@ def voc(root: Path, args: argparse.Namespace) -> Converted:
             image, lambda size: [(box, []) for box in read_voc(labels[image][0], size)]
         )
 
-    return _converted("Pascal VOC", args.classes, _some(labels, root, "*.xml"), read, args)
+    return _labelled("Pascal VOC", args.classes, images, labels, "*.xml", read, args)
 
 
 def labelme(root: Path, args: argparse.Namespace) -> Converted:
-    """JSON of LabelMe, X-AnyLabeling or AnyLabeling: rectangles and polygons."""
-    images, labels = Images(root, args.out), {}
+    """JSON of LabelMe, X-AnyLabeling or AnyLabeling: rectangles and polygons.
+
+    Shapes of one label and ``group_id`` are parts of one object.
+    """
+    images, labels, joined = Images(root, args.out), {}, []
     for path in sorted(root.rglob("*.json")):
         content = read_json(path)
         if isinstance(content, dict) and "shapes" in content:
@@ -84,13 +87,18 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
         path, content = labels[image]
         said = content.get("imageWidth"), content.get("imageHeight")
         shapes = enumerate(content["shapes"], start=1)
-        return images.scene(
-            image, lambda _: [_shape(f"{path}: shape {n}", shape) for n, shape in shapes], said
-        )
+        groups: dict[object, list[Entry]] = {}
+        for n, shape in shapes:
+            entry, group = _shape(f"{path}: shape {n}", shape), shape.get("group_id")
+            key = n if group is None else (entry[0].name, str(group))
+            groups.setdefault(key, []).append(entry)
+        joined.extend(len(parts) for parts in groups.values() if len(parts) > 1)
+        return images.scene(image, lambda _: map(_one_object, groups.values()), said)
 
-    return _converted(
-        "LabelMe", args.classes, _some(labels, root, "*.json with shapes"), read, args
-    )
+    result = _labelled("LabelMe", args.classes, images, labels, "*.json with shapes", read, args)
+    if joined:
+        print(f"{sum(joined):,} shapes of one label and group_id joined: {len(joined):,} objects")
+    return result
 
 
 def cvat(root: Path, args: argparse.Namespace) -> Converted:
@@ -103,6 +111,10 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
             raise LabelFileError(f"{path}: not an XML file ({error})") from None
         if tree.tag != "annotations":
             continue
+        if tree.find("track") is not None:
+            raise LabelFileError(
+                f"{path}: exported as 'CVAT for video': export it as 'CVAT for images 1.1'"
+            )
         classes += [name.text for name in tree.iterfind(".//labels/label/name")]
         for element in tree.iter("image"):
             _add(labels, images.of(path, element.get("name", "")), path, element)
@@ -116,7 +128,7 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
         )
 
     names = args.classes or list(dict.fromkeys(classes))
-    return _converted("CVAT", names, _some(labels, root, "*.xml of CVAT"), read, args)
+    return _labelled("CVAT", names, images, labels, "*.xml of CVAT", read, args)
 
 
 def coco(root: Path, args: argparse.Namespace) -> Converted:
@@ -154,7 +166,7 @@ def coco(root: Path, args: argparse.Namespace) -> Converted:
         )
 
     names = args.classes or list(dict.fromkeys(classes))
-    return _converted("COCO", names, _some(labels, root, "COCO *.json"), read, args)
+    return _labelled("COCO", names, images, labels, "COCO *.json", read, args)
 
 
 class Images:
@@ -334,9 +346,9 @@ def _splits(names: list[str], args: argparse.Namespace) -> tuple[dict[str, list[
             for split in ("train", "val", "test")
             if split in folders
         }, "by folders"
-    drawn = draw_split(names, args.test_share, args.seed)
+    drawn = draw_split(names, args.val_share, args.seed, "--val-share")
     return dict(train=drawn["train"], val=drawn["test"]), (
-        f"drawn, seed {args.seed}, val share {args.test_share}"
+        f"drawn, seed {args.seed}, val share {args.val_share}"
     )
 
 
@@ -483,6 +495,17 @@ def _shape(entry: str, shape: dict) -> Entry:
         raise LabelFileError(f"{entry}: {type(error).__name__}: {error}") from None
 
 
+def _one_object(parts: Sequence[Entry]) -> Entry:
+    """The parts as one object, with the outlines of all if one has an outline."""
+    if len(parts) == 1:
+        return parts[0]
+    corners = [value for box, _ in parts for value in _corners(box)]
+    ignored = any(box.ignored for box, _ in parts)
+    box, _ = _from_points("", parts[0][0].name, corners, ignored, False)
+    outlines = [outline for part, drawn in parts for outline in drawn or [_corners(part)]]
+    return box, outlines if any(drawn for _, drawn in parts) else []
+
+
 def _cvat_entry(entry: str, element: ElementTree.Element) -> Entry:
     name = element.get("label", "")
     entry = f"{entry}: {element.tag} of {name!r}"
@@ -558,10 +581,36 @@ def _add(labels: dict[str, tuple], image: str, path: Path, *content: object) -> 
     labels[image] = (path, *content)
 
 
-def _some(labels: Mapping[str, object], root: Path, kind: str) -> Iterator[str]:
+def _labelled(
+    tool: str,
+    classes: Sequence[str] | None,
+    images: Images,
+    labels: Mapping[str, tuple],
+    kind: str,
+    read: Callable[[str], Scene],
+    args: argparse.Namespace,
+) -> Converted:
+    """The images with ``labels``, by ``--unlabelled-are-empty`` the others too, without an object.
+
+    Raises:
+        LabelFileError: there are no labels at all.
+    """
     if not labels:
-        raise LabelFileError(f"{root}: no {kind} in it or below")
-    return iter(labels)
+        raise LabelFileError(f"{images.root}: no {kind} in it or below")
+    names = images.names if args.unlabelled_are_empty else labels
+    if rest := [name for name in images.names if name not in labels]:
+        done = (
+            "taken as images with nothing to find"
+            if args.unlabelled_are_empty
+            else f"left out, as not labelled (the first is {rest[0]}); where they show nothing to"
+            " find, give --unlabelled-are-empty"
+        )
+        print(f"{counted(len(rest))} without labels: {done}")
+
+    def read_any(image: str) -> Scene:
+        return read(image) if image in labels else images.scene(image, lambda _: [])
+
+    return _converted(tool, classes, names, read_any, args)
 
 
 OWN = dict(yolo=yolo, voc=voc, labelme=labelme, cvat=cvat, coco=coco)

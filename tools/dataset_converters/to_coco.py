@@ -34,7 +34,7 @@ Labels of your own, in any folder, for InfraredDetDataset; class names from the 
 
   yolo        .txt beside the images or in labels/, boxes or outlines; data.yaml, classes.txt
   voc         Pascal VOC .xml anywhere
-  labelme     LabelMe's .json: rectangles and polygons
+  labelme     LabelMe's .json: rectangles and polygons; one object by label and group_id
   cvat        CVAT's .xml ("CVAT for images 1.1"): boxes and polygons
   coco        any COCO .json (CVAT, Label Studio, Roboflow): boxes and polygons
 
@@ -116,17 +116,13 @@ def parse_args() -> argparse.Namespace:
         if name in OWN:
             sub.add_argument("--seed", type=int, default=0, help="default %(default)s")
             help_ = "of a drawn split, default %(default)s"
-            sub.add_argument(
-                "--val-share",
-                type=float,
-                default=0.2,
-                dest="test_share",
-                metavar="SHARE",
-                help=help_,
-            )
+            sub.add_argument("--val-share", type=float, default=0.2, metavar="SHARE", help=help_)
             sub.add_argument("--classes", nargs="+", metavar="NAME", help="class names in order")
             help_ = "write label PNGs from the outlines too, for segmentation"
             sub.add_argument("--label-images", action="store_true", help=help_)
+        if name in OWN and name != "yolo":  # which always does
+            help_ = "take images without labels as images with nothing to find"
+            sub.add_argument("--unlabelled-are-empty", action="store_true", help=help_)
         if name == "m3fd-yolo":
             help_ = "names of the class numbers 0, 1, ...; default %(default)s, TarDAL's order"
             sub.add_argument("--classes", nargs="+", default=M3FD_YOLO, help=help_)
@@ -139,8 +135,9 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not args.root.is_dir():
         parser.error(f"no folder {args.root}")
-    if not 0 < getattr(args, "test_share", 0.5) < 1:
-        parser.error("--test-share (--val-share) must be between 0 and 1")
+    for option in ("test_share", "val_share"):
+        if not 0 < getattr(args, option, 0.5) < 1:
+            parser.error(f"--{option.replace('_', '-')} must be between 0 and 1")
     if getattr(args, "list", None):
         if not all(len(item) == 2 for item in args.list):
             parser.error("--list takes SPLIT=FILE")
