@@ -132,6 +132,14 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
         for role in roles:
             found[_ROLES[role]], clashes = self._index(role, listed)
             faults += clashes
+        if listed is not None:
+
+            def files(name: str) -> int:
+                return sum(name in index for index in found.values())
+
+            # As it stands first: 'x.png' may mean the image x.png.png.
+            names = (max(name, without_suffix(name), key=files) for name in listed)
+            listed = each_once(names, self.ann_file)
         matched, unmatched = pair(
             found,
             self._names(found, listed),
@@ -157,15 +165,7 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
         self, found: Mapping[str, Mapping[str, str]], listed: list[str] | None
     ) -> Iterable[str]:
         """Names of the samples; without a list all that occur in any folder."""
-        if listed is None:
-            return sorted(set().union(*found.values()))
-
-        def roles(name: str) -> int:
-            return sum(name in index for index in found.values())
-
-        # As it stands first: 'x.png' names the image x.png.png too.
-        names = (max(name, without_suffix(name), key=roles) for name in listed)
-        return each_once(names, self.ann_file)
+        return sorted(set().union(*found.values())) if listed is None else listed
 
     def _listed_names(self) -> list[str] | None:
         """Names in the list of the split, as they stand; None without a list."""
@@ -176,7 +176,7 @@ class InfraredSegDataset(AnnotatedMixin, BaseSegDataset):
                 f"no list {self.ann_file!r} of split {self.split!r}: check data_root, split and"
                 " ann_file; ann_file='' takes all images of the folders"
             )
-        names = each_once(read_names(self.ann_file), self.ann_file)
+        names = read_names(self.ann_file)
         if not names:
             raise FileNotFoundError(f"{self.ann_file}: an empty list, split {self.split!r}")
         return names
