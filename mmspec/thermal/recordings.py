@@ -7,9 +7,11 @@ another kind of recording is a :class:`Recording` that is found by its suffix in
 from __future__ import annotations
 
 import logging
+import math
 import mmap
 import os
 import re
+import threading
 import weakref
 import zipfile
 from collections.abc import Iterator
@@ -47,6 +49,7 @@ class Recording:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
+        self._state = _state(self.path)
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -58,23 +61,32 @@ class Recording:
         """Pixels (H, W) or (H, W, 3), blue first, of any depth.
 
         Raises:
-            UnreadableImageError: there are fewer frames, or it cannot be decoded.
+            UnreadableImageError: there are fewer frames, it cannot be decoded, or the file was
+                written to since it was opened.
         """
-        if not -len(self) <= index < len(self):
-            raise UnreadableImageError.of(self.path, f"no frame {index}: it has {len(self)}")
+        number = self._number(index)
         try:
-            return self._decode(index % len(self))
+            return self._decode(number)
         except Exception as error:  # on damaged bytes decoders raise whatever they trip over
             reason = getattr(error, "reason", f"damaged ({type(error).__name__}: {error})")
             raise UnreadableImageError.of(f"{self.path}#{index}", reason) from None
 
     def seconds(self, index: int) -> float | None:
         """When a frame was taken, from the start of the recording; None where nothing tells."""
-        return index / self.rate if self.rate else None
+        return self._number(index) / self.rate if self.rate else None
 
     def content(self, index: int) -> np.ndarray | bytes:
         """What :func:`mmspec.thermal.read.decode` takes of a frame: its pixels, or its bytes."""
         return self.frame(index)
+
+    def _number(self, index: int) -> int:
+        """From 0, of a frame that is counted from the end if negative; errors as of `frame`."""
+        if not -len(self) <= index < len(self):
+            raise UnreadableImageError.of(self.path, f"no frame {index}: it has {len(self)}")
+        # Of a mapped file that has become shorter the process would die.
+        if _state(self.path) != self._state:
+            raise UnreadableImageError.of(self.path, "changed since it was opened: open it anew")
+        return index % len(self)
 
     def _decode(self, index: int) -> np.ndarray:
         raise NotImplementedError
@@ -122,14 +134,8 @@ class FlirRecording(Recording):
         )
 
     def block(self, index: int) -> flir.Frame:
-        """The FFF block of a frame, counted from the end if negative.
-
-        Raises:
-            UnreadableImageError: there are fewer frames.
-        """
-        if not -len(self) <= index < len(self):
-            raise UnreadableImageError.of(self.path, f"no frame {index}: it has {len(self)}")
-        return flir.parse(memoryview(self.data), self.starts[index])
+        """The FFF block of a frame; arguments and errors as of :meth:`frame`."""
+        return flir.parse(memoryview(self.data), self.starts[self._number(index)])
 
     def _decode(self, index: int) -> np.ndarray:
         """The sensor's counts, (H, W) uint16."""
@@ -179,31 +185,53 @@ class VideoFrames(Recording):
 
     A frame is found by its time, which is noted when it is passed first: OpenCV seeks by number as
     if the rate were constant, which it is not where a camera pauses (for its shutter, say).
-    Matroska, WebM and MPEG files do not state how many frames they hold, and are passed once.
+    Matroska, WebM and MPEG files do not state how many frames they hold, and are passed once; so
+    are others whose last frame OpenCV does not find: their headers may count frames that were
+    dropped, or that an edit list hides.
     """
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self._times = _times_of(self.path, _state(self.path))
+        self._times = _times_of(self.path, threading.get_ident(), self._state)
         self._open()
         self.rate = float(self.video.get(cv2.CAP_PROP_FPS)) or None
-        self._length = max(0, int(self.video.get(cv2.CAP_PROP_FRAME_COUNT)))
-        if not self.path.lower().endswith(_COUNTED):
-            if not self._times.all:
-                while self._grab():
-                    pass
-                self._times.all = True
-                self._warn_if_cut()
-            self._length = len(self._times)
-        if self._length == 0:
+        if self._times.total is None:
+            self._times.total = self._count()
+        if self._times.total == 0:
             raise UnreadableImageError.of(self.path, "a video of no frames")
 
     def __len__(self) -> int:
-        return self._length
+        return self._times.total
 
     def seconds(self, index: int) -> float | None:
-        known = self._times.distinct and index < len(self._times)
-        return self._times[index] / 1000 if known else super().seconds(index)
+        """As of any recording; passes the frames up to this one if they were not passed yet."""
+        number = self._number(index)
+        if number >= len(self._times):
+            self._reach(number)
+        return self._times.seconds(number)
+
+    def _count(self) -> int:
+        stated = max(0, int(self.video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        counted = self.path.lower().endswith(_COUNTED)
+        if counted and stated:
+            if _is_cut(self.path):  # which is told where its frames end
+                return stated
+            self.video.set(cv2.CAP_PROP_POS_FRAMES, stated - 1)
+            found = self.video.grab()
+            self._open()
+            if found:
+                return stated
+        while self._grab():
+            pass
+        if not counted:
+            self._warn_if_cut(stated)
+        elif len(self._times) != stated:
+            _log.warning(
+                "%s: its header counts %d frames, of which %d can be read: the others were dropped,"
+                " are hidden by an edit list, or damaged",
+                *(self.path, stated, len(self._times)),
+            )
+        return len(self._times)
 
     def _open(self) -> None:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
@@ -216,16 +244,21 @@ class VideoFrames(Recording):
         if not self.video.isOpened():
             raise UnreadableImageError.of(self.path, "not a video that OpenCV can read")
         pixel_format = int(self.video.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
-        if pixel_format.to_bytes(4, "little").startswith(
-            b"Y1"
-        ):  # FFmpeg's tag of gray of 9 to 16 bits
+        tag = pixel_format.to_bytes(4, "little")  # FFmpeg's; of gray of 9 to 16 bits they end it
+        if tag.startswith(b"Y1"):
+            if tag[3] != 16:
+                raise UnreadableImageError.of(
+                    self.path,
+                    f"gray of {tag[3]} bits, which OpenCV garbles: write it as 16 bits (ffmpeg -i"
+                    " FILE -c:v ffv1 -pix_fmt gray16le NEW.mkv)",
+                )
             self.video.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         self._next = 0  # the frame behind the one that was grabbed last
 
-    def _warn_if_cut(self) -> None:
+    def _warn_if_cut(self, stated: int) -> None:
         """Warn of a file whose frames end long before the length that its header states."""
         if self.rate and self._times and self._times.distinct:
-            end, length = self._times[-1] / 1000, self._length / self.rate
+            end, length = self._times[-1] / 1000, stated / self.rate
             if length - end > max(1.0, 2 / self.rate):
                 _log.warning(
                     "%s: its frames end at %.1f of %.1f s: cut short, damaged, or a last pause",
@@ -233,6 +266,16 @@ class VideoFrames(Recording):
                 )
 
     def _decode(self, index: int) -> np.ndarray:
+        found, pixels = self.video.retrieve() if self._reach(index) else (False, None)
+        if not found:
+            self._open()
+            raise UnreadableImageError(
+                f"ends after {index:,} of {len(self):,} frames: cut short or damaged"
+            )
+        return pixels
+
+    def _reach(self, index: int) -> bool:
+        """Grab a frame; False if they end before."""
         known = min(index, len(self._times) - 1)
         far = known - self._next > _NEAR and self._times.distinct
         if far or index < self._next - 1:
@@ -240,16 +283,11 @@ class VideoFrames(Recording):
         found = True
         while found and self._next <= index:
             found = self._grab()
-        found, pixels = self.video.retrieve() if found else (False, None)
-        if not found:
-            self._open()
-            raise UnreadableImageError(
-                f"ends after {index:,} of {self._length:,} frames: cut short or damaged"
-            )
-        return pixels
+        return found
 
     def _grab(self) -> bool:
         if not self.video.grab():
+            self._open()  # behind the end nothing is handed out, not even the frame grabbed last
             return False
         if self._next == len(self._times):
             self._times.append(self.video.get(cv2.CAP_PROP_POS_MSEC))
@@ -272,12 +310,19 @@ class VideoFrames(Recording):
 
 
 class _Times:
-    """Milliseconds of a video's frames, as far as they have been passed."""
+    """Milliseconds of a video's frames, as far as they have been passed.
+
+    Attributes:
+        total: how many frames there are; None until they are counted.
+    """
+
+    total: int | None = None
 
     def __init__(self) -> None:
         self._numbers: dict[float, int] = {}
         self._list: list[float] = []
-        self.all = False  # whether the end has been passed
+        self._seconds: list[float | None] = []
+        self._latest = -math.inf
 
     def __len__(self) -> int:
         return len(self._list)
@@ -288,10 +333,19 @@ class _Times:
     def append(self, time: float) -> None:
         self._numbers[time] = len(self._list)
         self._list.append(time)
+        self._seconds.append(time / 1000 if time > self._latest else None)
+        self._latest = max(self._latest, time)
 
     def number(self, time: float) -> int | None:
         """The frame of this time."""
         return self._numbers.get(time)
+
+    def seconds(self, number: int) -> float | None:
+        """None of a frame that was not passed, or is no later than one before it.
+
+        AVI holds no times: of its frames out of order OpenCV makes some up.
+        """
+        return self._seconds[number] if number < len(self) else None
 
     @property
     def distinct(self) -> bool:
@@ -300,9 +354,26 @@ class _Times:
 
 
 @lru_cache(maxsize=1024)
-def _times_of(path: str, state: tuple[int, ...] | None) -> _Times:
-    """One list a file, which processes that are forked start with."""
+def _times_of(path: str, thread: int, state: tuple[int, ...] | None) -> _Times:
+    """One list a file and thread, which processes that are forked start with."""
     return _Times()
+
+
+def _is_cut(path: str) -> bool:
+    """Whether a file ends inside a part that it begins: a box of MP4, a RIFF list of AVI."""
+    place, size = 0, os.path.getsize(path)
+    with open(path, "rb") as file:
+        while place + 16 <= size:
+            file.seek(place)
+            head = file.read(16)
+            if head.startswith(b"RIFF"):
+                length = 8 + int.from_bytes(head[4:8], "little")
+            elif (length := int.from_bytes(head[:4], "big")) == 1:  # it does not fit into 4 bytes
+                length = int.from_bytes(head[8:], "big")
+            if length < 8:  # the last one, without a length
+                return False
+            place += length
+    return place > size
 
 
 def is_one_image(shape: tuple[int, ...]) -> bool:
@@ -397,7 +468,7 @@ def split_frame(name: str) -> tuple[str, int] | None:
 def read_frame(name: str) -> np.ndarray | bytes | None:
     """The content of ``clip.seq#12``; None of the name of a still image.
 
-    A process keeps the recordings open that it read last.
+    A thread keeps the recordings open that were read last.
 
     Raises:
         UnreadableImageError: see :meth:`Recording.frame`.
@@ -414,12 +485,14 @@ def read_frame(name: str) -> np.ndarray | bytes | None:
 
 def kept_open(path: str) -> Recording | None:
     """As :func:`open_recording`, for one that is read again: the last few stay open."""
-    # By process: those that were forked would share the place in the file.
-    return _opened(path, os.getpid(), _state(path))
+    # By process and thread: they would share the place in the file.
+    return _opened(path, os.getpid(), threading.get_ident(), _state(path))
 
 
 @lru_cache(maxsize=_OPEN_AT_ONCE)
-def _opened(path: str, process: int, state: tuple[int, ...] | None) -> Recording | None:
+def _opened(
+    path: str, process: int, thread: int, state: tuple[int, ...] | None
+) -> Recording | None:
     return open_recording(path)
 
 

@@ -2,7 +2,10 @@
 
 import itertools
 import os
+import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +17,14 @@ from torch.utils.data import DataLoader
 
 from mmspec.datasets import InfraredFolder, RGBTFolder
 from mmspec.datasets.image_io import UnreadableImageError, image_size, read_infrared
-from mmspec.thermal.recordings import RECORDINGS, open_recording, read_frame, split_frame
+from mmspec.thermal import read_thermal
+from mmspec.thermal.recordings import (
+    RECORDINGS,
+    kept_open,
+    open_recording,
+    read_frame,
+    split_frame,
+)
 
 PIPELINE = [dict(type="mmspec.LoadInfraredImageFromFile")]
 PAIRS = [dict(type="mmspec.LoadRGBTImageFromFile")]
@@ -90,7 +100,44 @@ def test_frames_of_a_changing_rate_are_found_by_their_number(tmp_path):
     assert len(recording) == 120
     assert [number_of(recording.frame(i)) for i in ORDER] == list(ORDER)
     assert [number_of(frame) for frame in recording] == list(range(120))
-    assert [recording.seconds(i) for i in (20, 21, 119)] == pytest.approx([0.8, 4.8, 8.72])
+    for known in (recording, open_recording(shutil.copy(path, tmp_path / "unread.mp4"))):
+        found = [known.seconds(i) for i in (20, 21, 119, -1)]
+        assert found == pytest.approx([0.8, 4.8, 8.72, 8.72])
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_last_frame_of_a_file_that_was_passed_to_count_it(tmp_path, count):
+    stack = frames(count, np.uint16)
+    path = write(tmp_path / "clip.mkv", stack)
+    assert np.array_equal(open_recording(path).frame(-1), stack[-1])
+    assert np.array_equal(read_thermal(path, frame=-1).values, stack[-1])
+
+
+def test_frames_that_a_header_counts_and_nobody_sees(tmp_path, caplog):
+    stack = np.stack([numbered(i) for i in range(60)])
+    hidden, dropped = tmp_path / "hidden.mp4", tmp_path / "dropped.avi"
+    content = bytearray(Path(write(hidden, stack)).read_bytes())
+    step = struct.unpack_from(">I", content, content.rindex(b"stts") + 16)[0]
+    struct.pack_into(">i", content, content.index(b"elst") + 16, 30 * step)  # where it begins
+    hidden.write_bytes(content)
+    content = bytearray(Path(write(dropped, stack)).read_bytes())
+    struct.pack_into("<I", content, content.index(b"strh") + 40, 70)
+    dropped.write_bytes(content)
+    assert [number_of(frame) for frame in open_recording(hidden)] == list(range(30, 60))
+    assert [number_of(frame) for frame in open_recording(dropped)] == list(range(60))
+    assert f"{hidden}: its header counts 60 frames, of which 30 can be read" in caplog.text
+    assert f"{dropped}: its header counts 70 frames, of which 60 can be read" in caplog.text
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_gray_of_depths_that_opencv_garbles(tmp_path, bits):
+    path = tmp_path / "clip.mkv"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"Y800"), 25, (64, 32), False)
+    video.write(numbered(1))
+    video.release()
+    path.write_bytes(path.read_bytes().replace(b"Y800", bytes([*b"Y1", 0, bits])))
+    with pytest.raises(UnreadableImageError, match=f"clip.mkv: gray of {bits} bits.*gray16le"):
+        open_recording(path)
 
 
 def test_frames_are_counted_where_the_header_gives_a_length_alone(tmp_path, caplog):
@@ -115,6 +162,9 @@ def test_an_mpeg_file_keeps_its_last_frames(tmp_path):
     recording = open_recording(path)
     assert len(recording) == 120
     assert [number_of(recording.frame(i)) for i in ORDER] == list(ORDER)
+    seconds = [recording.seconds(i) for i in range(119)]
+    assert seconds == pytest.approx(np.arange(119) / 25)
+    assert recording.seconds(119) is None  # OpenCV says 0, as of a frame behind the end
 
 
 def test_a_folder_samples_the_frames_of_all(tmp_path):
@@ -172,6 +222,25 @@ def test_workers_have_files_of_their_own(tmp_path):
         assert np.array_equal(sample["img"], expected[sample["sample_idx"]])
         seen += 1
     assert seen == 36
+
+
+def test_threads_have_files_of_their_own(tmp_path):
+    path = write(tmp_path / "clip.mkv", frames(dtype=np.uint16))
+    with ThreadPoolExecutor(1) as other:
+        theirs = other.submit(kept_open, path).result()
+    ours = kept_open(path)
+    assert ours is kept_open(path) and ours is not theirs and ours._times is not theirs._times
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".seq", ".tif", ".mkv"])
+def test_a_file_that_changes_while_it_is_open_is_named(tmp_path, suffix):
+    path = write(tmp_path / f"clip{suffix}", frames(4, np.uint16))
+    recording = open_recording(path)
+    recording.frame(0)
+    write(tmp_path / f"clip{suffix}", frames(5, np.uint16))
+    for read in (recording.frame, recording.content):
+        with pytest.raises(UnreadableImageError, match=f"clip{suffix}: changed since it was open"):
+            read(0)
 
 
 def test_what_is_left_out_is_counted_with_the_way_out(tmp_path, caplog):
