@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from torch import Tensor
 from .layouts import LAYOUTS, find_layout
 from .safe_load import CheckpointError, load_file, load_header
 from .shipped import find_checkpoint
+
+_ARCH = ("backbone", "arch")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class CheckpointInfo:
         header: texts beside the tensors of a file that ``tools/model_converters/convert.py`` wrote:
             mean and std of the input, recipe, licence and what else was put there.
         arch: settings of the encoder's size, where such a header or the training's config has them.
+        mean_std: mean and std of the gray levels that the encoder was trained on, by channel, of
+            pairs those of the infrared side, likewise.
     """
 
     path: str
@@ -38,6 +43,7 @@ class CheckpointInfo:
     pretrain_grid: int | None = None
     header: dict[str, str] = field(default_factory=dict)
     arch: dict | None = None
+    mean_std: tuple[list[float], list[float]] | None = None
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
@@ -59,18 +65,26 @@ def _texts(meta: Any) -> dict[str, str]:
     return {key: value for key, value in meta.items() if isinstance(value, str)}
 
 
-def _arch(config: Any) -> dict | None:
-    """``model.backbone.arch`` of a config's text, where it is a dict; nothing is executed."""
-    try:
+def _of_model(config: Any, *keys: str) -> dict:
+    """The literals of ``model.KEY.KEY`` in a config's text; nothing is executed."""
+    found = {}
+    with suppress(AttributeError, RecursionError, SyntaxError, TypeError, ValueError):
+        # None, or written in another way.
         assigned = [line for line in ast.parse(config).body if isinstance(line, ast.Assign)]
         node = {line.targets[0].id: line.value for line in assigned}.get("model")
-        for key in ("backbone", "arch"):
+        for key in keys:
             node = {part.arg: part.value for part in getattr(node, "keywords", ())}.get(key)
-        arch = {part.arg: ast.literal_eval(part.value) for part in getattr(node, "keywords", ())}
-    except (AttributeError, RecursionError, SyntaxError, TypeError, ValueError):
-        # None, or written in another way.
-        return None
-    return arch or None
+        for part in getattr(node, "keywords", ()):
+            with suppress(ValueError):  # a dict in it, say
+                found[part.arg] = ast.literal_eval(part.value)
+    return found
+
+
+def _mean_std(told: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
+    for side in ("_infrared", ""):
+        if told.get(f"mean{side}") and told.get(f"std{side}"):
+            return list(told[f"mean{side}"]), list(told[f"std{side}"])
+    return None
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
@@ -113,5 +127,10 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     header = _texts(meta)
     grid = grid or (int(header["pretrain_grid"]) if "pretrain_grid" in header else None)
     trained_by = meta.get("cfg") if isinstance(meta, Mapping) else None
-    arch = json.loads(header["arch"]) if "arch" in header else _arch(trained_by)
-    return state, CheckpointInfo(str(path), layout.name, ignored, epoch, grid, header, arch)
+    arch = json.loads(header["arch"]) if "arch" in header else _of_model(trained_by, *_ARCH)
+    told = {k: json.loads(v) for k, v in header.items() if k.startswith(("mean", "std"))}
+    mean_std = _mean_std(told or _of_model(trained_by, "data_preprocessor"))
+    info = CheckpointInfo(
+        str(path), layout.name, ignored, epoch, grid, header, arch or None, mean_std
+    )
+    return state, info

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from mmspec.datasets.repeatable import isolated_random
 from mmspec.probing import FrozenEncoder, LabelledImages, probe_maps
@@ -85,10 +86,11 @@ class ProbeHook(Hook):
     @master_only
     def _probe(self, runner: Runner, epoch: int) -> None:
         start = time.perf_counter()
-        backbone = bare_model(runner).backbone
+        model = bare_model(runner)
+        backbone = model.backbone
         device = next(backbone.parameters()).device
         with isolated_random(0), tempfile.TemporaryDirectory() as folder:
-            encoder = FrozenEncoder(backbone)
+            encoder = FrozenEncoder(backbone, mean_std=_mean_std(model))
             known, asked = (
                 compute_features(encoder, images, folder, device=str(device))
                 for images in self.images
@@ -112,3 +114,11 @@ class ProbeHook(Hook):
             f"probe after {epoch} epochs, mIoU by {self.judge}: {scores}"
             f" ({took:.0f} s; {share:.1%} of the training's time so far)"
         )
+
+
+def _mean_std(model: nn.Module) -> tuple[list[float], list[float]] | None:
+    """What the model takes of gray levels, of pairs of the infrared ones, which are first."""
+    own = getattr(model, "data_preprocessor", None)
+    given = (getattr(own, name, None) for name in ("mean", "std"))
+    numbers = [x.flatten()[:3].tolist() for x in given if x is not None]
+    return tuple(numbers) if len(numbers) == 2 else None

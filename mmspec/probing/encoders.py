@@ -12,15 +12,18 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from mmspec.checkpoints import find_checkpoint, load_encoder
+from mmspec.checkpoints import find_checkpoint, load_encoder, read_checkpoint
 from mmspec.models.backbones.conv_vit import ARCHS, ConvViT
 from mmspec.models.backbones.masked_swin import MaskedSwin
 from mmspec.models.backbones.masked_vit import MaskedViT
+from mmspec.models.data_preprocessors.rgbt import IMAGENET_MEAN, IMAGENET_STD
 from mmspec.models.input_check import unwatched
 from mmspec.models.layers.position import sincos_positions
 
-#: Gray levels are normalised as in pre-training (``configs/_base_/models``).
-MEAN, STD = 108.375, 51.0
+#: Gray levels are normalised as in pre-training. Where nothing tells how, as InfMAE's are.
+MEAN_STD = ([108.375], [51.0])
+#: Published files of these layouts were trained on colours.
+_COLOURS = ("MAE / timm ViT", "M-SpecGene")
 WITHOUT_WEIGHTS = ("random", "pixels", "positions")
 _POSITIONS = 96  # channels
 
@@ -52,6 +55,8 @@ class FrozenEncoder(nn.Module):
             it has; of a checkpoint see :func:`mmspec.load_encoder`.
         seed: of random weights.
         maps: names of the maps that are wanted; None: all.
+        mean_std: mean and std of gray levels, by channel; None: those that the checkpoint, or that
+            of ``arch``, was trained with, by its config, its header or its layout.
 
     Attributes:
         stride: pixels of a cell of the coarsest map.
@@ -69,9 +74,11 @@ class FrozenEncoder(nn.Module):
         arch: str | dict | None = None,
         seed: int = 0,
         maps: Sequence[str] | None = None,
+        mean_std: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         self._text = None
+        self.mean_std = mean_std or MEAN_STD
         if isinstance(source, nn.Module):
             # Not a part of this module, which would freeze it.
             object.__setattr__(self, "backbone", source)
@@ -90,6 +97,8 @@ class FrozenEncoder(nn.Module):
             with quiet(), torch.random.fork_rng():
                 torch.manual_seed(seed)
                 self.backbone = _untrained(arch or "tiny")
+            if arch is not None and arch not in ARCHS:
+                self.mean_std = mean_std or _mean_std(arch)
         elif source not in WITHOUT_WEIGHTS:
             try:
                 text = _digest(source) + str(arch)
@@ -97,6 +106,7 @@ class FrozenEncoder(nn.Module):
                 others = f"an encoder is a file or one of {', '.join(WITHOUT_WEIGHTS)}"
                 raise FileNotFoundError(f"{error}; {others}") from None
             self.backbone = _loaded(source, arch)
+            self.mean_std = mean_std or _mean_std(source)
             self.name = str(Path(source).with_suffix(""))  # many are called epoch_20
         self._text = text
         self._settle_maps(maps)
@@ -105,7 +115,7 @@ class FrozenEncoder(nn.Module):
     @property
     def key(self) -> str:
         """Equal keys, equal maps: of a backbone by its weights as they are now."""
-        digest = hashlib.sha256(f"{self._text} {self.names}".encode())
+        digest = hashlib.sha256(f"{self._text} {self.names} {self.mean_std}".encode())
         if self._text is None:
             digest.update(f"{self.backbone}".encode())
             for name, value in self.backbone.state_dict().items():
@@ -126,7 +136,8 @@ class FrozenEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Maps (B, C, h, w) float32 by name of gray images (B, 1, H, W), levels of 0 to 255."""
-        return dict(zip(self.names, self.maps((images.float() - MEAN) / STD)))
+        mean, std = (images.new_tensor(x, dtype=torch.float).view(-1, 1, 1) for x in self.mean_std)
+        return dict(zip(self.names, self.maps((images.float() - mean) / std)))
 
     def maps(self, x: Tensor) -> tuple[Tensor, ...]:
         """The maps of normalised images (B, 1 or 3, H, W)."""
@@ -142,6 +153,13 @@ class FrozenEncoder(nn.Module):
         grid = tuple(side // 16 for side in x.shape[-2:])
         where = sincos_positions(grid, _POSITIONS, 14).T.reshape(1, _POSITIONS, *grid)
         return (where.expand(len(x), -1, -1, -1).to(x.device),)
+
+
+def _mean_std(checkpoint: str) -> tuple[Sequence[float], Sequence[float]]:
+    info = read_checkpoint(checkpoint)[1]
+    if info.mean_std is None and info.layout in _COLOURS:
+        return IMAGENET_MEAN, IMAGENET_STD
+    return info.mean_std or MEAN_STD
 
 
 def _digest(checkpoint: str) -> str:

@@ -15,7 +15,7 @@ from mmspec.datasets.transforms import TargetCrop
 from mmspec.evaluation import SmallTargetMetric
 from mmspec.registry import MODELS
 
-from .encoders import MEAN, FrozenEncoder, ProbeError, quiet
+from .encoders import FrozenEncoder, ProbeError, quiet
 from .features import Features, compute_features, draw_images
 from .images import LOAD_IMAGE, LOAD_LABELS, ProbedImages, built_to_probe, data_set_class
 
@@ -117,7 +117,8 @@ def probe_small_targets(
         metrics = {name: SmallTargetMetric() for name in heads}
         for index in test.indices:
             sample = test.dataset[index]
-            maps = network(_padded(sample["img"]).to(device))
+            zero = float(np.mean(network.mean_std[0]))  # to the network
+            maps = network(_padded(sample["img"], zero).to(device))
             for name, head in heads.items():
                 levels = list(maps.values()) if name == "all" else [maps[name]]
                 metrics[name].process({}, [_scored(head, levels, sample)])
@@ -170,10 +171,10 @@ def train_head(features: Features, name: str, seed: int, device: str = "cpu") ->
     return head.eval().requires_grad_(False)
 
 
-def _padded(image: np.ndarray) -> Tensor:
-    """(1, 1, H, W), filled up on the right and below by the level that is zero for the network."""
+def _padded(image: np.ndarray, level: float) -> Tensor:
+    """(1, 1, H, W), filled up on the right and below by a gray level."""
     height, width = (-side % _MULTIPLE for side in image.shape)
-    return F.pad(torch.from_numpy(image)[None, None].float(), (0, width, 0, height), value=MEAN)
+    return F.pad(torch.from_numpy(image)[None, None].float(), (0, width, 0, height), value=level)
 
 
 def _scored(head: nn.Module, levels: list[Tensor], sample: dict) -> dict:

@@ -1,5 +1,7 @@
 """Encoders of every kind under the probe: which maps they give, and random ones like them."""
 
+import re
+
 import pytest
 import torch
 from layouts import write_any
@@ -9,6 +11,10 @@ from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT
 from mmspec.probing import FrozenEncoder, ProbeError, probe
 
 VIT = dict(embed_dims=192, num_layers=6, num_heads=3, feedforward_channels=768)
+MAE_NAMES = [
+    (r"^layers\.(\d+)\.ln", r"blocks.\1.norm"), (r"^layers", "blocks"), (r"^ln1", "norm"),
+    (r"ffn\.layers\.0\.0", "mlp.fc1"), (r"ffn\.layers\.1", "mlp.fc2"), ("projection", "proj"),
+]  # fmt: skip
 SWIN = dict(embed_dims=12, depths=[1, 1, 2, 1], num_heads=[1, 2, 3, 4])
 NETWORKS = {
     "vit": (lambda: MaskedViT(VIT, img_size=64), ["block2", "block3", "block4", "block6"]),
@@ -50,6 +56,40 @@ def test_maps_of_a_checkpoint_and_of_random_weights_like_it(saved):
     for name, value in drawn.items():
         if name in own and value.is_floating_point() and value.numel() > 1000:
             assert value.std().item() == pytest.approx(own[name].std().item(), rel=0.2), name
+
+
+def test_images_are_normalised_as_the_encoder_was_trained(tmp_path):
+    network = MaskedViT(VIT, img_size=64)
+    network.init_weights()
+    state = {f"backbone.{name}": value for name, value in network.state_dict().items()}
+    config = (
+        "model = dict(backbone=dict(type='mmspec.MaskedViT'), data_preprocessor=dict("
+        "type='mmspec.RGBTDataPreprocessor', options=dict(a=1), "
+        "mean_infrared=[120.0, 110.0, 100.0], std_infrared=[50.0, 60.0, 70.0], "
+        "mean_visible=[1, 1, 1], std_visible=[1, 1, 1]))"
+    )
+    images = torch.randint(0, 255, (2, 1, 64, 64))
+    mean, std = torch.tensor([[120.0, 110, 100], [50.0, 60, 70]])[..., None, None]
+    for name, meta in (("run.pth", dict(cfg=config)), ("bare.pth", {})):
+        torch.save(dict(state_dict=state, meta=meta), tmp_path / name)
+    found = FrozenEncoder(str(tmp_path / "run.pth"))
+    torch.testing.assert_close(found(images)["block6"], found.maps((images - mean) / std)[-1])
+    random = FrozenEncoder("random", str(tmp_path / "run.pth"))
+    assert random.mean_std == found.mean_std == ([120.0, 110, 100], [50.0, 60, 70])
+    assert FrozenEncoder(str(tmp_path / "bare.pth")).mean_std == ([108.375], [51.0])
+
+
+def test_published_files_of_colours_are_known_by_their_layout(tmp_path):
+    network = MaskedViT(VIT, img_size=64)
+    network.init_weights()
+    renamed = {}
+    for name, value in network.state_dict().items():
+        for ours, theirs in MAE_NAMES:
+            name = re.sub(ours, theirs, name)
+        renamed[name] = value
+    torch.save(dict(model=renamed), tmp_path / "mae.pth")
+    found = FrozenEncoder(str(tmp_path / "mae.pth"))
+    assert found.mean_std == ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
 def test_blocks_of_a_vit_are_its_depths(tmp_path):
