@@ -4,6 +4,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from mmengine.dataset import BaseDataset, force_full_init
 from mmengine.fileio import join_path
@@ -42,7 +43,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             recordings cannot be.
         frame_step: sample every n-th frame of recordings, and of TIFFs with several pages, each of
             which is opened at the start for it. None: every frame, and the first page of TIFFs; 0:
-            no recordings.
+            no recordings, neither found nor listed, but .npy and .npz of one image.
         skip_broken: False: an image that cannot be read raises. True: it is logged by name,
             counted, and another one is drawn; only in training (``test_mode=False``). A recording
             whose frames cannot be counted is left out.
@@ -136,15 +137,24 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
                     num_frames += 1
                     yield (f"{path}#{index}",)
         if not num_images + num_frames:
-            raise FileNotFoundError(f"no images {where}: each recording there is broken")
+            reason = f"each recording there is broken or left out{self._left_out}"
+            raise FileNotFoundError(f"no images {where}: {reason}")
         of_recordings = f" and {num_frames:,} frames of recordings" if num_frames else ""
         print_log(f"{num_images:,} images{of_recordings} {where}{self._left_out}", logger="current")
 
     def find(self, folder: str) -> Iterator[str]:
         """Paths of images and recordings below a folder; what else there is goes into the log."""
         left_out: Counter[str] = Counter()
-        suffixes = IMAGE_SUFFIXES if self.frame_step == 0 else ALL_SUFFIXES
-        yield from walk_images(folder, suffixes, left_out)
+        arrays = (".npy", ".npz")
+        suffixes = (*IMAGE_SUFFIXES, *arrays) if self.frame_step == 0 else ALL_SUFFIXES
+        for path in walk_images(folder, suffixes, left_out):
+            suffix = os.path.splitext(path)[1].lower()
+            if self.frame_step == 0 and suffix in arrays:
+                with suppress(UnreadableImageError):  # which counting its frames raises again
+                    if open_recording(join_path(folder, path)):
+                        left_out[suffix] += 1
+                        continue
+            yield path
         if left_out:
             counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common(8))
             self._left_out += f"; left out in {folder} and below: {counts}"
@@ -157,16 +167,21 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
 
         Raises:
             UnreadableImageError: they cannot be counted, unless such recordings are skipped.
+            ValueError: a recording, and ``frame_step=0``.
         """
         suffix = os.path.splitext(path)[1].lower()
         if suffix not in RECORDINGS or (suffix in IMAGE_SUFFIXES and not self.frame_step):
             return None
         try:
             recording = open_recording(join_path(folder, path) if folder else path)
-            return None if recording is None else len(recording)
         except UnreadableImageError as error:
             self.leave_out(error)
             return 0
+        if recording is None:
+            return None
+        if self.frame_step == 0:
+            raise ValueError(f"{path}: a recording, for which frame_step=1 asks; 0 allows none")
+        return len(recording)
 
     def leave_out(self, error: UnreadableImageError) -> None:
         """Log a broken recording, or raise."""

@@ -10,11 +10,11 @@ from mmspec.conventions import IGNORE_INDEX
 from mmspec.thermal.errors import FileError, UnreadableImageError
 from mmspec.thermal.jpeg import JPEG
 from mmspec.thermal.pictures import PNG
+from mmspec.thermal.tiff import SCALED_BY_DECODERS, TIFF, stored_levels
 
 from .image_io import decode_image
 
 _UNKNOWN = 254  # of LabelCodes' table: a value that no class has
-_SCALED_BY_DECODERS = {2: 85, 4: 17}  # 2- and 4-bit gray PNG are stretched to 0..255
 
 
 class LabelError(FileError):
@@ -208,7 +208,8 @@ def read_label_values(
         image = decode_image(data, name)
     except UnreadableImageError as error:
         raise LabelError.of(name, error.reason) from None
-    mode, values = image.mode, np.array(image)
+    stored = data.startswith(TIFF) and not drawn
+    mode, values = image.mode, stored_levels(image) if stored else np.array(image)
     if drawn and mode == "P":
         return _drawn_by_palette(values, np.array(image.convert("RGB")), name)
     if data.startswith(JPEG) and not jpeg:
@@ -227,7 +228,7 @@ def read_label_values(
     if values.dtype == bool:
         return values.astype(np.uint8) * (255 if drawn else 1)
     if data.startswith(PNG) and data[25] == 0 and not drawn:
-        values //= _SCALED_BY_DECODERS.get(data[24], 1)
+        values //= SCALED_BY_DECODERS.get(data[24], 1)
     return values
 
 

@@ -24,7 +24,10 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SUFFIXES = (".tif", ".tiff")
 BAD_NODATA = "a GDAL_NODATA tag that is no number is left aside"
 
-_PHOTOMETRIC = 262  # TIFF tag, PhotometricInterpretation in TIFF 6.0
+#: 2- and 4-bit gray is stretched to 0..255, of PNG too.
+SCALED_BY_DECODERS = {2: 85, 4: 17}
+
+_BITS, _PHOTOMETRIC = 258, 262  # TIFF tags, PhotometricInterpretation in TIFF 6.0
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _REDUCED, _TRANSPARENCY = 1, 4  # bits of NewSubfileType
 _GDAL_NODATA = 42113  # TIFF tag; text
@@ -47,8 +50,18 @@ def decode_tiff(data: bytes, frame: int = 0) -> Pixels:
 
 
 def frames(tiff: tifffile.TiffFile) -> list[int]:
-    """Numbers of the pages that have the first one's size and are no thumbnail and no mask."""
+    """Numbers of the pages that have the first one's size and are no thumbnail and no mask.
+
+    Raises:
+        UnreadableImageError: it lists one page for several images (ImageJ's stacks over 4 GB).
+    """
     size = tiff.pages[0].shape[:2]
+    if len(tiff.pages) == 1:
+        stack = tiff.series[0].shape
+        if math.prod(stack) > math.prod(tiff.pages[0].shape):
+            raise UnreadableImageError(
+                f"a stack {stack} that lists one image: save tifffile.imread(FILE) as .npy"
+            )
     alike = (i for i, page in enumerate(tiff.pages) if page.shape[:2] == size)
     return [i for i in alike if not i or not tiff.pages[i].subfiletype & (_REDUCED | _TRANSPARENCY)]
 
@@ -107,6 +120,20 @@ def without_alpha(pixels: np.ndarray) -> np.ndarray:
     return pixels[..., : 3 if pixels.shape[-1] >= 3 else 1]
 
 
+def stored_levels(image: Image.Image) -> np.ndarray:
+    """Values as a TIFF of 8 bits or less stores them, of an image that is loaded.
+
+    Pillow stretches levels of few bits and makes black of "white is zero".
+    """
+    values = np.array(image)
+    if image.mode in ("1", "L"):
+        if image.tag_v2[_PHOTOMETRIC] == _WHITE_IS_ZERO:
+            values = ~values
+        if image.mode == "L":
+            values //= SCALED_BY_DECODERS.get(image.tag_v2[_BITS][0], 1)
+    return values
+
+
 def _opened(source: bytes | str, number: int) -> Image.Image:
     """A page by Pillow, which turns it by its tag."""
     image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
@@ -122,10 +149,7 @@ def _shallow(
     with _opened(source, number) as image:
         absent = None
         if nodata is not None and image.mode != "1":
-            stored = np.array(image)
-            if page.photometric == _WHITE_IS_ZERO:
-                stored = 255 - stored  # Pillow has made black of white
-            absent = _holds(stored, nodata)
+            absent = _holds(stored_levels(image), nodata)
         return by_pillow(image), absent
 
 
@@ -143,9 +167,13 @@ def _deep(
         pixels = turn(pixels, orientation_of_page(page))
         if page.photometric == _RGB:
             pixels = pixels[..., 2::-1]
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:
         if "imagecodecs" not in str(error):
             raise
+        if page.bitspersample % 8:  # which OpenCV would multiply, to fill 16 bits
+            raise UnreadableImageError(
+                f"packed {page.bitspersample}-bit TIFF: pip install imagecodecs"
+            ) from None
         if separate:
             raise UnreadableImageError(
                 f"TIFF with separate planes and {page.compression.name} compression: save it"

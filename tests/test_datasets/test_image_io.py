@@ -7,6 +7,7 @@ import sys
 import tempfile
 import warnings
 import zlib
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -580,6 +581,44 @@ def test_nodata_of_8_bits_is_filled_and_the_rest_kept(kind):
         gray = read_infrared(data)
     np.testing.assert_array_equal(gray[~absent], GRAY[~absent])
     assert (gray[absent] == GRAY[~absent].min()).all()
+
+
+def packed_tiff(bits, levels, photometric=1, nodata="3"):
+    """A TIFF of one row of gray levels, packed as tightly as their bits allow."""
+    row = "".join(f"{level:0{bits}b}" for level in levels)
+    row = int(row.ljust(-(-len(row) // 16) * 16, "0"), 2).to_bytes(-(-len(row) // 16) * 2, "big")
+    tags = [
+        (256, 4, 1, len(levels)), (257, 4, 1, 1), (258, 3, 1, bits), (259, 3, 1, 1),
+        (262, 3, 1, photometric), (273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, 1),
+        (279, 4, 1, len(row)), (42113, 2, 2, ord(nodata)),
+    ]  # fmt: skip
+    ifd = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(row))
+    return head + row + struct.pack("<H", len(tags)) + ifd + bytes(4)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_nodata_and_labels_of_few_bits_are_as_they_are_stored(bits, photometric):
+    data = packed_tiff(bits, range(4), photometric)
+    with pytest.warns(UserWarning, match=r"1 of 4 pixels \(25.0%\)"):
+        gray = read_infrared(data).astype(int)
+    level = 255 // (2**bits - 1)
+    shown = np.arange(3) * level if photometric else 255 - np.arange(3) * level
+    np.testing.assert_array_equal(gray, [[*shown, shown.min()]])
+    np.testing.assert_array_equal(read_label_values(data, "a.tif"), [range(4)])
+
+
+def test_labels_of_one_bit_are_as_they_are_stored():
+    data = packed_tiff(1, [0, 1, 1, 0], photometric=0)
+    np.testing.assert_array_equal(read_label_values(data, "a.tif"), [[0, 1, 1, 0]])
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is installed")
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_packed_bits_without_imagecodecs(bits):
+    with pytest.raises(UnreadableImageError, match=f"packed {bits}-bit TIFF: pip install image"):
+        read_infrared(packed_tiff(bits, [1, 2, 3]))
 
 
 def test_a_value_that_the_type_cannot_hold_marks_nothing():

@@ -262,9 +262,19 @@ def test_what_is_left_out_is_counted_with_the_way_out(tmp_path, caplog):
     count, text = load()
     assert count == 7 and "left out in" in text and "2 .raw, 1 .docx" in text
     assert "1 images and 6 frames of recordings" in text and "convert what should be" in text
+    np.save(tmp_path / "still.npy", frames()[0])
+    np.save(tmp_path / "stack.npy", frames())
     count, text = load(frame_step=0)
-    assert count == 1 and "1 .avi" in text
+    assert count == 2 and "1 .avi" in text and "1 .npy" in text
     assert "frame_step=1 samples the frames of recordings" in text
+
+
+@pytest.mark.parametrize("name", ["clip.npy", "clip.avi"])
+def test_a_list_that_names_a_recording_where_none_are_wanted(tmp_path, name):
+    write(tmp_path / name, frames())
+    (tmp_path / "list.txt").write_text(name)
+    with pytest.raises(ValueError, match=f"{name}: a recording, for which frame_step=1 asks"):
+        InfraredFolder(str(tmp_path), ann_file=str(tmp_path / "list.txt"), frame_step=0)
 
 
 def broken_file(tmp_path, kind: str) -> str:

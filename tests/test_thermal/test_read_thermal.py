@@ -229,6 +229,15 @@ def test_frames_of_a_stack(tmp_path, suffix, kind):
         mmspec.read_thermal(path, frame=3)
 
 
+@pytest.mark.parametrize("imagej", [False, True])
+def test_a_stack_that_lists_one_image_is_refused(tmp_path, imagej):
+    path = tmp_path / "a.tif"
+    stack = np.stack([EIGHT] * 5)
+    tifffile.imwrite(path, stack, imagej=imagej, truncate=True, photometric="minisblack")
+    with pytest.raises(UnreadableImageError, match=r"a\.tif: a stack \(5, 3, 4\) .* save tifffile"):
+        mmspec.read_thermal(path)
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_frames_of_channels_are_frames_for_each_reader(tmp_path, suffix, channels):
