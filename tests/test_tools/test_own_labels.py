@@ -173,6 +173,21 @@ def test_outlines_become_label_images_that_segmentation_reads(convert, tmp_path)
     assert np.array_equal(label, expected)
 
 
+def test_a_region_to_ignore_lies_under_smaller_objects_in_a_palette_of_two(convert, tmp_path):
+    leak = dict(label="leak", shape_type="polygon", points=OUTLINE)
+    rest = dict(leak, shape_type="rectangle", points=[(40, 0), (80, 60)], flags=dict(ignore=True))
+    labelme(tmp_path)
+    for path in tmp_path.rglob("*.json"):
+        text(path, dict(json.loads(path.read_text()), shapes=[leak, rest]))
+    convert("labelme", "--label-images")
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[:, 40:] = 255
+    expected[10:50, 50:70] = 1
+    paths = [*(tmp_path / "label_images").rglob("*.png")]
+    assert len(paths) == 10
+    assert all(np.array_equal(Image.open(path), expected) for path in paths)
+
+
 @pytest.mark.parametrize("write", [yolo, labelme])
 def test_what_a_conversion_leaves_is_no_image_of_the_next(write, convert, tmp_path):
     write(tmp_path)

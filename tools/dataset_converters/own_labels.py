@@ -263,13 +263,15 @@ def write_label_images(converted: Converted, root: Path) -> list[str]:
     if len(converted.classes) > 254:
         raise LabelFileError(f"{len(converted.classes)} classes; a label PNG holds 254")
     numbers = {name: number for number, name in enumerate(converted.classes, start=1)}
-    palette = [0, 0, 0, *infrared_palette(len(numbers), None).ravel().tolist()]
+    # All 256 colours: of a shorter palette Pillow stores 1, 2 or 4 bits a pixel, which cut 255.
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1 : len(numbers) + 1] = infrared_palette(len(numbers), None)
     told = []
     for scenes in converted.splits.values():
         for item in scenes:
             label = np.zeros((item.height, item.width), np.uint8)
             objects = list(zip(item.boxes, item.extra))
-            for box, extra in sorted(objects, key=lambda pair: -pair[1].get("area", 0)):
+            for box, extra in sorted(objects, key=_pixels, reverse=True):
                 if not extra and not box.ignored:
                     raise LabelFileError(
                         f"{item.file_name}: a {box.name} with a box and no outline: label images"
@@ -282,12 +284,18 @@ def write_label_images(converted: Converted, root: Path) -> list[str]:
             path = root / LABEL_IMAGES / f"{without_suffix(item.file_name)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             image = Image.fromarray(label, "P")
-            image.putpalette(palette)
+            image.putpalette(palette.tobytes())
             image.save(path)
     for (path, names), scenes in zip(lists.items(), converted.splits.values()):
         path.write_text(names, encoding="utf-8")
         told.append(f"{path}: {len(scenes):,} images with {LABEL_IMAGES}/*.png")
     return told
+
+
+def _pixels(labelled: tuple[LabelledBox, dict]) -> float:
+    """The area of an object's outlines, or of its box where it has none."""
+    box, extra = labelled
+    return extra.get("area", box.width * box.height)
 
 
 def _corners(box: LabelledBox) -> list[float]:
