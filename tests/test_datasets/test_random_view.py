@@ -71,6 +71,15 @@ def test_a_read_only_image_is_taken_without_a_warning_and_left_alone():
     assert image.any()
 
 
+def test_a_flipped_view_is_cut_as_its_copy():
+    for image in (picture()[:, ::-1], picture()[::-1], picture((4,))[:, ::-1]):
+        views = []
+        for one in (image, image.copy()):
+            with isolated_random(0):
+                views.append(RandomView(16)(dict(img=one))["img"])
+        np.testing.assert_array_equal(*views)
+
+
 def test_batches_are_a_tensor_and_the_names():
     gray = picture()
     samples = [PackImage()(dict(img=img, img_path=name, sample_idx=3))

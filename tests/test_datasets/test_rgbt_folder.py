@@ -120,6 +120,20 @@ def test_one_geometry_for_both_images(corpus):
     assert {results["flip"] for results in crops} == {True, False}
 
 
+def test_labels_that_a_step_changes_in_place_are_changed_once():
+    class Double:
+        def __call__(self, results):
+            results["boxes"] *= 2  # as mmdet's Resize does
+            results["instances"][0]["area"] *= 4
+            return results
+
+    sample = dict(img=np.zeros((4, 6, 4), np.uint8), channels=("infrared", "red", "green", "blue"))
+    results = TransformPair([Double()])(
+        sample | dict(boxes=np.array([1.0, 2.0, 3.0, 4.0]), instances=[dict(area=4)])
+    )
+    assert results["boxes"].tolist() == [2, 4, 6, 8] and results["instances"] == [dict(area=16)]
+
+
 def test_the_crop_is_that_of_the_single_image(corpus):
     np.random.seed(3)
     pair = TransformPair(both=[CROP])

@@ -102,6 +102,22 @@ def test_draws_repeat_with_a_seed_and_leave_the_input_alone(step):
     np.testing.assert_array_equal(before["img"], kept)
 
 
+class Inverted:
+    def __call__(self, results):
+        return results | dict(img=255 - results["img"])
+
+
+@pytest.mark.parametrize("channels", [PAIR, INFRARED, VISIBLE])
+@pytest.mark.parametrize("black", ["infrared", "visible"])
+def test_a_black_modality_stays_black_whatever_the_steps(channels, black):
+    before = sample(channels)["img"]
+    missing = np.array([(name == "infrared") == (black == "infrared") for name in channels])
+    before[..., missing] = 0
+    step = RGBTPhotometric(infrared=Inverted(), visible=Inverted())
+    after = step(dict(img=before.copy(), channels=channels))["img"]
+    np.testing.assert_array_equal(after, np.where(missing, 0, 255 - before))
+
+
 def test_a_black_modality_stays_black():
     before = sample()
     before["img"][..., 1:] = 0

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import cv2
 import numpy as np
@@ -40,11 +41,13 @@ class TransformPair(BaseTransform):
         # Not mmcv's cache_random_params: it refuses mmpretrain's RandomResizedCrop, whose method a
         # subclass enters into the same list of random methods again.
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        # mmdet's steps change boxes in place, which both images would do in turn.
+        labels = deepcopy({key: value for key, value in results.items() if key != "img"})
         first = self.both({**results, "img": gray})
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
-        visible = self.both({**results, "img": visible})["img"]
+        visible = self.both({**labels, "img": visible})["img"]
         if first["img"].shape != visible.shape[:2]:
             raise ValueError(
                 f"TransformPair: the infrared image became {first['img'].shape}, the visible one"
@@ -89,14 +92,19 @@ class RGBTPhotometric(BaseTransform):
     def transform(self, results: dict) -> dict:
         channels = tuple(results["channels"])
         if set(channels) == {"infrared"}:
-            return self.infrared(results)
+            return _unless_black(self.infrared, results)
         if channels == COLOURS:
-            return self.visible(results)
+            return _unless_black(self.visible, results)
         gray, visible = split_pair(pixels_of_pair(results, "RGBTPhotometric"))
-        gray = self.infrared({**results, "img": gray})["img"]
+        gray = _unless_black(self.infrared, {**results, "img": gray})["img"]
         colours = cv2.cvtColor(visible, cv2.COLOR_RGB2BGR)
-        colours = self.visible({**results, "img": colours})["img"]
+        colours = _unless_black(self.visible, {**results, "img": colours})["img"]
         return results | dict(img=join_pair(gray, cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(infrared={self.infrared}, visible={self.visible})"
+
+
+def _unless_black(step: Callable, results: dict) -> dict:
+    """A missing modality is black, of which a change of polarity or offset would make a picture."""
+    return step(results) if results["img"].any() else results

@@ -43,8 +43,10 @@ class RandomView(BaseTransform):
         image = results["img"]
         top, left, height, width = self.draw_box(*image.shape[:2])
         crop = image[top : top + height, left : left + width]
-        # PyTorch warns of arrays that are read only, as those of a memory-mapped file.
-        crop = torch.from_numpy(crop if crop.flags.writeable else crop.copy())
+        # PyTorch refuses the negative strides of flipped arrays, and warns of arrays that are read
+        # only, as those of a memory-mapped file.
+        taken = crop.flags.writeable and min(crop.strides) >= 0
+        crop = torch.from_numpy(crop if taken else crop.copy())
         crop = crop[None, None] if crop.dim() == 2 else crop.permute(2, 0, 1)[None]
         view = torch.nn.functional.interpolate(
             crop, self.scale, mode="bicubic", align_corners=False, antialias=True
