@@ -153,6 +153,34 @@ def test_names_and_folders_that_exist_are_refused(folder, tmp_path, monkeypatch,
     assert "exists" in capsys.readouterr().err
 
 
+def test_a_frame_is_not_written_over_by_a_still_of_its_name(folder, tmp_path, monkeypatch):
+    tifffile.imwrite(folder / "a.tif", np.stack([counts(2), counts(3)]), photometric="minisblack")
+    cv2.imwrite(str(folder / "a/000001.png"), counts(4))
+    with pytest.raises(SystemExit, match=r"a/000001\.png: has the name of frame 1 of a\.tif but"):
+        run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
+    options = ("--out", tmp_path / "thinned", "--every", 2)
+    run(monkeypatch, "export_for_labelling", folder, *options)
+    assert len([*(tmp_path / "thinned/a").iterdir()]) == 3
+
+
+def test_videos_are_recordings_and_other_files_are_counted(tmp_path, monkeypatch, capsys):
+    root = tmp_path / "deep"
+    root.mkdir()
+    (root / "notes.docx").write_text("-")
+    frames = [np.full((48, 64, 3), level, np.uint8) for level in (40, 120, 200)]
+    writer = cv2.VideoWriter(str(root / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    deep = tmp_path / "measured"
+    run(monkeypatch, "export_for_labelling", root, "--out", tmp_path / "views", "--deep", deep)
+    for out in (tmp_path / "views", deep):
+        assert sorted(path.name for path in out.rglob("*.*")) == [f"00000{i}.png" for i in range(3)]
+        seen = cv2.imread(str(out / "clip/000001.png"), cv2.IMREAD_UNCHANGED)
+        assert seen.shape == (48, 64) and abs(int(seen.mean()) - 120) <= 2
+    assert "left out: 1 .docx" in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_told_and_the_others_are_written(folder, tmp_path, monkeypatch, capsys):
     (folder / "a/0.png").write_bytes((folder / "a/0.png").read_bytes()[:200])
     with pytest.raises(SystemExit, match="error: 1 files could not be read"):

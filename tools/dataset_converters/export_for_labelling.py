@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import mmspec
-from mmspec.datasets.files import IMAGE_SUFFIXES, find_images, without_suffix
+from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images, without_suffix
 from mmspec.datasets.modality import settle_scale
 from mmspec.engine.launch import LaunchError, read_config
 from mmspec.registry import TRANSFORMS
 from mmspec.thermal import ThermalImage, UnreadableImageError
 from mmspec.thermal.image import UNITS
 from mmspec.thermal.pictures import save_values
-from mmspec.thermal.recordings import SUFFIXES as RECORDINGS
 from mmspec.thermal.scaling import Scaling, to_gray
 
 DESCRIPTION = """\
@@ -33,7 +33,6 @@ What to_coco.py and the data sets take for a picture, or do not find, is written
 --deep DIR, as it was measured (16-bit PNG, or TIFF of floating point) and under the same names:
 radiometric JPEG, .npy, and the frames of recordings. Then FOLDER is DIR.
 """
-DEEP = (*RECORDINGS, ".npy", ".npz")
 
 
 def parse_args() -> argparse.Namespace:
@@ -95,12 +94,19 @@ def views(
     """
     how = dict(unit=scaling.unit, palette=scaling.palette)
     names: dict[str, str] = {}
-    for found in find_images(str(folder), (*IMAGE_SUFFIXES, *DEEP)):
+    others: Counter[str] = Counter()
+    files = find_images(str(folder), ALL_SUFFIXES, others)
+    if others:
+        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common())
+        print(f"left out: {counts}; read are {', '.join(ALL_SUFFIXES)}", file=sys.stderr)
+    for found in files:
         path = folder / found
         name = without_suffix(found)
         name = name if name != found else found.rsplit(".", 1)[0]
         if name in names:
-            raise UnreadableImageError.of(path, f"has the name of {names[name]} but for the suffix")
+            raise UnreadableImageError.of(
+                path, f"has the name of {names[name]} but for the suffix: rename one of the two"
+            )
         names[name] = found
         try:
             image = mmspec.read_thermal(path, **how)
@@ -108,7 +114,9 @@ def views(
                 yield name, path, image
                 continue
             for index in range(0, image.frames, every):
-                yield f"{name}/{index:06d}", path, mmspec.read_thermal(path, frame=index, **how)
+                frame = f"{name}/{index:06d}"  # stills of this name come later: '.' before '/'
+                names[frame] = f"frame {index} of {found}"
+                yield frame, path, mmspec.read_thermal(path, frame=index, **how)
         except UnreadableImageError as error:
             print(f"left out: {error}", file=sys.stderr)
             broken.append(path)
@@ -126,7 +134,7 @@ def main() -> None:
                 print(f"{source}: {remark}", file=sys.stderr)
             save_values(args.out / name, gray)
             count += 1
-            picture = source.suffix.lower() not in DEEP and image.frames == 1
+            picture = source.suffix.lower() in IMAGE_SUFFIXES and image.frames == 1
             if args.deep and not (picture and "radiometric" not in image.source):
                 save_values(args.deep / name, image.values)
                 deep += 1
