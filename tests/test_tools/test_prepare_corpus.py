@@ -7,9 +7,11 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pytest
+import tifffile
 from corpus import ImageFacts, choose_images, inspect_image, near_duplicates
 from PIL import Image
 
+from mmspec.datasets.image_io import read_infrared
 from mmspec.datasets.infrared_folder import InfraredFolder
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/dataset_converters/prepare_corpus.py"
@@ -286,3 +288,24 @@ def test_frames_of_recordings_are_thinned_and_compared(raw, tmp_path, monkeypatc
     assert np.array_equal(copied, stack[6].astype(np.uint16) * 100)
     run(monkeypatch, raw, "--out", tmp_path / "none.txt", "--workers", 1, "--frame-step", 0)
     assert "clip" not in (tmp_path / "none.txt").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*hold no measurement")
+def test_copies_of_pages_are_filled_where_nothing_was_measured(tmp_path, monkeypatch, capsys):
+    pages = [np.array(scene(seed)) // 2 + 50 for seed in (0, 1)]
+    pages[1][:20] = 255
+    source = tmp_path / "raw/clip.tif"
+    source.parent.mkdir()
+    with tifffile.TiffWriter(source) as writer:
+        for page in pages:
+            nodata = [(42113, "s", 0, "255", True)]
+            writer.write(page, contiguous=False, extratags=nodata)
+    options = ("--copy", "--workers", 1, "--frame-step", 1)
+    run(monkeypatch, source.parent, "--out", tmp_path / "copy", *options)
+    pages[1][:20] = pages[1][20:].min()
+    for index, expected in enumerate(pages):
+        copied = read_infrared(tmp_path / f"copy/clip.tif#{index}.png")
+        assert np.array_equal(copied, expected)
+        assert np.array_equal(copied, read_infrared(f"{source}#{index}"))
+    told = "1 copies have the lowest level where nothing was measured, the first is clip.tif#1:"
+    assert told in capsys.readouterr().out.replace("\n", "")

@@ -40,6 +40,7 @@ In the order of the sources and of the names in each, an image is left out if
 Nothing is deleted or changed: the result is a list for InfraredFolder(ann_file=...), or copies.
 Of recordings (SEQ, CSQ, video, .npy, .npz, TIFF of several pages) every n-th frame is an image, by
 the name clip.seq#12; a copy of it is a PNG, clip.seq#12.png, of FLIR's recordings of their counts.
+Pixels of 8 bits without a measurement, which a PNG cannot mark, are filled as the loader does it.
 """
 DISTANCE_HELP = """\
 largest hash distance that counts as a duplicate, default %(default)s. Seen on 4,222 images of five
@@ -138,17 +139,22 @@ def frames_of(path: str, frame_step: int) -> list[str]:
     return [f"{path}#{index}" for index in range(0, len(recording), frame_step)]
 
 
-def copy(name: str, target: Path) -> None:
-    """A file as it is; a frame as PNG, of floats as .npy."""
+def copy(name: str, target: Path) -> bool:
+    """A file as it is; a frame as PNG, of floats as .npy. Whether pixels without a measurement got
+    the lowest level."""
     pixels = read_frame(name)
+    filled = np.ma.is_masked(pixels)
     if isinstance(pixels, bytes):
         pixels = decode(pixels, "counts").values
+    elif filled:
+        pixels = decode(pixels).values
     if pixels is None:
         shutil.copy2(name, target)
     elif pixels.dtype in (np.uint8, np.uint16):
         save_values(target, pixels)
     else:
         np.save(f"{target}.npy", pixels)
+    return filled
 
 
 def count_table(
@@ -239,10 +245,17 @@ def main() -> None:
 
     names = [relative[image.path] for image in kept]
     if args.copy:
+        filled = []
         for name in track(names, description="Copying"):
             target = Path(args.out, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            copy(os.path.join(root, name), target)
+            if copy(os.path.join(root, name), target):
+                filled.append(name)
+        if filled:
+            print(
+                f"{len(filled):,} copies have the lowest level where nothing was measured, the"
+                f" first is {filled[0]}: a PNG cannot mark it"
+            )
         use = f"data_root={args.out!r}"
     else:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
