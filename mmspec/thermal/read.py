@@ -17,7 +17,7 @@ from .image import UNITS, Pixels, ThermalImage
 from .jpeg import JPEG, decode_jpeg, has_metadata
 from .palettes import AUTO, gray_of_colours
 from .pictures import PNG, decode_bmp, decode_png
-from .recordings import SUFFIXES, VIDEOS, is_one_image, open_recording
+from .recordings import SUFFIXES, VIDEOS, is_one_image, kept_open
 from .tiff import TIFF, decode_tiff, without_alpha
 
 NODATA = "pixels that hold no measurement are left out of the scaling and filled"
@@ -78,7 +78,7 @@ def read_thermal(
         raise FileNotFoundError(f"no file {path}")
     try:
         if path.suffix.lower() in (*SUFFIXES, *VIDEOS):
-            clip = open_recording(path)
+            clip = kept_open(str(path))
             image = decode(clip.content(frame), unit, parameters=parameters, palette=palette)
             image = replace(image, frames=len(clip))
         else:

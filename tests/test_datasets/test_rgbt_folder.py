@@ -134,6 +134,11 @@ def test_labels_that_a_step_changes_in_place_are_changed_once():
     assert results["boxes"].tolist() == [2, 4, 6, 8] and results["instances"] == [dict(area=16)]
 
 
+def test_a_sample_that_a_step_drops_is_dropped():
+    sample = dict(img=np.zeros((4, 6, 4), np.uint8), channels=("infrared", "red", "green", "blue"))
+    assert TransformPair([lambda results: None])(sample) is None
+
+
 def test_the_crop_is_that_of_the_single_image(corpus):
     np.random.seed(3)
     pair = TransformPair(both=[CROP])

@@ -36,7 +36,7 @@ class TransformPair(BaseTransform):
     def __init__(self, both: Sequence[dict | Callable]) -> None:
         self.both = Compose(list(both))
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict) -> dict | None:
         gray, visible = split_pair(pixels_of_pair(results, "TransformPair"))
         # Not mmcv's cache_random_params: it refuses mmpretrain's RandomResizedCrop, whose method a
         # subclass enters into the same list of random methods again.
@@ -44,6 +44,8 @@ class TransformPair(BaseTransform):
         # mmdet's steps change boxes in place, which both images would do in turn.
         labels = deepcopy({key: value for key, value in results.items() if key != "img"})
         first = self.both({**results, "img": gray})
+        if first is None:  # a step has dropped the sample
+            return None
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
