@@ -151,7 +151,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
             suffix = os.path.splitext(path)[1].lower()
             if self.frame_step == 0 and suffix in arrays:
                 with suppress(UnreadableImageError):  # which counting its frames raises again
-                    if open_recording(join_path(folder, path)):
+                    if open_recording(join_path(folder, path)) is not None:
                         left_out[suffix] += 1
                         continue
             yield path

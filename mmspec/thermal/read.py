@@ -17,7 +17,7 @@ from .image import UNITS, Pixels, ThermalImage
 from .jpeg import JPEG, decode_jpeg, has_metadata
 from .palettes import AUTO, gray_of_colours
 from .pictures import PNG, decode_bmp, decode_png
-from .recordings import SUFFIXES, VIDEOS, is_one_image, kept_open
+from .recordings import SUFFIXES, VIDEOS, Celsius, is_one_image, kept_open
 from .tiff import TIFF, decode_tiff, without_alpha
 
 NODATA = "pixels that hold no measurement are left out of the scaling and filled"
@@ -136,7 +136,8 @@ def _picture(
     source: bytes | np.ndarray, unit: str | None, frame: int, palette: str | None
 ) -> ThermalImage:
     """Pixels that are there as they are: all but radiometric JPEG and recordings."""
-    found, kind, celsius = Pixels(source), "array", False
+    celsius = isinstance(source, Celsius)
+    found, kind = Pixels(np.asarray(source) if celsius else source), "array"
     if isinstance(source, np.ma.MaskedArray):
         mask = without_alpha(np.ma.getmaskarray(source)).any(axis=-1)
         found = Pixels(source.data, mask)

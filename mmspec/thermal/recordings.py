@@ -381,12 +381,18 @@ def is_one_image(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] <= 4)
 
 
+class Celsius(np.ndarray):
+    """Pixels of an array whose name tells their unit."""
+
+
 class ArrayFrames(Recording):
     """Frames of a .npy, or of a .npz with one array: (N, H, W), or (N, H, W, 1 to 4), blue first.
 
     Their count stands in the header. A .npy is read frame by frame; a .npz, which is one compressed
     stream, as a whole when a frame is asked for.
     """
+
+    celsius = False
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
@@ -399,6 +405,7 @@ class ArrayFrames(Recording):
                         shown = ", ".join(name.removesuffix(".npy") for name in names)
                         reason = f"{len(names)} arrays ({shown}): give one a file"
                         raise UnreadableImageError(reason)
+                    self.celsius = names == ["celsius.npy"]
                     with archive.open(names[0]) as file:
                         version, _ = np.lib.format.read_magic(file)
                         header = getattr(np.lib.format, f"read_array_header_{version}_0")
@@ -416,6 +423,10 @@ class ArrayFrames(Recording):
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def content(self, index: int) -> np.ndarray:
+        frame = self.frame(index)
+        return frame.view(Celsius) if self.celsius else frame
 
     def _decode(self, index: int) -> np.ndarray:
         if self.array is None:

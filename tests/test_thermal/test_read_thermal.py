@@ -306,6 +306,11 @@ def test_celsius_of_floats_is_what_the_reader_or_the_array_says(tmp_path):
     assert mmspec.read_thermal(saved(tmp_path / "a.tif", values), "celsius").unit == "celsius"
     np.savez(tmp_path / "a.npz", celsius=values)
     assert mmspec.read_thermal(tmp_path / "a.npz").unit == "celsius"
+    np.savez(tmp_path / "d.npz", celsius=np.stack([values] * 5)[..., None])
+    assert decode(recordings.read_frame(f"{tmp_path}/d.npz#3")).unit == "celsius"
+    for name in ("a.npz", "d.npz", "d.npz#3"):
+        with pytest.raises(UnreadableImageError, match=f"{name}: no counts in it"):
+            read_infrared(tmp_path / name, unit="counts")
     path = saved(tmp_path / "b.tif", values.astype(np.uint16))
     with pytest.raises(UnreadableImageError, match=r"b\.tif: no celsius in it, uint16"):
         mmspec.read_thermal(path, "celsius")
