@@ -65,7 +65,7 @@ def test_same_place_draws_the_whole_image():
     assert drawn[:, 1].min() < 16 and drawn[:, 1].max() > 104
 
 
-VIT = dict(embed_dims=192, num_layers=1, num_heads=3, feedforward_channels=192)
+VIT = dict(embed_dims=192, num_layers=1, num_heads=3, feedforward_channels=768)
 
 
 @pytest.mark.parametrize("backbone", [ConvViT("tiny"), MaskedViT(VIT)])
