@@ -81,9 +81,13 @@ def _of_model(config: Any, *keys: str) -> dict:
 
 
 def _mean_std(told: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
+    """Of a config, or of a header, whose values are JSON; there a note may have such a name too."""
     for side in ("_infrared", ""):
-        if told.get(f"mean{side}") and told.get(f"std{side}"):
-            return list(told[f"mean{side}"]), list(told[f"std{side}"])
+        given = [told.get(f"{name}{side}") for name in ("mean", "std")]
+        with suppress(ValueError):
+            given = [json.loads(x) if isinstance(x, str) else x for x in given]
+            if all(isinstance(x, list | tuple) for x in given):
+                return list(given[0]), list(given[1])
     return None
 
 
@@ -128,8 +132,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     grid = grid or (int(header["pretrain_grid"]) if "pretrain_grid" in header else None)
     trained_by = meta.get("cfg") if isinstance(meta, Mapping) else None
     arch = json.loads(header["arch"]) if "arch" in header else _of_model(trained_by, *_ARCH)
-    told = {k: json.loads(v) for k, v in header.items() if k.startswith(("mean", "std"))}
-    mean_std = _mean_std(told or _of_model(trained_by, "data_preprocessor"))
+    mean_std = _mean_std(header) or _mean_std(_of_model(trained_by, "data_preprocessor"))
     info = CheckpointInfo(
         str(path), layout.name, ignored, epoch, grid, header, arch or None, mean_std
     )

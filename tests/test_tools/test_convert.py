@@ -196,3 +196,11 @@ def test_means_of_both_sides_of_pairs_are_told(tmp_path):
         json.loads(header["arch"])["num_heads"] == load_encoder(target)[0].layers[0].attn.num_heads
     )
     assert {"mean_infrared", "std_infrared", "mean_visible", "std_visible"} <= header.keys()
+    imagenet = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+    assert read_checkpoint(target)[1].mean_std == imagenet
+    notes = ("meaning=of roads", "std=none", "mean=108")  # texts, whatever they are called
+    noted = tmp_path / "noted.safetensors"
+    result = convert(tmp_path / "pairs.pth", noted, "--encoder-only", "--note", *notes)
+    assert result.returncode == 0, result.stderr
+    read = read_checkpoint(noted)[1]
+    assert read.header["meaning"] == "of roads" and read.mean_std is None
