@@ -16,13 +16,8 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 MODELS = _child(
     mmengine.MODELS,
-    *(
-        "checkpoints.loading",
-        "models.backbones",
-        "models.data_preprocessors",
-        "models.heads",
-        "models.losses",
-    ),
+    *("checkpoints.loading", "models.backbones", "models.data_preprocessors"),
+    *("models.heads", "models.losses"),
     *("models.maskers", "models.matchers", "models.mean_scores", "models.necks"),
     *("models.selfsup", "models.targets"),
 )

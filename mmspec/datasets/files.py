@@ -34,6 +34,14 @@ def named(faults: Sequence[Fault]) -> str:
     return "".join(lines) + (f"\n  and {more:,} more" if more else "")
 
 
+def by_suffix(counts: Counter[str]) -> str:
+    """Counts in words, by suffix, those beyond the eight most frequent in one."""
+    told = [f"{count:,} {suffix}" for suffix, count in counts.most_common(8)]
+    if rest := sum(count for _, count in counts.most_common()[8:]):
+        told.append(f"{rest:,} others")
+    return ", ".join(told)
+
+
 def without_suffix(path: str) -> str:
     """'a/00001D.png' gives 'a/00001D'; what follows a dot and is no suffix stays."""
     stem, suffix = os.path.splitext(path)
@@ -205,7 +213,7 @@ def walk_images(
         here.sort(reverse=True)
         pending += here
     if not found:
-        listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
+        listed = by_suffix(others)
         raise FileNotFoundError(
             f"no images in {folder!r} or below: looked for {', '.join(suffixes)}, found"
             f" {listed or 'no other files either'}"

@@ -17,7 +17,7 @@ from mmspec.text_files import each_once, read_names
 from mmspec.thermal.recordings import RECORDINGS, open_recording
 
 from .annotated import check_options
-from .files import ALL_SUFFIXES, IMAGE_SUFFIXES, walk_images
+from .files import ALL_SUFFIXES, IMAGE_SUFFIXES, by_suffix, walk_images
 from .modality import check_depth, sample_of, settle_scale
 from .name_index import NameIndex, found_once
 from .repeatable import RepeatableSamplesMixin
@@ -156,8 +156,7 @@ class InfraredFolder(RepeatableSamplesMixin, BaseDataset):
                         continue
             yield path
         if left_out:
-            counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common(8))
-            self._left_out += f"; left out in {folder} and below: {counts}"
+            self._left_out += f"; left out in {folder} and below: {by_suffix(left_out)}"
             if self.frame_step == 0 and not left_out.keys().isdisjoint(RECORDINGS):
                 self._left_out += " (frame_step=1 samples the frames of recordings)"
             self._left_out += f"; read are {', '.join(ALL_SUFFIXES)}: convert what should be"

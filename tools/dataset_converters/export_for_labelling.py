@@ -11,7 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import mmspec
-from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images, without_suffix
+from mmspec.datasets.files import (
+    ALL_SUFFIXES,
+    IMAGE_SUFFIXES,
+    by_suffix,
+    find_images,
+    without_suffix,
+)
 from mmspec.datasets.modality import settle_scale
 from mmspec.engine.launch import LaunchError, read_config
 from mmspec.registry import TRANSFORMS
@@ -97,8 +103,7 @@ def views(
     others: Counter[str] = Counter()
     files = find_images(str(folder), ALL_SUFFIXES, others)
     if others:
-        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common())
-        print(f"left out: {counts}; read are {', '.join(ALL_SUFFIXES)}", file=sys.stderr)
+        print(f"left out: {by_suffix(others)}; read are {', '.join(ALL_SUFFIXES)}", file=sys.stderr)
     for found in files:
         path = folder / found
         name = without_suffix(found)

@@ -23,7 +23,7 @@ from corpus import (
 )
 from rich.progress import track
 
-from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, find_images
+from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, by_suffix, find_images
 from mmspec.thermal import UnreadableImageError
 from mmspec.thermal.pictures import save_values
 from mmspec.thermal.read import decode
@@ -124,8 +124,7 @@ def collect(sources: list[str], frame_step: int) -> dict[str, str]:
             for name in frames_of(os.path.join(source, path), frame_step):
                 images.setdefault(name, source)
     if left_out:
-        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common())
-        print(f"left out: {counts}; read are {', '.join(suffixes)}")
+        print(f"left out: {by_suffix(left_out)}; read are {', '.join(suffixes)}")
     return images
 
 

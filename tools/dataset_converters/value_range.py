@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import mmspec
-from mmspec.datasets.files import ALL_SUFFIXES, find_images
+from mmspec.datasets.files import ALL_SUFFIXES, by_suffix, find_images
 from mmspec.thermal import ThermalImage, UnreadableImageError
 from mmspec.thermal.recordings import VIDEOS
 
@@ -52,8 +52,7 @@ def frames(folder: Path, limit: int, unit: str | None) -> Iterator[tuple[Path, T
     others: Counter[str] = Counter()
     paths = [folder / name for name in find_images(str(folder), ALL_SUFFIXES, others)]
     if others:
-        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common())
-        print(f"left out, no images by their suffix: {counts}", file=sys.stderr)
+        print(f"left out, no images by their suffix: {by_suffix(others)}", file=sys.stderr)
     places = np.linspace(0, len(paths) - 1, min(limit, len(paths))).round().astype(int)
     for place in places:
         path, each = paths[place], max(1, limit // len(paths))
