@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmspec.models.backbones import ConvViT, MaskedSwin, MaskedViT
 from mmspec.models.backbones.conv_vit import ARCHS
+from mmspec.models.layers.position import sincos_positions
 from mmspec.registry import MODELS
 
 from .layouts import BESIDE, UNKNOWN
@@ -113,13 +114,17 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:4]) + more
 
 
-def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Tensor, str] | None:
+def _fit(
+    name: str, value: Tensor, own: Tensor, backbone: nn.Module, img_size: tuple[int, int] | None
+) -> tuple[Tensor, str] | None:
     """A tensor of another shape made to fit, and how; None where that would be a guess."""
-    if value.shape == own.shape:
-        return value, ""
     how = f"{tuple(value.shape)} to {tuple(own.shape)}"
     if name.endswith("pos_embed") and value.shape[-1] == own.shape[-1]:
-        return _fit_positions(value, own, backbone, how)
+        fitted = _fit_positions(value, own, backbone, how, img_size)
+        if fitted is not None or value.shape != own.shape:
+            return fitted
+    if value.shape == own.shape:
+        return value, ""
     if value.dim() == 4 and value.shape[:1] + value.shape[2:] == own.shape[:1] + own.shape[2:]:
         channels = value.shape[1], own.shape[1]
         if channels == (3, 1):
@@ -130,28 +135,53 @@ def _fit(name: str, value: Tensor, own: Tensor, backbone: nn.Module) -> tuple[Te
     return None
 
 
-def _fit_positions(
-    value: Tensor, own: Tensor, backbone: nn.Module, how: str
-) -> tuple[Tensor, str] | None:
-    """Learned positions for another grid.
+def _grid(table: Tensor, patch_size: int, img_size: tuple[int, int] | None) -> tuple[int, int]:
+    """Rows and columns of positions, (1, extra tokens + patches, C).
 
-    They come as (1, extra tokens + patches, C) of a square grid, or as (1, rows, columns, C) of
-    ViTSAM, which like ViTDet's backbone has no class token and does without that one's position.
+    Those of the images that the file tells; else those whose fixed table it is, for 7 x 28 patches
+    are as many as 14 x 14; else those of a square, as published.
+    """
+    if img_size is not None:
+        return img_size[0] // patch_size, img_size[1] // patch_size
+    for extra in (0, 1) if table.shape[2] % 4 == 0 else ():
+        patches = table[0, extra:].float()
+        for rows in range(1, len(patches) + 1):
+            grid = rows, len(patches) // rows
+            if rows * grid[1] != len(patches):
+                continue
+            # A file in 16 bits is not exact, and no two grids are that near.
+            if torch.allclose(patches, sincos_positions(grid, table.shape[2], rows), atol=0.01):
+                return grid
+    side = math.isqrt(table.shape[1])
+    return side, side
+
+
+def _fit_positions(
+    value: Tensor, own: Tensor, backbone: nn.Module, how: str, img_size: tuple[int, int] | None
+) -> tuple[Tensor, str] | None:
+    """Positions for another grid.
+
+    They come as (1, extra tokens + patches, C), or as (1, rows, columns, C) of ViTSAM, which like
+    ViTDet's backbone has no class token and does without that one's position.
     """
     if (target := getattr(backbone, "patch_resolution", None)) is None:
         return None
+    same_shape = value.shape == own.shape
     if value.dim() == 4:
         grid, file_extra = tuple(value.shape[1:3]), 0
         value = value.flatten(1, 2)
     else:
-        side = math.isqrt(value.shape[1])
-        grid, file_extra = (side, side), value.shape[1] - side * side
+        grid = _grid(value, backbone.img_size[0] // target[0], img_size)
+        file_extra = value.shape[1] - grid[0] * grid[1]
     extra = getattr(backbone, "num_extra_tokens", 0)
     if (file_extra, extra) == (1, 0):
         value = value[:, 1:]
         how += ", without the class token's"
     elif file_extra != extra:
         return None
+    if same_shape:
+        other = f"{grid[0]} x {grid[1]} patches to {target[0]} x {target[1]}"
+        how = other if grid != tuple(target) else ""
     if grid != tuple(target):
         value = resize_pos_embed(value, grid, tuple(target), num_extra_tokens=extra)
     return value.view(own.shape), how
@@ -219,7 +249,7 @@ def load_into(
             report.missing[name] = "not in the checkpoint"
             if _block(name) in blocks:
                 absent.append(name)
-        elif (fitted := _fit(name, value, own, backbone)) is None:
+        elif (fitted := _fit(name, value, own, backbone, info.img_size)) is None:
             report.missing[name] = (
                 f"{tuple(value.shape)} in the checkpoint, {tuple(own.shape)} here"
             )
@@ -339,7 +369,7 @@ def _conv_vit_settings(encoder: dict[str, Tensor]) -> dict:
     return settings
 
 
-def _vit_settings(encoder: dict[str, Tensor]) -> dict:
+def _vit_settings(encoder: dict[str, Tensor], img_size: tuple[int, int] | None) -> dict:
     """Arguments of a ViT read off its tensors; ``num_heads`` for published widths only."""
     projection = encoder.get("patch_embed.projection.weight")
     if projection is None or projection.dim() != 4:
@@ -353,7 +383,12 @@ def _vit_settings(encoder: dict[str, Tensor]) -> dict:
     # mmpretrain's 'small' has the base's width, a smaller MLP and 8 heads.
     if dims in VIT_HEADS and arch.get("feedforward_channels") == 4 * dims:
         arch["num_heads"] = VIT_HEADS[dims]
+    settings = {}
+    if (table := encoder.get("pos_embed")) is not None:
+        grid = table.shape[1:3] if table.dim() == 4 else _grid(table, patch_size, img_size)
+        settings["img_size"] = (grid[0] * patch_size, grid[1] * patch_size)
     return dict(
+        **settings,
         arch=arch,
         patch_size=patch_size,
         in_channels=in_channels,
@@ -419,7 +454,7 @@ def load_encoder(
     elif "stages.0.blocks.0.attn.w_msa.relative_position_bias_table" in encoder:
         backbone_type, settings = MaskedSwin, _swin_settings(encoder)
     else:
-        backbone_type, settings = MaskedViT, _vit_settings(encoder)
+        backbone_type, settings = MaskedViT, _vit_settings(encoder, info.img_size)
     settings["arch"].update(info.arch or {})
     if isinstance(arch, str):
         settings["arch"] = arch

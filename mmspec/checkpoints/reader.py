@@ -16,8 +16,6 @@ from .layouts import LAYOUTS, find_layout
 from .safe_load import CheckpointError, load_file, load_header
 from .shipped import find_checkpoint
 
-_ARCH = ("backbone", "arch")
-
 
 @dataclass(frozen=True)
 class CheckpointInfo:
@@ -29,6 +27,7 @@ class CheckpointInfo:
         ignored: tensors of the file that were left out, with the reason.
         epoch: epochs trained, where the file says so.
         pretrain_grid: patches a side that fixed positions were made for, where the file says so.
+        img_size: (H, W) in pixels that the stored positions of a ViT are for, likewise.
         header: texts beside the tensors of a file that ``tools/model_converters/convert.py`` wrote:
             mean and std of the input, recipe, licence and what else was put there.
         arch: settings of the encoder's size, where such a header or the training's config has them.
@@ -41,6 +40,7 @@ class CheckpointInfo:
     ignored: dict[str, str] = field(default_factory=dict)
     epoch: int | None = None
     pretrain_grid: int | None = None
+    img_size: tuple[int, int] | None = None
     header: dict[str, str] = field(default_factory=dict)
     arch: dict | None = None
     mean_std: tuple[list[float], list[float]] | None = None
@@ -129,11 +129,26 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     epoch = meta.get("epoch") if isinstance(meta, Mapping) else None
     epoch = epoch if isinstance(epoch, int) else None
     header = _texts(meta)
-    grid = grid or (int(header["pretrain_grid"]) if "pretrain_grid" in header else None)
     trained_by = meta.get("cfg") if isinstance(meta, Mapping) else None
-    arch = json.loads(header["arch"]) if "arch" in header else _of_model(trained_by, *_ARCH)
+    told = _of_model(trained_by, "backbone")
+    told |= {k: json.loads(header[k]) for k in ("pretrain_grid", "img_size") if k in header}
+    size = told.get("img_size")
+    size = (size, size) if isinstance(size, int) else size and tuple(size)
+    arch = (
+        json.loads(header["arch"])
+        if "arch" in header
+        else _of_model(trained_by, "backbone", "arch")
+    )
     mean_std = _mean_std(header) or _mean_std(_of_model(trained_by, "data_preprocessor"))
     info = CheckpointInfo(
-        str(path), layout.name, ignored, epoch, grid, header, arch or None, mean_std
+        str(path),
+        layout.name,
+        ignored,
+        epoch,
+        grid or told.get("pretrain_grid"),
+        size,
+        header,
+        arch or None,
+        mean_std,
     )
     return state, info

@@ -211,6 +211,35 @@ def test_positions_of_a_vit_are_resized_and_said_so(tmp_path):
     assert backbone(torch.zeros(1, 3, 320, 240))[0].shape == (1, 128, 20, 15)
 
 
+@pytest.mark.parametrize("size", [(112, 448), (96, 160), (128, 128)])
+def test_positions_are_those_of_the_grid_they_were_made_for(size, tmp_path):
+    """7 x 28 patches are as many as 14 x 14."""
+    arch = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=64)
+    trained = MaskedViT(arch, img_size=size)
+    trained.init_weights()
+    trained.eval()
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "vit.pth")
+    again, report = load_encoder(tmp_path / "vit.pth", dict(num_heads=2))
+    image = torch.randn(1, 3, *size)
+    assert report.resized == {} and torch.equal(again(image)[0], trained(image)[0])
+    square, report = load_encoder(tmp_path / "vit.pth", dict(num_heads=2), img_size=224)
+    assert list(report.resized) == ["pos_embed"]
+    with torch.no_grad():
+        trained.pos_embed.normal_()  # learned: no table tells the grid, the training's config does
+    cfg = f"model = dict(backbone=dict(img_size={size}))"
+    content = {"state_dict": trained.state_dict(), "meta": dict(cfg=cfg)}
+    torch.save(content, tmp_path / "vit.pth")
+    again, report = load_encoder(tmp_path / "vit.pth", dict(num_heads=2))
+    assert report.resized == {} and torch.equal(again(image)[0], trained(image)[0])
+
+
+def test_the_unit_of_positions_is_that_of_the_training(tmp_path):
+    content = {"state_dict": pretrained(pretrain_grid=7).state_dict()}
+    content["meta"] = dict(cfg="model = dict(backbone=dict(pretrain_grid=7))")
+    torch.save(content, tmp_path / "own.pth")
+    assert load_encoder(tmp_path / "own.pth", dict(num_heads=2))[0].pretrain_grid == 7
+
+
 def test_one_channel_input_is_exact_for_equal_channels(checkpoint):
     three, _ = load_encoder(checkpoint, dict(num_heads=2), out_indices=(0,))
     one, report = load_encoder(checkpoint, dict(num_heads=2), out_indices=(0,), in_channels=1)

@@ -84,9 +84,13 @@ def _select(
 def _header(info: CheckpointInfo, args: argparse.Namespace) -> dict[str, str]:
     """What the file tells beside its tensors."""
     told = {**info.header, "mmspec_version": __version__, "source": Path(info.path).name}
+    if info.img_size is not None:
+        told["img_size"] = json.dumps(info.img_size)
     if args.config:
         cfg = read_config(args.config)
-        backbone, _ = load_encoder(args.source, cfg.model.backbone.get("arch"))
+        sizes = ("arch", "pretrain_grid", "img_size")
+        sizes = {key: cfg.model.backbone[key] for key in sizes if key in cfg.model.backbone}
+        backbone, _ = load_encoder(args.source, **sizes)
         told["recipe"] = Path(args.config).stem
         told |= {
             key: json.dumps(value)
