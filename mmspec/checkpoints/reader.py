@@ -47,15 +47,20 @@ class CheckpointInfo:
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
-    """The state dict inside a file's content, without the prefix of a distributed wrapper."""
+    """The state dict inside a file's content, without the prefixes of wrappers."""
     if not isinstance(content, Mapping):
         return {}
     inside = (content.get(key) for key in ("state_dict", "model", "module"))
     state = next((part for part in inside if isinstance(part, Mapping)), content)
     tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
-    if all(k.startswith("module.") for k in tensors):
-        return {k.removeprefix("module."): v for k, v in tensors.items()}
-    return tensors
+    # Of a distributed run, of torch.compile, of Lightning's "model" and the like.
+    names = list(tensors)
+    while find_layout(dict.fromkeys(names)) is None:
+        firsts = {name.partition(".")[0] for name in names}
+        names = [name.partition(".")[2] for name in names]
+        if len(firsts) != 1 or "" in names:
+            return tensors
+    return dict(zip(names, tensors.values()))
 
 
 def _texts(meta: Any) -> dict[str, str]:

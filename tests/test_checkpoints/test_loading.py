@@ -159,8 +159,9 @@ def test_official_file_by_its_own_names(golden_root):
     ]  # fmt: skip
 
 
-def test_distributed_prefix_is_taken_off(tmp_path):
-    state = {f"module.{k}": v for k, v in pretrained().state_dict().items()}
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module._orig_mod."])
+def test_prefix_of_a_wrapper_is_taken_off(prefix, tmp_path):
+    state = {prefix + k: v for k, v in pretrained().state_dict().items()}
     torch.save({"model": state}, tmp_path / "ddp.pth")
     assert load_encoder(tmp_path / "ddp.pth", dict(num_heads=2))[1].coverage == 1.0
 
