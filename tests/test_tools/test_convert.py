@@ -104,7 +104,7 @@ def trained(tmp_path):
 
 
 def test_encoder_of_half_precision_says_what_it_is(trained, tmp_path):
-    (source, config), target = trained, tmp_path / "mine.safetensors"
+    (source, config), target = trained, tmp_path / "new folder" / "mine.safetensors"
     notes = ("licence=CC-BY-4.0", "data=flies = bees")
     result = convert(
         source, target, "--encoder-only", "--float16", "--config", config, "--note", *notes
@@ -153,6 +153,7 @@ def test_convvit_under_the_names_of_convmae(trained, tmp_path):
         (["--layout", "vitdet"], "vitdet is a layout of plain ViTs"),
         (["--layout", "convmae", "--float16"], "--float16: convmae wants 32 bits"),
         (["--note", "licence"], "--note licence: KEY=TEXT"),
+        (["--note", "arch=tiny"], "--note arch=tiny: readers take arch for settings"),
         (["--config", "OTHER"], "do not go together"),
         (["--float16"], "backbone.token_proj.bias: values that float16 cannot hold"),
     ],

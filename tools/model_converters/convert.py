@@ -102,9 +102,12 @@ def _header(info: CheckpointInfo, args: argparse.Namespace) -> dict[str, str]:
         if isinstance(backbone, ConvViT):
             told["pretrain_grid"] = str(backbone.pretrain_grid)
     for note in args.note:
-        key, _, told[key] = note.partition("=")
-        if not key or not told[key]:
+        key, _, text = note.partition("=")
+        if not key or not text:
             raise CheckpointError(f"--note {note}: KEY=TEXT")
+        if key in ("arch", "pretrain_grid", "img_size"):
+            raise CheckpointError(f"--note {note}: readers take {key} for settings; --config tells")
+        told[key] = text
     return told
 
 
@@ -138,6 +141,7 @@ def main() -> None:
     left_out = info.ignored | not_encoder
     state = {k: v.contiguous() for k, v in state.items()}
     # Through another file: the tensors are mapped from the source, which may be the target.
+    args.target.parent.mkdir(parents=True, exist_ok=True)
     part = args.target.with_name(f"{args.target.name}.part")
     if args.target.suffix == ".safetensors":
         save_file(state, part, metadata=meta)
