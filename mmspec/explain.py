@@ -7,11 +7,49 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 #: Exit status of a command that Ctrl-C ended, as a shell gives it.
 INTERRUPTED = 130
+
+
+def key_values(options: Sequence[str]) -> dict:
+    """What ``KEY=VALUE`` options set: as mmengine reads them, but words keep their blanks.
+
+    Raises:
+        ValueError: an option without ``=``, unpaired brackets, or a dict.
+    """
+    from mmengine.config import DictAction  # late, so that --help is quick
+
+    for option in options:
+        if "=" not in option:
+            raise ValueError(f"takes KEY=VALUE, got '{option}'")
+    parsed = argparse.Namespace()
+    try:
+        DictAction([], "values")(None, parsed, options)
+    except AssertionError as error:
+        raise ValueError(f"{' '.join(options)}: {error}") from error
+    except RecursionError as error:  # its own, over brackets behind a word
+        raise ValueError(
+            f"{' '.join(options)}: a value is a number, a word or a list of such; a dict is set "
+            "key by key, KEY.NAME=VALUE"
+        ) from error
+    for key, _, value in (option.partition("=") for option in options):
+        if isinstance(parsed.values[key], str):
+            parsed.values[key] = value.strip("'\"")
+    return parsed.values
+
+
+class KeyValueAction(argparse.Action):
+    """Of an argument that takes ``KEY=VALUE`` options; see :func:`key_values`."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            found = key_values(values)
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), **found})
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from pathlib import Path
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    from mmengine.config import Config, DictAction
+    from mmengine.config import Config
+
+    from mmspec.explain import KeyValueAction
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -59,7 +61,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument(
         "--options",
         nargs="+",
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar="KEY=VALUE",
         help="other arguments of the data set class",

@@ -1,6 +1,5 @@
 """What ``tools/train.py`` and ``tools/test.py`` share: from a config file to a runner."""
 
-import argparse
 import difflib
 import os
 import re
@@ -8,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmspec.explain import key_values
 from mmspec.installed import tools_folder
 from mmspec.registry import HOOKS
 
@@ -61,10 +61,11 @@ def merge_options(cfg: Config, options: Sequence[str]) -> None:
     as ``data_root``), would be dropped without a word. Deeper keys are arguments of classes and are
     checked when these are built.
     """
-    for option in options:
-        key, equals, _ = option.partition("=")
-        if not equals:
-            raise LaunchError(f"--cfg-options takes KEY=VALUE, got '{option}'")
+    try:
+        found = key_values(options)
+    except ValueError as error:
+        raise LaunchError(f"--cfg-options {error}") from error
+    for key in found:
         top, *rest = key.split(".")
         if top in RUNNER_KEYS:
             continue
@@ -78,11 +79,9 @@ def merge_options(cfg: Config, options: Sequence[str]) -> None:
         hint = f"; did you mean '{close[0]}'?" if close else f", which has: {', '.join(cfg)}"
         raise LaunchError(f"--cfg-options {key}: no '{top}' in {cfg.filename}{hint}")
 
-    parsed = argparse.Namespace()
     try:
-        DictAction(["--cfg-options"], "cfg_options")(None, parsed, options)
-        cfg.merge_from_dict(parsed.cfg_options)
-    except (AssertionError, KeyError, TypeError) as error:
+        cfg.merge_from_dict(found)
+    except (KeyError, TypeError) as error:
         raise LaunchError(f"--cfg-options {' '.join(options)}: {error}") from error
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmspec.datasets import UnreadableImageError
 from mmspec.engine.launch import LaunchError
-from mmspec.explain import command_to_resume, explained
+from mmspec.explain import KeyValueAction, command_to_resume, explained
 
 WORKER = """Caught {kind} in DataLoader worker process 0.
 Original Traceback (most recent call last):
@@ -96,3 +96,15 @@ def test_the_command_that_goes_on(given, told, tmp_path, monkeypatch):
     assert "before the first checkpoint" in command_to_resume(str(tmp_path))
     (tmp_path / "iter_4.pth").touch()
     assert command_to_resume(str(tmp_path)).splitlines()[-1] == f"  python train.py {told}"
+
+
+def test_options_keep_blanks_and_say_what_they_take(capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=KeyValueAction, default={})
+    given = ["ann_file=my list.txt", "size=(64, 32)", "a=b=c"]
+    options = dict(ann_file="my list.txt", size=(64, 32), a="b=c")
+    assert parser.parse_args(["--options", *given]).options == options
+    for fault, line in (("modality", "takes KEY=VALUE"), ("a=[dict(b=1, c=2)]", "KEY.NAME=VALUE")):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--options", fault])
+        assert line in capsys.readouterr().err

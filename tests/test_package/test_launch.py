@@ -61,7 +61,8 @@ def test_options_replace_values(config):
 
 def test_arguments_of_the_runner_need_not_be_in_the_config(config):
     options = ["randomness.seed=3", "load_from=a=b.pth", "find_unused_parameters=True"]
-    cfg = launch.read_config(config, options)
+    cfg = launch.read_config(config, [*options, "work_dir=my runs/1"])
+    assert cfg.work_dir == "my runs/1"
     assert cfg.randomness.seed == 3
     assert cfg.load_from == "a=b.pth"
     assert cfg.find_unused_parameters is True
@@ -80,6 +81,7 @@ def test_arguments_of_the_runner_need_not_be_in_the_config(config):
         ("train_dataloader.dataset.pipeline.7.scale=2", r"Index 7 exceeds"),
         ("train_cfg.by_epoch.x=2", r"train_cfg.by_epoch.x=2: "),
         ("train_cfg.max_epochs=[1,2", r"Imbalanced brackets"),
+        ("custom_hooks=[dict(type='EMAHook', momentum=1)]", r"a dict is set key by key"),
     ],
 )
 def test_option_without_effect_is_an_error(config, option, message):

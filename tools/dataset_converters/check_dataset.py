@@ -13,7 +13,7 @@ from checks.detection import DetectionCheck
 from checks.faults import fault_lines
 from checks.folders import FolderCheck
 from checks.segmentation import SegmentationCheck
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from PIL import Image
 
 from mmspec.datasets.detection import InfraredDetDataset
@@ -21,6 +21,7 @@ from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.packed import PackedInfrared
 from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.synthetic import SyntheticInfrared
+from mmspec.explain import KeyValueAction
 from mmspec.registry import DATASETS
 
 DESCRIPTION = """\
@@ -82,7 +83,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--options",
         nargs="+",
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar="KEY=VALUE",
         help="other arguments of the class",

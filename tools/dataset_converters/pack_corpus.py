@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from corpus import relative_path, unlistable
-from mmengine.config import DictAction
 from packing import Packed, Packer, packed
 from rich.progress import Progress, track
 
@@ -21,7 +20,7 @@ from mmspec.datasets.image_io import remark_kind
 from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.packed import BANDS, FORMAT, RECORD, VERSION, PackedSet
 from mmspec.datasets.rgbt_folder import RGBTFolder
-from mmspec.explain import explained
+from mmspec.explain import KeyValueAction, explained
 from mmspec.thermal.scaling import Scaling
 
 DESCRIPTION = """\
@@ -69,7 +68,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument(
         "--infrared-scale",
         nargs="+",
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar="KEY=VALUE",
         help="of a config; with the files' own depth only unit and palette, the others act when"
