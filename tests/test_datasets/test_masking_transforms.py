@@ -53,3 +53,10 @@ def test_wrong_settings_are_named():
         InformationAwareMask(ranks="every")
     with pytest.raises(ValueError, match="30x32"):
         RandomPatchMask()(dict(img=np.zeros((30, 32), np.uint8)))
+
+
+def test_an_array_that_is_read_only_is_no_warning(recwarn):
+    image = np.zeros((32, 32, 1), np.uint8)
+    image.setflags(write=False)  # as that of a packed set
+    InformationAwareMask()(dict(img=image))
+    assert not recwarn.list

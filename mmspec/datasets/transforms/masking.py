@@ -30,7 +30,8 @@ class InformationAwareMask(BaseTransform):
         self.masking = InformationMasking(**options)
 
     def transform(self, results: dict) -> dict:
-        image = torch.from_numpy(np.ascontiguousarray(results["img"]))
+        # Not read only, as what a memory-mapped file gives, of which PyTorch warns.
+        image = torch.from_numpy(np.require(results["img"], requirements="CW"))
         channels_first = image[None] if image.dim() == 2 else image.permute(2, 0, 1)
         results["ids_keep"] = self.masking(channels_first[None])[0].numpy()
         return results

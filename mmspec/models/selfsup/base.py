@@ -113,7 +113,7 @@ class MaskedReconstruction(BaseSelfSupervisor):
         if mask.num_visible == mask.num_patches:
             raise ValueError(
                 f"nothing is masked of the {modality} image, so there is nothing to learn: raise"
-                " the mask ratio"
+                " the masker's mask_ratio or stride"
             )
         return self.head.loss(prediction, inputs, mask.mask, PAIR_CHANNELS[modality])
 
