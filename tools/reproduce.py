@@ -248,12 +248,7 @@ def share(cfg: Config, config: str, gpus: int | None) -> tuple[int, int]:
     if not asked:
         return 1, 1
     batch = cfg.train_dataloader.batch_size
-    if scale.get("enable"):  # the rate follows the batch, which mmengine takes for unaccumulated
-        if accumulation(cfg) > 1:
-            raise Refused(
-                f"{config}: auto_scale_lr.enable leaves optim_wrapper.accumulative_counts="
-                f"{accumulation(cfg)} out of account; take one of the two"
-            )
+    if scale.get("enable"):  # the rate follows the batch, accumulated or not
         planned = int(named[1]) if named else 1
         return min(planned, gpus or planned), 1
     own = batch * accumulation(cfg)
