@@ -198,7 +198,8 @@ def draw_to(cfg: Config, folder: str) -> None:
     else:
         raise LaunchError(
             f"--show-dir: default_hooks.visualization of {cfg.filename} is not one of mmpretrain, "
-            f"mmdet, mmseg or mmspec, but {kind}"
+            f"mmdet, mmseg or mmspec, but {kind}; pictures of a pre-training are drawn by "
+            "tools/visualization/reconstruct.py"
         )
 
 

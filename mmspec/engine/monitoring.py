@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tqdm import tqdm
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from mmspec.registry import HOOKS
 
 from .deferred_log import is_at_hand
+from .repeatable import images_per_step
 
 
 @HOOKS.register_module()
@@ -23,8 +24,8 @@ class ThroughputHook(Hook):
     ) -> None:
         # The mean time, not the mean rate: that would hide the iterations that wait for data.
         seconds = runner.message_hub.get_scalar("train/time").mean(50)
-        images = len(data_batch["inputs"]) * get_world_size()
-        runner.message_hub.update_scalar("train/images_per_s", images / seconds)
+        # Those of a whole step: an epoch's last batch, a smaller one, has not the mean time.
+        runner.message_hub.update_scalar("train/images_per_s", images_per_step(runner) / seconds)
 
 
 @HOOKS.register_module()

@@ -6,7 +6,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 
-from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
+from mmengine.dataset import ConcatDataset, DefaultSampler, InfiniteSampler, RepeatDataset
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -61,6 +61,8 @@ class RepeatableDrawsHook(Hook):
         if not isinstance(loop, EpochBasedTrainLoop):
             endless = isinstance(sampler, InfiniteSampler)
             whole = None if endless else len(sampler) * get_world_size()
+            if isinstance(sampler, DefaultSampler):  # without those that fill up the processes
+                whole = len(sampler.dataset)
             seen = (self.resumed or {}).get("images_seen")
             if seen is None:
                 seen = _images_seen(runner, runner.iter, 0, whole)

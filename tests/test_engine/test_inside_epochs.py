@@ -65,6 +65,16 @@ def losses(work_dir: Path) -> dict[int, tuple]:
     return {line["step"]: (line["loss"], line["lr"], line.get("epoch")) for line in lines}
 
 
+def images(work_dir: Path, **arguments) -> list[float]:
+    """The samples of a run, in their order."""
+    seen = []
+    made = run(work_dir, **arguments)
+    step = made.model.forward
+    made.model.forward = lambda x, **rest: seen.extend(x.flatten().tolist()) or step(x, **rest)
+    made.train()
+    return seen
+
+
 @pytest.fixture
 def written(tmp_path, monkeypatch) -> dict[str, Path]:
     """Copies of all checkpoints in the order in which they were written, by their names."""
@@ -149,18 +159,21 @@ def test_a_run_by_iterations_goes_on_in_the_pass_that_it_was_in(sampler, written
     run(tmp_path / "resumed", **start, **length).train()
     assert losses(tmp_path / "resumed") == {step: expected[step] for step in range(7, 13)}
 
-    def images(work_dir, **arguments) -> list[float]:
-        seen = []
-        made = run(work_dir, **arguments)
-        step = made.model.forward
-        made.model.forward = lambda x, **rest: seen.extend(x.flatten().tolist()) or step(x, **rest)
-        made.train()
-        return seen
-
     whole = images(tmp_path / "again", **length)
     other = dict(start, load_from=str(written["resume_iter_6.pth"]), sampler=sampler)
     found = images(tmp_path / "other", **other, iters=9, batch_size=8)
     assert found[:24] == whole[24:48]
+
+
+def test_processes_that_do_not_divide_the_images_begin_where_a_pass_ended(
+    written, tmp_path, monkeypatch
+):
+    whole = images(tmp_path, checkpoint=dict(iters=1, **RARE), iters=8, sampler="DefaultSampler")
+    start = dict(load_from=str(written["resume_iter_4.pth"]), resume=True)  # one pass
+    monkeypatch.setattr("mmengine.dataset.sampler.get_dist_info", lambda: (0, 3))
+    monkeypatch.setattr("mmspec.engine.repeatable.get_world_size", lambda: 3)
+    found = images(tmp_path / "three", **start, iters=5, sampler="DefaultSampler")
+    assert found == whole[16::3][:4]  # what the first of three takes of the second pass
 
 
 def test_gradients_that_wait_are_kept(written, tmp_path):
