@@ -87,7 +87,9 @@ def export_encoder(
         # Of no other code: what the targets would drop in silence.
         ours = ".adapter." in own or (target == "convmae" and ".rel_pos_" in own)
         if rule is None or ours:
-            raise CheckpointError(f"{name}: {target} has no such layer")
+            raise CheckpointError(
+                f"{name}: {target} has no such layer; without --layout the file keeps all"
+            )
         renamed[re.sub(f"^{rule[0]}", rule[1], own)] = value.float()
     if target == "convmae":
         renamed = _of_convmae(renamed, grid)
