@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as mask_tools
 
 from mmspec.registry import DATASETS
 
@@ -205,6 +206,32 @@ def test_what_a_conversion_leaves_is_no_image_of_the_next(write, convert, tmp_pa
     convert(write.__name__, "--label-images")
     assert {path: path.read_bytes() for path in files} == before
     assert not (tmp_path / "label_images" / "label_images").exists()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("crowd", [0, 1])
+def test_a_run_length_mask_fills_its_own_pixels(crowd, compressed, convert, tmp_path):
+    code = dict(size=[HEIGHT, WIDTH], counts=[HEIGHT * 20 + 5, 10, HEIGHT * 60 - 15])
+    if compressed:
+        code = mask_tools.frPyObjects(code, HEIGHT, WIDTH)
+        code["counts"] = code["counts"].decode()
+    coco(tmp_path)
+    path = tmp_path / "annotations" / "instances_default.json"
+    content = json.loads(path.read_text())
+    for entry in content["annotations"][::2]:
+        entry |= dict(segmentation=code, iscrowd=crowd)
+    text(path, content)
+    convert("coco", "--label-images")
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[10:50, 50:70] = 2
+    expected[5:15, 20] = 255 if crowd else 1
+    assert np.array_equal(Image.open(tmp_path / "label_images/images/default/00.png"), expected)
+    written = json.loads((tmp_path / "annotations" / "val.json").read_text())["annotations"][0]
+    assert (written["segmentation"], written["area"]) == (code, 10)
+    content["annotations"][0]["segmentation"] = dict(code, size=[WIDTH, HEIGHT])
+    text(path, content)
+    with pytest.raises(SystemExit, match="annotation 0: segmentation is no .* of 80 x 60 pixels"):
+        convert("coco", "--overwrite")
 
 
 def test_a_list_of_other_images_is_kept(convert, tmp_path):

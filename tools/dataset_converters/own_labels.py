@@ -162,7 +162,7 @@ def coco(root: Path, args: argparse.Namespace) -> Converted:
         path, entry, boxes = labels[image]
         said = entry.get("width"), entry.get("height")
         return images.scene(
-            image, lambda _: [_coco_entry(path, name, b) for name, b in boxes], said
+            image, lambda size: [_coco_entry(path, name, b, size) for name, b in boxes], said
         )
 
     names = args.classes or list(dict.fromkeys(classes))
@@ -232,8 +232,7 @@ class Images:
 
         result = scene(self.root, self.root / image, boxes)
         result.extra = [
-            dict(segmentation=outlines, area=sum(map(_area, outlines))) if outlines else {}
-            for _, outlines in found
+            dict(segmentation=mask, area=_area(mask)) if mask else {} for _, mask in found
         ]
         return result
 
@@ -277,10 +276,10 @@ def write_label_images(converted: Converted, root: Path) -> list[str]:
                         f"{item.file_name}: a {box.name} with a box and no outline: label images"
                         " need polygons"
                     )
-                outlines = extra.get("segmentation") or [_corners(box)]
-                masks = mask_tools.frPyObjects(outlines, item.height, item.width)
-                inside = mask_tools.decode(mask_tools.merge(masks)).astype(bool)
-                label[inside] = 255 if box.ignored else numbers[box.name]
+                mask = extra.get("segmentation") or [_corners(box)]
+                if isinstance(mask, list):
+                    mask = mask_tools.merge(mask_tools.frPyObjects(mask, item.height, item.width))
+                label[_decoded(mask)] = 255 if box.ignored else numbers[box.name]
             path = root / LABEL_IMAGES / f"{without_suffix(item.file_name)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             image = Image.fromarray(label, "P")
@@ -467,7 +466,8 @@ def _keypoint_values(settings: Path, shape: object) -> int:
     return points * values
 
 
-Entry = tuple[LabelledBox, list[list[float]]]  # a box and the outlines of its object, if drawn
+# A box and the outlines of its object, if drawn, or COCO's run-length code of its pixels.
+Entry = tuple[LabelledBox, list[list[float]] | dict]
 
 
 def _yolo_entry(
@@ -544,18 +544,24 @@ def _turned(box: LabelledBox, degrees: float) -> list[float]:
     return turned.round(3).ravel().tolist()
 
 
-def _coco_entry(path: Path, name: str, entry: dict) -> Entry:
+def _coco_entry(path: Path, name: str, entry: dict, size: tuple[int, int]) -> Entry:
     where = f"{path}: annotation {entry.get('id')}"
     try:
         x, y, width, height = map(float, entry["bbox"])
         ignored = as_flag(entry.get("iscrowd", 0)) or as_flag(entry.get("ignore", 0))
     except (KeyError, TypeError, ValueError) as error:
         raise LabelFileError(f"{where}: bbox or iscrowd: {type(error).__name__}: {error}") from None
-    outlines = entry.get("segmentation") or []
-    if isinstance(outlines, dict) and not ignored:
-        raise LabelFileError(f"{where}: a run-length mask; export polygons instead")
-    box = LabelledBox(name, x, y, width, height, ignored)
-    return box, outlines if isinstance(outlines, list) else []
+    mask = entry.get("segmentation") or []
+    if isinstance(mask, dict):
+        try:
+            fits = _decoded(mask).shape == size[::-1]
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise LabelFileError(
+                f"{where}: segmentation is no run-length code of {size[0]} x {size[1]} pixels"
+            )
+    return LabelledBox(name, x, y, width, height, ignored), mask
 
 
 def _from_points(
@@ -571,11 +577,24 @@ def _from_points(
     return box, [outline] if polygon else []
 
 
-def _area(outline: Sequence[float]) -> float:
-    """Pixels inside an outline x, y, x, y, ... (the shoelace formula)."""
-    xs, ys = outline[::2], outline[1::2]
-    shifted = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]])
-    return round(abs(sum(x * v - u * y for x, y, u, v in shifted)) / 2, 3)
+def _area(mask: list[list[float]] | dict) -> float:
+    """Pixels of a run-length code, or inside outlines x, y, x, y, ... (the shoelace formula)."""
+    if isinstance(mask, dict):
+        return int(_decoded(mask).sum())
+    area = 0.0
+    for outline in mask:
+        xs, ys = outline[::2], outline[1::2]
+        shifted = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]])
+        area += round(abs(sum(x * v - u * y for x, y, u, v in shifted)) / 2, 3)
+    return area
+
+
+def _decoded(code: dict) -> np.ndarray:
+    """(H, W) bool of a run-length code, whose counts are numbers, or text where compressed."""
+    counts = code["counts"]
+    if isinstance(counts, list):  # pycocotools does not look whether they fill the image
+        return np.repeat(np.arange(len(counts)) % 2 > 0, counts).reshape(code["size"][::-1]).T
+    return mask_tools.decode(code) > 0
 
 
 def _add(labels: dict[str, tuple], image: str, path: Path, *content: object) -> None:
