@@ -158,6 +158,7 @@ def test_a_frame_is_not_written_over_by_a_still_of_its_name(folder, tmp_path, mo
     cv2.imwrite(str(folder / "a/000001.png"), counts(4))
     with pytest.raises(SystemExit, match=r"a/000001\.png: has the name of frame 1 of a\.tif but"):
         run(monkeypatch, "export_for_labelling", folder, "--out", tmp_path / "views")
+    assert not (tmp_path / "views").exists()
     options = ("--out", tmp_path / "thinned", "--every", 2)
     run(monkeypatch, "export_for_labelling", folder, *options)
     assert len([*(tmp_path / "thinned/a").iterdir()]) == 3

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -144,6 +145,8 @@ def main() -> None:
                 save_values(args.deep / name, image.values)
                 deep += 1
     except (LaunchError, ImportError, OSError, ValueError) as error:
+        for written in filter(None, (args.out, args.deep)):  # a second try needs new folders
+            shutil.rmtree(written, ignore_errors=True)
         sys.exit(f"error: {error}")
     print(f"{args.out}: {count:,} views of 8 bits; label them")
     if deep:
