@@ -288,6 +288,12 @@ def test_frames_of_recordings_are_thinned_and_compared(raw, tmp_path, monkeypatc
     assert np.array_equal(copied, stack[6].astype(np.uint16) * 100)
     run(monkeypatch, raw, "--out", tmp_path / "none.txt", "--workers", 1, "--frame-step", 0)
     assert "clip" not in (tmp_path / "none.txt").read_text()
+    scene(10).save(raw / "night" / "clip.npy#6.png")
+    options = ("--copy", "--workers", 1, "--frame-step", 2)
+    with pytest.raises(
+        SystemExit, match=r"night/clip\.npy#6\.png is called as the copy of a frame"
+    ):
+        run(monkeypatch, raw, "--out", tmp_path / "twins", *options)
 
 
 @pytest.mark.filterwarnings("ignore:.*hold no measurement")

@@ -27,7 +27,7 @@ from mmspec.datasets.files import ALL_SUFFIXES, IMAGE_SUFFIXES, by_suffix, find_
 from mmspec.thermal import UnreadableImageError
 from mmspec.thermal.pictures import save_values
 from mmspec.thermal.read import decode
-from mmspec.thermal.recordings import open_recording, read_frame
+from mmspec.thermal.recordings import open_recording, read_frame, split_frame
 
 DESCRIPTION = """\
 Choose images for pre-training from folders of raw infrared images (InfMAE, section 3).
@@ -244,6 +244,9 @@ def main() -> None:
 
     names = [relative[image.path] for image in kept]
     if args.copy:
+        copies = {f"{name}{end}" for name in filter(split_frame, names) for end in (".png", ".npy")}
+        if twins := copies.intersection(names):
+            sys.exit(f"error: {min(twins)} is called as the copy of a frame will be: rename it")
         filled = []
         for name in track(names, description="Copying"):
             target = Path(args.out, name)
