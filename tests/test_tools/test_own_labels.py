@@ -230,8 +230,28 @@ def test_a_run_length_mask_fills_its_own_pixels(crowd, compressed, convert, tmp_
     assert (written["segmentation"], written["area"]) == (code, 10)
     content["annotations"][0]["segmentation"] = dict(code, size=[WIDTH, HEIGHT])
     text(path, content)
-    with pytest.raises(SystemExit, match="annotation 0: segmentation is no .* of 80 x 60 pixels"):
+    with pytest.raises(SystemExit, match="annotation 0: segmentation is neither .* 80 x 60 pixels"):
         convert("coco", "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("annotations", dict(segmentation=[[1, 2, 3, 4]]), "annotation 0: segmentation is neither"),
+        ("annotations", dict(segmentation=[1, 2, 3, 4, 5, 6]), "0: segmentation is neither"),
+        ("annotations", dict(bbox=[9, 9, -5, 5]), "annotation 0: a box of -5 x 5 pixels"),
+        ("annotations", dict(bbox=[9, 9, 5, float("nan")]), r"annotation 0: bbox .*not finite"),
+        ("categories", dict(id=2), "two categories of one id"),
+    ],
+)
+def test_what_is_wrong_in_a_coco_file_is_told(part, change, message, convert, tmp_path):
+    coco(tmp_path)
+    path = tmp_path / "annotations" / "instances_default.json"
+    content = json.loads(path.read_text())
+    content[part][0] |= change
+    text(path, content)
+    with pytest.raises(SystemExit, match=message):
+        convert("coco")
 
 
 def test_a_list_of_other_images_is_kept(convert, tmp_path):

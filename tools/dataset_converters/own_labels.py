@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from box_files import LabelFileError, LabelledBox, box_of_shares, read_voc, yolo_line
+from box_files import (
+    LabelFileError,
+    LabelledBox,
+    box_of_shares,
+    read_voc,
+    refuse_negative,
+    yolo_line,
+)
 from coco_layouts import Converted, Scene, counted, draw_split, read_list, refuse_overlap, scene
 from PIL import Image
 from pycocotools import mask as mask_tools
@@ -144,6 +151,8 @@ def coco(root: Path, args: argparse.Namespace) -> Converted:
             continue
         try:
             names = {entry["id"]: entry["name"] for entry in content["categories"]}
+            if len(names) < len(content["categories"]):
+                raise LabelFileError(f"{path}: two categories of one id; give each its own")
             used = {entry["category_id"] for entry in content["annotations"]}
             # Roboflow adds a parent of all classes, without a box of its own.
             parents = {entry.get("supercategory") for entry in content["categories"]}
@@ -548,19 +557,27 @@ def _coco_entry(path: Path, name: str, entry: dict, size: tuple[int, int]) -> En
     where = f"{path}: annotation {entry.get('id')}"
     try:
         x, y, width, height = map(float, entry["bbox"])
+        if not np.isfinite([x, y, width, height]).all():
+            raise ValueError(f"{entry['bbox']} is not finite")
+        refuse_negative(where, width, height)
         ignored = as_flag(entry.get("iscrowd", 0)) or as_flag(entry.get("ignore", 0))
+    except LabelFileError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise LabelFileError(f"{where}: bbox or iscrowd: {type(error).__name__}: {error}") from None
     mask = entry.get("segmentation") or []
-    if isinstance(mask, dict):
-        try:
+    try:
+        if isinstance(mask, dict):
             fits = _decoded(mask).shape == size[::-1]
-        except (KeyError, TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise LabelFileError(
-                f"{where}: segmentation is no run-length code of {size[0]} x {size[1]} pixels"
-            )
+        else:
+            fits = all(len(outline) >= 6 and len(outline) % 2 == 0 for outline in mask)
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise LabelFileError(
+            f"{where}: segmentation is neither outlines [[x, y, x, y, x, y, ...], ...] nor a"
+            f" run-length code of {size[0]} x {size[1]} pixels"
+        )
     return LabelledBox(name, x, y, width, height, ignored), mask
 
 
