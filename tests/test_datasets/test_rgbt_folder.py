@@ -1,3 +1,4 @@
+import os
 import random
 from pathlib import Path
 
@@ -247,3 +248,25 @@ def test_real_pairs(data_root):
     )
     assert len(dataset) == 120
     assert dataset[0]["img"].shape == (64, 64, 4)
+
+
+def test_frames_of_recordings_are_in_the_list_of_the_tool(corpus):
+    frames = np.random.default_rng(1).integers(0, 256, (3, 40, 60), dtype=np.uint8)
+    for path in ("ir/clip.npy", "rgb/clip.npy", "ir/alone.npy", "ir/short.npy"):
+        np.save(corpus / path, frames)
+    np.save(corpus / "rgb/short.npy", frames[:2])
+    out = corpus / "pairs.txt"
+    told = report(corpus, "--out", out).stdout
+    assert "7 pairs found" in told and "alone.npy: no visible image" in told
+    assert "1 unreadable" in told and "short.npy 2 frames: no pair" in told
+    lines = [f"ir/clip.npy#{i}\trgb/clip.npy#{i}" for i in range(3)]
+    assert out.read_text().splitlines()[4:] == lines
+    again = report(corpus, "--list", out, "--out", corpus / "again.txt")
+    assert again.returncode == 0 and (corpus / "again.txt").read_text() == out.read_text()
+
+
+def test_a_name_that_no_list_can_hold_is_refused(corpus):
+    for path in (corpus / "ir/a/1.png", corpus / "rgb/a/1.bmp"):
+        path.rename(os.fsdecode(os.fsencode(path.with_suffix("")) + b"\xe9" + path.suffix.encode()))
+    result = report(corpus, "--out", corpus / "pairs.txt")
+    assert "error: a list cannot hold the name 'a/1\\udce9.png'" in result.stderr

@@ -8,19 +8,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from corpus import ImageFacts, inspect_images, near_duplicates
+from corpus import ImageFacts, inspect_images, near_duplicates, relative_path, unlistable
 
-from mmspec.datasets.rgbt_folder import match_pairs
-from mmspec.text_files import TextFileError, read_names
+from mmspec.datasets.files import without_suffix
+from mmspec.datasets.rgbt_folder import RGBTFolder
+from mmspec.thermal.recordings import split_frame
 
 DESCRIPTION = """\
 Check a corpus of aligned infrared and visible images, as RGBTFolder reads it.
 
-The images of a pair have the same path below their folders but for the suffix. Reported are images
-without a partner, images that cannot be read, pairs of two sizes, and near-duplicates: pairs whose
-perceptual hashes (pHash, 64 bits an image) differ in both images together by at most
---hash-distance bits from those of a pair kept before. Nothing is deleted or changed; --out writes
-a list of the pairs that are left for RGBTFolder(ann_file=...).
+The images of a pair have the same path below their folders but for the suffix; of a recording every
+frame is an image. Reported are images without a partner, images that cannot be read, pairs of two
+sizes, and near-duplicates: pairs whose perceptual hashes (pHash, 64 bits an image) differ in both
+images together by at most --hash-distance bits from those of a pair kept before. Nothing is deleted
+or changed; --out writes a list of the pairs that are left for RGBTFolder(ann_file=...).
 """
 SIDES = ("infrared", "visible")
 
@@ -73,14 +74,28 @@ def sort_out(
     return good, faults
 
 
+def names_of(pairs: list[tuple[ImageFacts, ImageFacts]], folders: dict[str, str]) -> list[str]:
+    """A name for each pair; two paths where one cannot mean both, as of a frame."""
+    names = [
+        [relative_path(image.path, folders[side]) for side, image in zip(SIDES, pair)]
+        for pair in pairs
+    ]
+    if all(without_suffix(a) == without_suffix(b) and not split_frame(a) for a, b in names):
+        return [name for name, _ in names]
+    return ["\t".join(relative_path(x.path, folders["img_path"]) for x in pair) for pair in pairs]
+
+
 def main() -> None:
     args = parse_args()
-    folders = {side: str(args.root / getattr(args, side)) for side in SIDES}
+    listed = str(args.list.resolve()) if args.list else ""
+    dataset = RGBTFolder(str(args.root), args.infrared, args.visible, listed, lazy_init=True)
+    broken: list[str] = []  # recordings
+    dataset.leave_out = lambda error: broken.append(str(error))
     try:
-        names = args.list and read_names(args.list)
-        matched, unmatched = match_pairs(folders, names, str(args.list))
-    except (OSError, TextFileError) as error:
+        matched, unmatched = dataset.match_files()
+    except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
+    folders = dataset.data_prefix
     facts = inspect_images([path for pair in matched for path in pair], args.workers)
     pairs, faults = sort_out(list(zip(facts[::2], facts[1::2])))
     hashes = np.array([[x.perceptual_hash for x in pair] for pair in pairs], np.uint64)
@@ -100,12 +115,13 @@ def main() -> None:
         ]
         for side, other in (SIDES, SIDES[::-1])
     }
-    if names is not None:
+    if listed:
         report["listed, but absent"] = [
             f"{fault.path}: {fault.reason}"
             for fault in unmatched
-            if fault.path.startswith(f"{args.list}: ")
+            if fault.path.startswith(f"{listed}: ")
         ]
+    faults["unreadable"] += broken
     report |= faults | {"near-duplicate": duplicates}
     print(f"{len(matched):>10,} pairs found")
     for title, entries in report.items():
@@ -116,10 +132,11 @@ def main() -> None:
     if not kept:
         sys.exit("error: no pair is left, nothing was written")
     if args.out is not None:
+        lines = names_of(kept, folders)
+        if unfit := [line for line in lines if unlistable(line)]:
+            sys.exit(f"error: a list cannot hold the name {unfit[0]!r}; rename it")
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        names = (os.path.relpath(pair[0].path, folders["infrared"]) for pair in kept)
-        text = "".join(f"{Path(name).as_posix()}\n" for name in names)
-        args.out.write_text(text, encoding="utf-8")
+        args.out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         print(
             f"use it: dataset=dict(type='mmspec.RGBTFolder', data_root={str(args.root)!r},"
             f" infrared={args.infrared!r}, visible={args.visible!r},"
