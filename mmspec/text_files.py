@@ -45,11 +45,12 @@ def read_lines(path: str | os.PathLike, backend_args: dict | None = None) -> lis
 
 
 def read_names(path: str | os.PathLike, backend_args: dict | None = None) -> list[str]:
-    """What the lines of a list hold, without blank ones and without spaces around it.
+    """What the lines of a list hold, without blank ones, spaces around it and ``find``'s ``./``.
 
     A name may stand there twice, see :func:`each_once`.
     """
-    return [name for line in read_lines(path, backend_args) if (name := line.strip())]
+    lines = read_lines(path, backend_args)
+    return [name for line in lines if (name := line.strip().removeprefix("./"))]
 
 
 def each_once(names: Iterable[str], listed_in: str | os.PathLike) -> list[str]:
