@@ -86,3 +86,11 @@ def test_what_cannot_be_compared(arguments, message, tmp_path, monkeypatch, caps
     with pytest.raises(SystemExit) as ended:
         run(monkeypatch, *arguments, "--out", tmp_path / "clean.txt")
     assert message in str(ended.value.code) + capsys.readouterr().err
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    for split in ("test", "trainval"):
+        write(tmp_path, "IRSTD1kDataset", split, [split])
+    (tmp_path / "IRSTD1k_Img/test.png").write_bytes(b"x")
+    with pytest.raises(SystemExit, match=r"error: .*IRSTD1k_Img/test\.png: not a JPEG, PNG"):
+        run(monkeypatch, "IRSTD1kDataset", tmp_path, "--out", tmp_path / "clean.txt")

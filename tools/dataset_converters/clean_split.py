@@ -22,6 +22,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -162,9 +163,10 @@ def main() -> None:
     args = parse_args()
     try:
         tests, trains = (paths_of(args.name, args.root, x) for x in (args.test, args.train))
+        bar = partial(tqdm, desc="Comparing", leave=False)
+        views = nearest_views(tests, trains, args.agreeing, bar)
     except (ImportError, KeyError, OSError, TypeError, ValueError) as error:
         sys.exit(f"error: {error}")
-    views = nearest_views(tests, trains, args.agreeing, lambda x: tqdm(x, "Comparing", leave=False))
     twins = [view for view in views if view.share >= args.share]
     for view in twins:
         print(f"{view.test}: {view.train} holds {100 * view.share:.0f} % of it,"
