@@ -234,6 +234,21 @@ def test_a_run_length_mask_fills_its_own_pixels(crowd, compressed, convert, tmp_
         convert("coco", "--overwrite")
 
 
+def test_a_corner_that_is_no_number_is_told(convert, tmp_path):
+    labelme(tmp_path)
+    path = tmp_path / "frames" / "00.json"
+    text(path, path.read_text().replace("[50, 10]", "[NaN, 10]"))
+    with pytest.raises(SystemExit, match=r"00\.json: shape 2: \[nan, 10.0, .* are not all finite"):
+        convert("labelme")
+
+
+def test_hidden_files_are_no_labels(convert, tmp_path):
+    voc(tmp_path)
+    (tmp_path / "Annotations" / "._00.xml").write_bytes(b"\0\5\x16\7")  # as macOS leaves them
+    convert("voc")
+    assert sum(map(len, splits_of(tmp_path).values())) == 10
+
+
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [

@@ -41,7 +41,7 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
     keypoints = _keypoint_values(settings, content.get("kpt_shape"))
     images = Images(root, args.out)
     labels: dict[str, tuple] = {}
-    for path in sorted(root.rglob("*.txt")):
+    for path in sorted(root.rglob("[!.]*.txt")):
         place = path.relative_to(root)
         beside = place.with_suffix("").as_posix() in images.by_path
         listed = path.name in _YOLO_NAMES and path.stem not in images.by_stem
@@ -67,7 +67,7 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
 def voc(root: Path, args: argparse.Namespace) -> Converted:
     """Pascal VOC XML (LabelImg, Roboflow, ...); images without a file are not labelled."""
     images, labels = Images(root, args.out), {}
-    for path in sorted(root.rglob("*.xml")):
+    for path in sorted(root.rglob("[!.]*.xml")):
         _add(labels, images.of(path), path)
 
     def read(image: str) -> Scene:
@@ -84,7 +84,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
     Shapes of one label and ``group_id`` are parts of one object.
     """
     images, labels, joined = Images(root, args.out), {}, []
-    for path in sorted(root.rglob("*.json")):
+    for path in sorted(root.rglob("[!.]*.json")):
         content = read_json(path)
         if isinstance(content, dict) and "shapes" in content:
             name = str(content.get("imagePath") or path.stem)
@@ -111,7 +111,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
 def cvat(root: Path, args: argparse.Namespace) -> Converted:
     """XML of CVAT ("CVAT for images 1.1"): boxes and polygons."""
     images, labels, classes = Images(root, args.out), {}, []
-    for path in sorted(root.rglob("*.xml")):
+    for path in sorted(root.rglob("[!.]*.xml")):
         try:
             tree = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
@@ -141,7 +141,7 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
 def coco(root: Path, args: argparse.Namespace) -> Converted:
     """COCO JSON of CVAT, Label Studio, Roboflow, ...: boxes and polygons, one file or several."""
     images, labels, classes = Images(root, args.out), {}, []
-    for path in sorted(root.rglob("*.json")):
+    for path in sorted(root.rglob("[!.]*.json")):
         content = read_json(path)
         if not (
             isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content)
@@ -379,7 +379,7 @@ def _data_yaml(root: Path) -> tuple[Path, dict]:
     """The first YAML file with ``names`` and its content, which is empty where there is none."""
     import yaml  # comes with mmengine
 
-    for path in [*sorted(root.rglob("*.yaml")), *sorted(root.rglob("*.yml"))]:
+    for path in [*sorted(root.rglob("[!.]*.yaml")), *sorted(root.rglob("[!.]*.yml"))]:
         try:
             content = yaml.safe_load(read_text(path))
         except yaml.YAMLError as error:
@@ -589,6 +589,8 @@ def _from_points(
         raise LabelFileError(
             f"{entry}: {len(outline)} numbers are no {'outline' if polygon else 'box'}"
         )
+    if not np.isfinite(outline).all():
+        raise LabelFileError(f"{entry}: {outline} are not all finite")
     xs, ys = outline[::2], outline[1::2]
     box = LabelledBox(name, min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys), ignored)
     return box, [outline] if polygon else []
