@@ -31,7 +31,7 @@ NAMES = ("a", "b", "c")
 
 def scores(monkeypatch, tmp_path, *arguments):
     """What the tool writes."""
-    out = tmp_path / "scores.json"
+    out = tmp_path / "scores.txt"  # JSON, whatever it is called
     arguments = [TOOL, *arguments, "--out", out]
     monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
     runpy.run_path(str(TOOL), run_name="__main__")
@@ -128,7 +128,7 @@ def test_boxes_have_the_numbers_of_the_test(tmp_path, monkeypatch, capsys):
 
     (tmp_path / "yolo").mkdir()
     for stem, rows in lines.items():
-        (tmp_path / f"yolo/{stem}.txt").write_text("\n".join(rows))
+        (tmp_path / f"yolo/{stem}.txt").write_text("\n".join(rows) + "\n\n")
     found = scores(monkeypatch, tmp_path, config, tmp_path / "yolo")
     assert known(found) == pytest.approx(known(without_nan(expected)))
     (tmp_path / "yolo/a.txt").unlink()

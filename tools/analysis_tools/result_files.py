@@ -382,6 +382,8 @@ def _yolo_rows(path: str, height: int, width: int) -> list[tuple]:
     """Lines of class, centre x, y, width and height as shares of the image's, and score."""
     rows = []
     for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
         try:
             label, x, y, w, h, score = map(float, line.split())
         except ValueError:

@@ -76,7 +76,8 @@ def main() -> None:
     except KeyError as error:
         sys.exit(f"error: {error.args[0]}")
     if args.out:  # JSON has no NaN
-        dump({k: None if v != v else v for k, v in metrics.items()}, args.out)
+        told = {k: None if v != v else v for k, v in metrics.items()}
+        dump(told, args.out, file_format="json")
 
 
 if __name__ == "__main__":
