@@ -258,6 +258,10 @@ def test_masks_as_score_maps(targets, tmp_path, monkeypatch, capsys):
             else:
                 deep = (found * 65535).astype(np.uint16)
                 Image.fromarray(deep).save(folder / f"{name}_p.png")
+    (tmp_path / "1 bit").mkdir()
+    for name, values in levels.items():
+        Image.fromarray(values > 0).save(tmp_path / f"1 bit/{name}.png")
+    assert scores(monkeypatch, tmp_path, config, tmp_path / "1 bit")["IoU"] == 100
     for how in ("npy", "16 bits"):  # half of full scale is not above 0.5
         found = scores(monkeypatch, tmp_path, config, tmp_path / how, "--suffix", "_p")
         assert found["Pd"] == pytest.approx(200 / 3) and found["AUC"] == 1

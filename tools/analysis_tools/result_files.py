@@ -206,7 +206,7 @@ class ResultFolder:
             return _instances(rows)
         if self.test.kind == "maps":
             values, full = read_map(path)
-            self.highest, self.deep = max(self.highest, values.max()), self.deep or full == 0
+            self.highest, self.deep = max(self.highest, values.max()), self.deep or full <= 1
             found = values / full if full else values
             key, values = "seg_logits", found.astype(np.float64)
         else:
