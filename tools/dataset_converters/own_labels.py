@@ -139,7 +139,7 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
 
 
 def coco(root: Path, args: argparse.Namespace) -> Converted:
-    """COCO JSON of CVAT, Label Studio, Roboflow, ...: boxes and polygons, one file or several."""
+    """COCO JSON of CVAT, Label Studio, Roboflow, ...: boxes and masks, one file or several."""
     images, labels, classes = Images(root, args.out), {}, []
     for path in sorted(root.rglob("[!.]*.json")):
         content = read_json(path)

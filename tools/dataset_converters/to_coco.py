@@ -36,7 +36,7 @@ Labels of your own, in any folder, for InfraredDetDataset; class names from the 
   voc         Pascal VOC .xml anywhere
   labelme     LabelMe's .json: rectangles and polygons; one object by label and group_id
   cvat        CVAT's .xml ("CVAT for images 1.1"): boxes and polygons
-  coco        any COCO .json (CVAT, Label Studio, Roboflow): boxes and polygons
+  coco        any COCO .json (CVAT, Label Studio, Roboflow): boxes, polygons, run-length masks
 
 Images must be there, their sizes are read (but for kaist-json, which has them). Boxes are
 written as they are; the data sets clip or drop what lies outside and count it. Files that exist are
