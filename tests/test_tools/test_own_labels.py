@@ -249,6 +249,15 @@ def test_hidden_files_are_no_labels(convert, tmp_path):
     assert sum(map(len, splits_of(tmp_path).values())) == 10
 
 
+def test_a_suffix_of_labels_may_be_in_capitals(convert, tmp_path):
+    yolo(tmp_path)
+    for path in tmp_path.glob("labels/*.txt"):
+        path.rename(path.with_suffix(".TXT"))
+    convert("yolo")
+    files = [json.loads(path.read_text()) for path in (tmp_path / "annotations").glob("*.json")]
+    assert sum(len(content["annotations"]) for content in files) == 20
+
+
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [

@@ -2,7 +2,7 @@
 
 import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,11 @@ ROUNDING = 1e-6  # of shares, which are written with six decimals or more
 
 class LabelFileError(ValueError):
     """A label file that cannot be understood; the message names it, the entry and what is wrong."""
+
+
+def label_files(paths: Iterable[Path], *suffixes: str) -> list[Path]:
+    """Those of a suffix, in any case, sorted; not the hidden ones, which macOS leaves behind."""
+    return sorted(path for path in paths if path.suffix.lower() in suffixes and path.name[0] != ".")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from box_files import (
     LabelFileError,
     LabelledBox,
+    label_files,
     read_kaist,
     read_voc,
     read_yolo,
@@ -66,7 +67,7 @@ def _m3fd(
 ) -> Converted:
     infrared, visible = subfolder(root, "Ir", "ir"), subfolder(root, "Vis", "vi", wanted=False)
     images, seen = by_stem(infrared), by_stem(visible)
-    files = {path.stem: path for path in labels.glob(f"[!.]*{suffix}")}
+    files = {path.stem: path for path in label_files(labels.iterdir(), suffix)}
     same_names(images, files, infrared, labels)
     if args.list:
         splits = {name: read_list(root / path) for name, path in args.list.items()}
@@ -88,7 +89,7 @@ def _m3fd(
 
 def llvip(root: Path, args: argparse.Namespace) -> Converted:
     labels = subfolder(root, "Annotations")
-    files = {path.stem: path for path in labels.glob("[!.]*.xml")}
+    files = {path.stem: path for path in label_files(labels.iterdir(), ".xml")}
     splits = {split: by_stem(subfolder(root, f"infrared/{split}")) for split in ("train", "test")}
     refuse_overlap(splits)
     same_names({**splits["train"], **splits["test"]}, files, root / "infrared", labels)
@@ -190,7 +191,7 @@ def msrs(root: Path, args: argparse.Namespace) -> Converted:
         images = by_stem(folder)
         for kind in ("infrared", "visible", "fusion"):
             labels = subfolder(root, f"MSRS-detection-label/{kind}/{split}")
-            files = {path.stem: path for path in labels.glob("[!.]*.txt")}
+            files = {path.stem: path for path in label_files(labels.iterdir(), ".txt")}
             same_names(images, files, folder, labels)
             scenes[f"{kind}_{split}"] = [
                 scene(folder, path, partial(read_yolo, files[stem], classes=MSRS))

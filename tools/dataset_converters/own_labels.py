@@ -12,6 +12,7 @@ from box_files import (
     LabelFileError,
     LabelledBox,
     box_of_shares,
+    label_files,
     read_voc,
     refuse_negative,
     yolo_line,
@@ -41,7 +42,7 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
     keypoints = _keypoint_values(settings, content.get("kpt_shape"))
     images = Images(root, args.out)
     labels: dict[str, tuple] = {}
-    for path in sorted(root.rglob("[!.]*.txt")):
+    for path in label_files(root.rglob("*"), ".txt"):
         place = path.relative_to(root)
         beside = place.with_suffix("").as_posix() in images.by_path
         listed = path.name in _YOLO_NAMES and path.stem not in images.by_stem
@@ -67,7 +68,7 @@ def yolo(root: Path, args: argparse.Namespace) -> Converted:
 def voc(root: Path, args: argparse.Namespace) -> Converted:
     """Pascal VOC XML (LabelImg, Roboflow, ...); images without a file are not labelled."""
     images, labels = Images(root, args.out), {}
-    for path in sorted(root.rglob("[!.]*.xml")):
+    for path in label_files(root.rglob("*"), ".xml"):
         _add(labels, images.of(path), path)
 
     def read(image: str) -> Scene:
@@ -84,7 +85,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
     Shapes of one label and ``group_id`` are parts of one object.
     """
     images, labels, joined = Images(root, args.out), {}, []
-    for path in sorted(root.rglob("[!.]*.json")):
+    for path in label_files(root.rglob("*"), ".json"):
         content = read_json(path)
         if isinstance(content, dict) and "shapes" in content:
             name = str(content.get("imagePath") or path.stem)
@@ -111,7 +112,7 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
 def cvat(root: Path, args: argparse.Namespace) -> Converted:
     """XML of CVAT ("CVAT for images 1.1"): boxes and polygons."""
     images, labels, classes = Images(root, args.out), {}, []
-    for path in sorted(root.rglob("[!.]*.xml")):
+    for path in label_files(root.rglob("*"), ".xml"):
         try:
             tree = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
@@ -141,7 +142,7 @@ def cvat(root: Path, args: argparse.Namespace) -> Converted:
 def coco(root: Path, args: argparse.Namespace) -> Converted:
     """COCO JSON of CVAT, Label Studio, Roboflow, ...: boxes and masks, one file or several."""
     images, labels, classes = Images(root, args.out), {}, []
-    for path in sorted(root.rglob("[!.]*.json")):
+    for path in label_files(root.rglob("*"), ".json"):
         content = read_json(path)
         if not (
             isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content)
@@ -379,7 +380,7 @@ def _data_yaml(root: Path) -> tuple[Path, dict]:
     """The first YAML file with ``names`` and its content, which is empty where there is none."""
     import yaml  # comes with mmengine
 
-    for path in [*sorted(root.rglob("[!.]*.yaml")), *sorted(root.rglob("[!.]*.yml"))]:
+    for path in label_files(root.rglob("*"), ".yaml", ".yml"):
         try:
             content = yaml.safe_load(read_text(path))
         except yaml.YAMLError as error:
