@@ -1,7 +1,5 @@
 """``python -m mmspec COMMAND``: the files of ``tools/``, wherever they were installed."""
 
-from __future__ import annotations
-
 import runpy
 import sys
 

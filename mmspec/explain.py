@@ -1,7 +1,5 @@
 """How the tools end when something is wrong: one message that names it, not a stack trace."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

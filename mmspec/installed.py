@@ -1,7 +1,5 @@
 """Where the files of mmspec lie that are no modules."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

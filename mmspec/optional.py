@@ -5,8 +5,6 @@ is imported under ``try``, and if that fails its names are registered all the sa
 which asks for one is told what is missing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from mmengine.registry import Registry

@@ -1,7 +1,5 @@
 """Read many files by several processes."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor

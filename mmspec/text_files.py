@@ -7,8 +7,6 @@ Readers take ``backend_args`` of mmengine's file backend, and raise OSError wher
 opened, TextFileError where it cannot be used.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

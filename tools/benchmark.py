@@ -24,8 +24,6 @@ its batches itself, and "loader" is all of that work; with them it is the wait t
 is what a training run waits for. Without ``--data`` images are made up: 64 JPEGs of 640x512.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

@@ -9,8 +9,6 @@ scenes, whose labels are known, segmentation.png too, by the encoder "tiny" that
 (WEIGHTS.md) and a head on it.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

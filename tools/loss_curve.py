@@ -1,7 +1,5 @@
 """The loss of a run as a picture."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib.pyplot as plt

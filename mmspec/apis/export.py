@@ -1,7 +1,5 @@
 """Writing a model as ONNX or as a program of ``torch.export``, and proving that it is the same."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

@@ -6,8 +6,6 @@ frameworks do there on lists, data samples and Python numbers is written here fo
 that a size or a number of boxes of the traced image does not stay in the graph.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

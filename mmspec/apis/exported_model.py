@@ -1,7 +1,5 @@
 """An exported model in the place of the model: same batches in, same data samples out."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

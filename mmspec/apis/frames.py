@@ -3,8 +3,6 @@
 Recordings are read frame by frame (:mod:`mmspec.thermal.recordings`).
 """
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence

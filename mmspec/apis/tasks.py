@@ -3,8 +3,6 @@
 ``Predictor`` takes the first of ``TASKS`` that fits the config. Another task is another class here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Large images in tiles: where they lie, and one result from theirs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

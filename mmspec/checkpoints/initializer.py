@@ -1,7 +1,5 @@
 """``init_cfg`` for encoders."""
 
-from __future__ import annotations
-
 from mmengine.logging import print_log
 from torch import nn
 

@@ -1,7 +1,5 @@
 """From the tensor names of published checkpoints to ours."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import NamedTuple

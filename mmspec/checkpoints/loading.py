@@ -1,7 +1,5 @@
 """Putting an encoder's weights into a backbone, with an account of every tensor."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Reading any known checkpoint into mmspec's names."""
 
-from __future__ import annotations
-
 import ast
 import json
 from collections.abc import Mapping

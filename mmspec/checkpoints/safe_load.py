@@ -1,7 +1,5 @@
 """Reading checkpoint files without executing anything that they hold."""
 
-from __future__ import annotations
-
 import argparse
 import codecs
 import collections

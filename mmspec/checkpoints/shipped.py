@@ -1,7 +1,5 @@
 """The encoders that mmspec ships, and what a checkpoint's name means: one of them or a file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .safe_load import CheckpointError, no_such_checkpoint

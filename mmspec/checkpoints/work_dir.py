@@ -1,7 +1,5 @@
 """What a training leaves in its work directory: checkpoints, some damaged, and word of its end."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Aligned pairs for the training and test of matching."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 

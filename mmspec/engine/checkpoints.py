@@ -1,7 +1,5 @@
 """Checkpoints that a kill, at whatever moment, cannot take away, and from which a run goes on."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

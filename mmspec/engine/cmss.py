@@ -1,7 +1,5 @@
 """The epoch-wise schedule of CMSS masking, and pictures of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compile what a training step spends its time in, and leave the rest of the step as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """What a config has wrong, in one line: an error raised while mmengine builds what it names."""
 
-from __future__ import annotations
-
 import difflib
 import inspect
 import re

@@ -1,7 +1,5 @@
 """Losses that are logged without a wait for the GPU in each iteration."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from mmengine.hooks import RuntimeInfoHook

@@ -1,7 +1,5 @@
 """Whether a model's heads have the classes of the data, and a checkpoint those of the test."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mmengine.hooks import Hook

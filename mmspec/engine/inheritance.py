@@ -1,7 +1,5 @@
 """Values at the top of a config file that its ``_base_`` has used before it could see them."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import functools

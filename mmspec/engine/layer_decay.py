@@ -1,7 +1,5 @@
 """Layer-wise learning-rate decay for fine-tuning a pre-trained encoder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from mmengine.logging import print_log

@@ -1,7 +1,5 @@
 """What hooks take from a runner."""
 
-from __future__ import annotations
-
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner

@@ -1,7 +1,5 @@
 """What a run tells while it trains: images a second, a progress bar, and a loss that went wrong."""
 
-from __future__ import annotations
-
 import math
 
 from mmengine.dist import is_main_process

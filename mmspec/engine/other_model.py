@@ -1,7 +1,5 @@
 """Whether a loaded checkpoint is of the model that a run has built."""
 
-from __future__ import annotations
-
 import logging
 
 from mmengine.logging import print_log

@@ -1,7 +1,5 @@
 """Hooks that draw the first images of a validation or a test, one a task."""
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence

@@ -3,8 +3,6 @@
 On a CPU nothing of this happens but in a :class:`Bfloat16OptimWrapper`, where the CPU has bfloat16.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

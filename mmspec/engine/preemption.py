@@ -1,7 +1,5 @@
 """A run that a scheduler asks to end: it saves its state and says by its status that it goes on."""
 
-from __future__ import annotations
-
 import functools
 import os
 import signal

@@ -1,7 +1,5 @@
 """Probe the encoder while it is pre-trained."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Sequence

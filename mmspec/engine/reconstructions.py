@@ -1,7 +1,5 @@
 """Pictures written during training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from mmengine.dist import master_only

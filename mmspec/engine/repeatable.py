@@ -1,7 +1,5 @@
 """A run with a seed repeats, and a resumed run goes on as if it had not stopped."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 from collections.abc import Iterator

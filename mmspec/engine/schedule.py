@@ -1,7 +1,5 @@
 """Schedules of learning rate and momentum: over a run, a shorter one, and a resumed one."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Detection metrics as InfMAE's table 2 prints them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

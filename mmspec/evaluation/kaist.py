@@ -1,7 +1,5 @@
 """KAIST's images, and the true and the found boxes in them as tables."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

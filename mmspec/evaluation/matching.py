@@ -1,7 +1,5 @@
 """Metrics of matching points between an infrared and a visible image."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

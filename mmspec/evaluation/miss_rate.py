@@ -1,7 +1,5 @@
 """KAIST's log-average miss rate of pedestrians."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

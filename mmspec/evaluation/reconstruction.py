@@ -1,7 +1,5 @@
 """How well masked patches are reconstructed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

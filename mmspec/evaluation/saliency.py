@@ -1,7 +1,5 @@
 """Metrics of salient object detection, on probabilities."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

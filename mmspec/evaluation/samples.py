@@ -4,8 +4,6 @@ What a metric keeps of an image it keeps as bytes: NumPy's arrays, each in a pie
 leave the heap in shreds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 

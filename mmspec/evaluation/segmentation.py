@@ -1,7 +1,5 @@
 """Segmentation metrics as InfMAE's table 1 prints them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -5,8 +5,6 @@ around means that move from low to high over the epochs, the patches nearest to 
 epoch-wise schedule of those means.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 from collections.abc import Sequence

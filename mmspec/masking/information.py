@@ -4,8 +4,6 @@ Scores take images (B, C, H, W) of any dtype and give (B, N) float32, N = (H / p
 row by row. Images of several channels are averaged to one gray level a pixel first.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 

@@ -4,8 +4,6 @@ Like the other scores they take images (B, C, H, W), of which only the shape and
 and give (B, N) float32. torch's generator of the device draws them.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,7 +1,5 @@
 """From the images of a batch to the patches that are seen: a score and which of its ranks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

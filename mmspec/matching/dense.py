@@ -1,7 +1,5 @@
 """Matches between two maps of features, and the homography behind them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -6,8 +6,6 @@ Psarakis, PAMI 2008, on edges in place of gray levels), by Gauss-Newton steps on
 the infrared view. Several pairs of one rig are aligned together: their correlations add up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Maps of features of images of either modality from a frozen encoder."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

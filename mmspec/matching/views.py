@@ -1,7 +1,5 @@
 """Images at the size at which they are matched, and seen through a homography."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Tensors by the names that earlier versions gave them."""
 
-from __future__ import annotations
-
 import re
 
 from torch import Tensor, nn

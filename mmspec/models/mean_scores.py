@@ -1,7 +1,5 @@
 """Test-time augmentation of mmseg's models: the mean score of several views of an image."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ A head of mmdet that gets maps of other strides than its anchors or points have 
 word: it looks for objects in the wrong places.
 """
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Sequence
 

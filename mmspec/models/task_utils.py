@@ -3,8 +3,6 @@
 Where mmdet is missing, or refuses the installed mmcv, a stand-in is registered that says so.
 """
 
-from __future__ import annotations
-
 import torch
 
 from mmspec.optional import IMPORT_ERRORS, stand_ins

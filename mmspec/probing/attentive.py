@@ -1,7 +1,5 @@
 """Image labels by attention over the cells of a map, with few learned queries."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

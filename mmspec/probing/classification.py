@@ -1,7 +1,5 @@
 """A probe of image labels: how well frozen features tell whole images apart."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 

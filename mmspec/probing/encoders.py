@@ -1,7 +1,5 @@
 """What makes features of images: a checkpoint's encoder, one of random weights, or none at all."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Features of a set of images, computed once and kept on disk."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Labelled images of data sets, as a probe takes them."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A linear classifier of cells, trained to its optimum."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

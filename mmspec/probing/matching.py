@@ -1,7 +1,5 @@
 """A probe across modalities: mutual nearest neighbours of the maps of an infrared-visible pair."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Segmentation by the nearest labelled features, without training."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

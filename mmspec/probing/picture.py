@@ -1,7 +1,5 @@
 """Features as colours, and what their nearest neighbours make of an image."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mmspec.datasets.repeatable import evenly_spaced

@@ -1,7 +1,5 @@
 """What probes found, as tables, with a verdict on each comparison, and as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a probe says in one number, and the difference of two of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """A dense probe: how well frozen features tell the classes of pixels apart."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 

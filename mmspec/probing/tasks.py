@@ -1,7 +1,5 @@
 """A probe as a whole: an encoder, a data set and a task."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

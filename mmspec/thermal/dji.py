@@ -1,7 +1,5 @@
 """DJI's radiometric JPEG: the counts lie in APP3 segments, temperatures need DJI's own library."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .errors import UnreadableImageError

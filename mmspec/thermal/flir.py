@@ -4,8 +4,6 @@ The layout is that of ExifTool's documentation of FLIR's tags. Counts are read h
 recording has no other reader; temperatures are those of `flyr <https://pypi.org/project/flyr>`_.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import struct

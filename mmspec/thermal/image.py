@@ -1,7 +1,5 @@
 """One thermal image, with the unit of its values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """JPEG files: their picture, and the segments that stand before it."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator

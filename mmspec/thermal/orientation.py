@@ -1,7 +1,5 @@
 """Which way up an image is, by the tag of EXIF, XMP or TIFF."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

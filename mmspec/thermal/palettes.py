@@ -6,8 +6,6 @@ the picture is near its line at all; overlays (logo, text, scale bar) and the bl
 JPEG are not, and are few.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import cv2

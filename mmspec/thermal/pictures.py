@@ -1,7 +1,5 @@
 """PNG and BMP files, what Pillow and OpenCV do for files of any kind, and writing what was read."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One door to what thermal cameras write: temperatures, counts of the sensor, or gray levels."""
 
-from __future__ import annotations
-
 import io
 import warnings
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ A frame's name is its file's with the number, from 0, behind a hash: ``clip.seq#
 another kind of recording is a :class:`Recording` that is found by its suffix in ``RECORDINGS``.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import mmap

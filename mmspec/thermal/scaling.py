@@ -1,7 +1,5 @@
 """From what a file holds to gray levels of 0 to 255."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -5,8 +5,6 @@ alpha, all without a word; Pillow cuts 48-bit colour to 8 bits; tifffile has no 
 bits go to Pillow, what is deeper to tifffile, and LZW to the other two where imagecodecs is absent.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from pathlib import Path

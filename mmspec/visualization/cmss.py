@@ -1,7 +1,5 @@
 """CMSS masking seen: the metric on both images, the mixture and the visible patches by epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Curves of detectors and masks, drawn into picture files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Predicted and true boxes over infrared images, or over both images of a pair."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Matches between an infrared and a visible image as a picture."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,7 +1,5 @@
 """What pictures share: display gain, sizes, masked patches, a grid with titles and a legend."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

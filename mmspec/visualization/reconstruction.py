@@ -1,7 +1,5 @@
 """Sheets of masked images and their reconstructions, each row under the gain of its own input."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

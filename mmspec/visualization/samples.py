@@ -6,8 +6,6 @@ the sample; the names of the classes; a score below which nothing is drawn; ``st
 picture of one size whatever is found; and leaves what it does not need.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """Predicted and true classes, and salience, over infrared images."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Iterable, Mapping, Sequence
 

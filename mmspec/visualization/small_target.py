@@ -1,7 +1,5 @@
 """Pictures of small target detection: what was found, missed and falsely alarmed."""
 
-from __future__ import annotations
-
 from itertools import zip_longest
 
 import cv2

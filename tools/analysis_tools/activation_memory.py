@@ -10,8 +10,6 @@ the allocator) is taken to be a tenth. Computed, not measured: kernels of a GPU 
 things.
 """
 
-from __future__ import annotations
-
 import argparse
 
 import torch

@@ -4,8 +4,6 @@ The yardsticks of ``tools/benchmark.py`` and of the test that visible patches al
 of the whole image.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -11,8 +11,6 @@ seconds, images are small and not padded, and proposals, samples and queries are
 fails is tried on its own backbone: where that fails too, the fault is not the encoder's.
 """
 
-from __future__ import annotations
-
 import argparse
 import fnmatch
 import importlib

@@ -1,7 +1,5 @@
 """Random batches as the data loaders of mmdet, mmseg and mmpretrain make them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@
 config. ``tools/analysis_tools/drop_in.py``, the tests and ``docs/drop_in.md`` share them.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ Corners for x, y, width, height, or images counted from 0, give a miss rate that
 a poor detector.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from pathlib import Path

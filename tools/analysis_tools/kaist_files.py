@@ -1,7 +1,5 @@
 """Read KAIST's annotation and files of detections."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One scene in files of each kind that infrared loaders read, made up for ``benchmark.py``."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path

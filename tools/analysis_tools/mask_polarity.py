@@ -9,8 +9,6 @@ which chance gives 1 / stride, and Spearman's correlation of the patches' scores
 at the right and below to whole patches.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -23,8 +23,6 @@ configs/matching has trained, with --config; "random", a ConvViT before any trai
 features that encode positions gain without seeing anything.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

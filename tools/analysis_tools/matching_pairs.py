@@ -1,7 +1,5 @@
 """Pairs of images between which the true place of every pixel is known."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The frame of ``tools/benchmark.py``: batches, timing in turn, peak memory, the table of both."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import multiprocessing

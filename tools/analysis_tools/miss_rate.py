@@ -14,8 +14,6 @@ mmspec.evaluation.miss_rate.evaluate_miss_rate). --as-reference turns all of the
 with numbers that were computed by it.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The images of a test with their truth, and files of predictions on them from any program."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -19,8 +19,6 @@ without a result, results of other images, other sizes, ids or classes end the p
 list of COCO results and in YOLO's files, an image without any has no detection.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

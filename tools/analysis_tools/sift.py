@@ -1,7 +1,5 @@
 """The baseline without learning."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

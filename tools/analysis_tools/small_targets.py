@@ -16,8 +16,6 @@ around being the target's box and 20 pixels on each side but for targets (Gao et
 gray levels; a deviation below one level counts as one. Bins hold equally many targets.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

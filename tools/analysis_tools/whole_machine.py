@@ -1,7 +1,5 @@
 """``tools/benchmark.py all``: every figure of a machine in one report, within so many minutes."""
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

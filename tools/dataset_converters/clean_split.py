@@ -14,8 +14,6 @@ Writes the names that are left, for the data set's ann_file, SmallTargetMetric(s
 score.py --subset; OUT.report.json with every pair; and --sheet, the pairs to look at.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

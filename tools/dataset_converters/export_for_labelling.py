@@ -1,8 +1,6 @@
 #!/usr/bin/env python
 """Write 8-bit views of deep infrared files, to label in any program."""
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys

@@ -1,8 +1,6 @@
 #!/usr/bin/env python
 """Align the images of an infrared and a visible camera side by side, for RGBTFolder."""
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

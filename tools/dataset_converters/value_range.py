@@ -1,8 +1,6 @@
 #!/usr/bin/env python
 """Propose one range of values that become black and white for all images of a data set."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import warnings

@@ -16,8 +16,6 @@ To make an encoder that others can load without its config, in half of the bytes
         --encoder-only --float16 --config configs/pretrain/mine.py --note licence=CC-BY-4.0
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

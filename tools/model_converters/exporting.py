@@ -1,7 +1,5 @@
 """From our names of an encoder to those that other code loads."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """From a command line to a picture of a pre-trained model and images."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Sequence

@@ -9,8 +9,6 @@ the patches that its mixture and schedule leave visible. InfMAE: the patches tha
 visible, beside those of every score and of a random mask.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from _checkpoint import write_picture
 

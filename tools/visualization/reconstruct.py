@@ -8,8 +8,6 @@ Input, visible patches, prediction, and both put together. For M-SpecGene a row 
 the pair and a further column: infrared from RGB alone, and RGB from infrared alone.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from _checkpoint import write_picture
 

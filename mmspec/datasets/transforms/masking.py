@@ -5,8 +5,6 @@ They add ``ids_keep``, (V,) int64 array, the numbers of the visible patches of `
 ``PackInputs(algorithm_keys=['ids_keep'])``.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform

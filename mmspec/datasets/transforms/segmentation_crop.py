@@ -1,7 +1,5 @@
 """Crop training images and their labels at random."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform

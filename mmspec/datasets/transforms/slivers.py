@@ -5,8 +5,6 @@ is looked up no further than a strip of ``MAX_SLIVER`` pixels asks for, which ke
 deeper: its pixels are of the class that they say, where a box would claim an object.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform

@@ -1,7 +1,5 @@
 """Nested U-Net whose skip pathways keep small targets through all resolutions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

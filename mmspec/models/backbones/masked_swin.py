@@ -1,7 +1,5 @@
 """A Swin transformer that encodes the sampled patches of uniform masking."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from mmpretrain.models.selfsup.simmim import SimMIMSwinTransformer
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """A plain ViT that encodes the visible patches of any mask."""
 
-from __future__ import annotations
-
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, cat, nn

@@ -1,7 +1,5 @@
 """Any encoder over aligned infrared and visible images."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Random crops of a batch of images of several sizes, resized on their device."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator

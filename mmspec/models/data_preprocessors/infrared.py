@@ -1,7 +1,5 @@
 """From the pixels of single images to what encoders take in pre-training."""
 
-from __future__ import annotations
-
 from mmpretrain.models import SelfSupDataPreprocessor
 
 from mmspec.registry import MODELS

@@ -4,8 +4,6 @@ The draws are each image's own, as in the loader. For equal draws levels are the
 one, but for a few colours of a thousand whose hue falls on the other side of a byte there.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

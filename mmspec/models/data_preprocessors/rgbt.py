@@ -4,8 +4,6 @@ Where mmdet or mmseg is missing, or refuses the installed mmcv, stand-ins are re
 when a config asks for one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch

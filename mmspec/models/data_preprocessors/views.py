@@ -1,7 +1,5 @@
 """Random views of a batch, made on its device in place of the loader's workers."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The segmentation head of a linear probe."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from mmcv.cnn import build_norm_layer

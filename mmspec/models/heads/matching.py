@@ -1,7 +1,5 @@
 """Descriptors for matching, on a frozen encoder."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Targets and loss of masked image reconstruction."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

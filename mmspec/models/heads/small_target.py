@@ -1,7 +1,5 @@
 """Decoder and segmentation head of infrared small targets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

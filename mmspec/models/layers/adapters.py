@@ -1,7 +1,5 @@
 """Adapters: what fine-tuning trains in a frozen encoder."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

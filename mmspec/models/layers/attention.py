@@ -1,7 +1,5 @@
 """Multi-head self-attention: global or in windows, with relative positions or without."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

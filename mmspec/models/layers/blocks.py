@@ -1,7 +1,5 @@
 """The two kinds of block of ConvViT and the patch embedding between its stages."""
 
-from __future__ import annotations
-
 import math
 
 import torch.nn.functional as F

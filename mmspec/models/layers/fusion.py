@@ -1,7 +1,5 @@
 """Ways to make one map of the maps of two modalities."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

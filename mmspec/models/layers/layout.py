@@ -6,8 +6,6 @@ The blocks therefore work on channel-last tokens and ask a layout for the two op
 about space.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Images as rows of patches and back."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from mmspec.masking import grid_of

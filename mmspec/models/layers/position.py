@@ -1,7 +1,5 @@
 """Fixed 2-D sine-cosine positions for any grid."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

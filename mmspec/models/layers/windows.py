@@ -1,7 +1,5 @@
 """Cutting a grid of tokens into windows, and putting them together again."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor
 

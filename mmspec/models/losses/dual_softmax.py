@@ -1,7 +1,5 @@
 """Contrastive loss of points that correspond."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

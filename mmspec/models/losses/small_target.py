@@ -1,7 +1,5 @@
 """Losses of infrared small target detection, for ``loss_decode`` of mmseg's heads."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 

@@ -1,7 +1,5 @@
 """Cross-entropy whose class weights know ignored pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Masks of a batch of images or pairs, made on its device."""
 
-from __future__ import annotations
-
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Progressive masking of RGB-thermal pairs, made inside the model."""
 
-from __future__ import annotations
-
 import torch
 from mmengine.dist import all_reduce, broadcast
 from mmengine.model import BaseModule

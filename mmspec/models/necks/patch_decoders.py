@@ -1,7 +1,5 @@
 """Decoders of masked pre-training: from visible tokens to the pixels of every patch."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule

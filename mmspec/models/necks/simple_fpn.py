@@ -1,7 +1,5 @@
 """The simple feature pyramid of ViTDet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """What the pre-training algorithms share: their parts, and reconstructions as images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -13,8 +13,6 @@ To follow an image through the method, read in this order:
 The recipe is ``configs/pretrain/infmae_convvit-base-p16_4xb64-amp-coslr-400e_inf30.py``.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from mmpretrain.structures import DataSample

@@ -1,7 +1,5 @@
 """M-SpecGene: masked image modelling for aligned RGB-thermal pairs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import torch

@@ -1,7 +1,5 @@
 """What every target has."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule

@@ -1,7 +1,5 @@
 """Gradients of the image as targets: hand-made features that leave brightness out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Pixels as targets."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from mmspec.masking import grid_of

@@ -1,7 +1,5 @@
 """Check a data set with boxes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

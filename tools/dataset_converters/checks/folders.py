@@ -1,7 +1,5 @@
 """Check a folder of images, or of pairs, without labels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 

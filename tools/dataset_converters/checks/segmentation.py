@@ -1,7 +1,5 @@
 """Check a data set with a class for every pixel."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
