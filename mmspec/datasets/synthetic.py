@@ -1,6 +1,5 @@
 """Procedurally made thermal scenes as a data set: no files, the same scenes on every machine."""
 
-from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -8,6 +7,7 @@ from mmengine.dataset import BaseDataset
 
 from mmspec.registry import DATASETS
 
+from .annotated import check_options
 from .modality import MODALITY_PATHS
 from .repeatable import RepeatableSamplesMixin
 from .scenes import CLASSES, PALETTE, THING_CLASSES, ThermalScene, render_scene
@@ -54,8 +54,8 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         seed: of the data set; scene i depends on (seed, i) and on the kind of labels alone.
         labels: what ``gt_seg_map`` holds: 'classes', 'points' or 'saliency'.
         modality: 'infrared', 'visible' or 'both'.
-        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: as in
-            ``mmengine.dataset.BaseDataset``.
+        metainfo, **options: as in ``mmengine.dataset.BaseDataset``: ``pipeline``, ``test_mode``,
+            ``indices``, ``lazy_init``, ``max_refetch``, ``serialize_data``.
 
     Raises:
         ValueError: ``length`` under 1 or a negative ``seed``; unknown ``labels`` or ``modality``;
@@ -73,13 +73,9 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         modality: str = "infrared",
         *,
         metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **options,
     ) -> None:
+        check_options(self, options)
         if length < 1 or seed < 0:
             raise ValueError(f"length={length}, seed={seed}: length starts at 1 and seed at 0")
         if labels != "classes" and labels not in MASK_CLASSES:
@@ -99,15 +95,7 @@ class SyntheticInfrared(RepeatableSamplesMixin, BaseDataset):
         self.length, self.size, self.seed, self.labels = length, tuple(size), seed, labels
         self.modality = modality
         self._kept: dict[int, ThermalScene] = {}
-        super().__init__(
-            metainfo=own | (metainfo or {}),
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
-        )
+        super().__init__(metainfo=own | (metainfo or {}), **options)
 
     def load_data_list(self) -> list[dict]:
         return [

@@ -68,17 +68,7 @@ class InfraredSensor(BaseTransform):
         steps: Chance = (0.1, 24, 96),
         polarity: float = 0.1,
     ) -> None:
-        given = (
-            blur,
-            noise,
-            fixed_pattern,
-            columns,
-            dead_pixels,
-            gain,
-            offset,
-            equalization,
-            steps,
-        )
+        given = blur, noise, fixed_pattern, columns, dead_pixels, gain, offset, equalization, steps
         self.effects = dict(zip(_LIMITS, given, strict=True))
         for name, chance in self.effects.items():
             least, most = _LIMITS[name]
