@@ -25,17 +25,15 @@ is what a training run waits for. Without ``--data`` images are made up: 64 JPEG
 """
 
 import argparse
-import contextlib
 import json
 import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from analysis_tools.as_released import (
     DenseConvViT,
@@ -54,11 +52,10 @@ from analysis_tools.measuring import (
     precision,
     table,
 )
-from analysis_tools.whole_machine import add_arguments, report
+from analysis_tools.whole_machine import add_arguments, made_up, report
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from PIL import Image
 from torch import Tensor
 
 from mmspec.apis import ExportedModel
@@ -327,22 +324,6 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     return parser, args
 
 
-@contextlib.contextmanager
-def made_up_images(config: str | Path) -> Iterator[str]:
-    """A folder of images, laid out as the training set of a config wants it."""
-    dataset = read_config(config).train_dataloader.dataset
-    folders = {dataset.get("visible", ""): "RGB", dataset.get("infrared", ""): "L"}
-    rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as root:
-        for folder, mode in folders.items():
-            Path(root, folder).mkdir(exist_ok=True)
-            for i in range(64):
-                coarse = Image.fromarray(rng.integers(0, 256, (32, 40, 3), dtype=np.uint8))
-                image = coarse.convert(mode).resize((640, 512), Image.Resampling.BICUBIC)
-                image.save(Path(root, folder, f"{i:02d}.jpg"))
-        yield root
-
-
 def memory_of(args: argparse.Namespace) -> dict[str, float | None]:
     """MiB of a turn of each row; None where the GPU has too little."""
     memory = {}
@@ -357,10 +338,9 @@ def memory_of(args: argparse.Namespace) -> dict[str, float | None]:
 def measure(args: argparse.Namespace) -> tuple[dict, dict]:
     """Seconds of each row and part; MiB of each row, but for loaders and masking."""
     command = COMMANDS[args.command]
-    images = contextlib.nullcontext()
-    if command.config and not args.data:
-        images = made_up_images(args.config)
-    with images as args.made_up:
+    with tempfile.TemporaryDirectory() as folder:
+        if command.config and not args.data:
+            args.made_up = made_up(args.config, Path(folder))
         memory = apart(memory_of, args) if "dtype" in args else {}
         names = [name for name in args.only if memory.get(name, 0.0) is not None]
         turns = {name: command.build(name, args) for name in names}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_visible, read_infrared
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.matching.views import MULTIPLE, random_homography, resize, scaled_shape, seen_through
 from mmspec.text_files import each_once, read_names
 
@@ -57,8 +58,7 @@ def roadscene_pairs(
             " into it, one a line, as FLIR_00006"
         )
     names = each_once(read_names(listed), listed)
-    for index in _spread(len(names), limit):
-        name = names[index]
+    for index, name in evenly_spaced(list(enumerate(names)), limit):
         infrared, visible = _read_pair(
             root / "cropinfrared" / f"{name}.jpg", root / "crop_LR_visible" / f"{name}.jpg"
         )
@@ -89,8 +89,7 @@ def registration_pairs(
     paths = sorted((root / "ir_warp").glob("*.png"), key=lambda path: (len(path.stem), path.stem))
     if not paths:
         raise FileNotFoundError(f"{root / 'ir_warp'}: no *.png")
-    for index in _spread(len(paths), limit):
-        path = paths[index]
+    for path in evenly_spaced(paths, limit):
         infrared, visible = _read_pair(path, root / "vi" / path.name)
         grid = loadmat(root / "flow" / f"{path.name}.mat")["flow"][0].astype(np.float64)
         if grid.shape != (*infrared.shape, 2):
@@ -110,7 +109,3 @@ def _read_pair(infrared_path: Path, visible_path: Path) -> tuple[np.ndarray, np.
             f" {visible_path} {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
         )
     return infrared, visible
-
-
-def _spread(count: int, limit: int | None) -> np.ndarray:
-    return np.linspace(0, count - 1, min(count, limit or count)).round().astype(int)

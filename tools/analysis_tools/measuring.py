@@ -100,12 +100,12 @@ def peak_mib(turn: Turn, device: str) -> float:
         turn(Clock(device))
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     turn(Clock(device))
-    return (_resident("VmHWM") - before) / 2**10
+    return (resident("VmHWM") - before) / 2**10
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     """A field of Linux's /proc/self/status, in KiB."""
     status = Path("/proc/self/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith(field)))
@@ -141,18 +141,18 @@ def table(
     for name in names:
         timed = seconds.get(name, {})
         line = {"": name}
-        line |= {f"{part}, ms": _cell(1e3 * timed[part] if timed else None) for part in parts}
+        line |= {f"{part}, ms": digits(1e3 * timed[part] if timed else None) for part in parts}
         for quantity, values in ((f"{unit}/s", rates), ("MiB", memory)):
             if values:
                 value, first = values.get(name), values.get(names[0])
-                line[quantity] = _cell(value, "-" if values is rates else "out of memory")
+                line[quantity] = digits(value, "-" if values is rates else "out of memory")
                 ratio = value / first if value and first else None
-                line[f"{quantity}, x {names[0]}"] = _cell(ratio)
+                line[f"{quantity}, x {names[0]}"] = digits(ratio)
         lines.append(line)
     return markdown_table(lines)
 
 
-def _cell(value: float | None, missing: str = "-") -> str:
+def digits(value: float | None, missing: str = "-") -> str:
     """Three significant digits, more before the point."""
     if value is None:
         return missing

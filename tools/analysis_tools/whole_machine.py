@@ -18,8 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from analysis_tools.measuring import endless_batches
-from mmengine.config import Config
+from analysis_tools.measuring import digits, endless_batches, resident
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -293,13 +292,12 @@ def _loaders(args: argparse.Namespace, end: float, folder: str, build: Callable)
 def _peak_gib(device: str) -> float:
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(x.split()[1] for x in lines if x.startswith("VmHWM"))) / 2**20
+    return resident("VmHWM") / 2**20
 
 
-def made_up(config: Path, folder: Path) -> str:
+def made_up(config: str | Path, folder: Path) -> str:
     """A training set in the layout that the config's data set wants, made once a kind."""
-    dataset = Config.fromfile(config).train_dataloader.dataset
+    dataset = read_config(str(config)).train_dataloader.dataset
     root = folder / dataset.type.removeprefix("mmspec.")
     if root.is_dir():
         return str(root)
@@ -379,11 +377,11 @@ def _markdown(
             "training step": row.title,
             "batch": str(one["batch"]),
             "steps": str(one["steps"]),
-            "ms": _digits(1e3 * one["seconds"]),
-            "a second": f"{_digits(one['batch'] / one['seconds'])} {row.unit}",
+            "ms": digits(1e3 * one["seconds"]),
+            "a second": f"{digits(one['batch'] / one['seconds'])} {row.unit}",
             "waits for the loader": f"{100 * one['waits']:.0f} %",
-            "peak memory, GiB": _digits(one["gib"]),
-            "TFLOP/s": _digits(rate / 1e12),
+            "peak memory, GiB": digits(one["gib"]),
+            "TFLOP/s": digits(rate / 1e12),
             "of a matrix product's": "-" if not product else f"{100 * rate / product:.0f} %",
         })  # fmt: skip
     where = f"{machine(args.device)}; torch {torch.__version__}; mmspec {__version__}"
@@ -393,17 +391,13 @@ def _markdown(
     if rows:
         lines += [markdown_table(rows), ""]
     if product:
-        each = [{"loader of InfMAE": name, "images/s": _digits(v)} for name, v in loaders.items()]
+        each = [{"loader of InfMAE": name, "images/s": digits(v)} for name, v in loaders.items()]
         lines += [markdown_table(each), ""]
         side = SIDE[args.device]
         lines += [f"A matrix product of {side} x {side} in {args.dtype}:"
-                  f" {_digits(product / 1e12)} TFLOP/s.", ""]  # fmt: skip
+                  f" {digits(product / 1e12)} TFLOP/s.", ""]  # fmt: skip
     titles = {name: row.title for name, row in ROWS.items()}
     for name, why in skipped.items():
         lines += [f"Skipped: {titles.get(name, name)}: {why}.", ""]
     lines += ['What the columns say: docs/speed.md, "A machine in one report".']
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _digits(value: float) -> str:
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

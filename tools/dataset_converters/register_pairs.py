@@ -20,6 +20,7 @@ from PIL import ExifTags, Image
 import mmspec
 from mmspec.datasets.files import find_images, without_suffix
 from mmspec.datasets.image_io import UnreadableImageError, decode_infrared, decode_visible
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.datasets.rgbt_folder import match_pairs
 from mmspec.matching import Agreement, agreement, align_by_edges, corner_places, random_homography
 from mmspec.text_files import read_names
@@ -303,8 +304,7 @@ def rig_homography(pairs: list[Pair], args: argparse.Namespace, head: Head | Non
     kept = args.out / "rig.json"
     if kept.exists():
         return np.array(json.loads(kept.read_text())["homography"])
-    places = np.linspace(0, len(pairs) - 1, min(args.frames, len(pairs))).round().astype(int)
-    frames = [Pair(pairs[i].name, pairs[i].infrared, pairs[i].visible) for i in places]
+    frames = [Pair(p.name, p.infrared, p.visible) for p in evenly_spaced(pairs, args.frames)]
     sizes = {(frame.gray.shape, frame.colours.shape) for frame in frames}
     if len(sizes) > 1:
         raise UnreadableImageError.of(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 import mmspec
 from mmspec.datasets.files import ALL_SUFFIXES, by_suffix, find_images
+from mmspec.datasets.repeatable import evenly_spaced
 from mmspec.thermal import ThermalImage, UnreadableImageError
 from mmspec.thermal.recordings import VIDEOS
 
@@ -51,16 +52,15 @@ def frames(folder: Path, limit: int, unit: str | None) -> Iterator[tuple[Path, T
     paths = [folder / name for name in find_images(str(folder), ALL_SUFFIXES, others)]
     if others:
         print(f"left out, no images by their suffix: {by_suffix(others)}", file=sys.stderr)
-    places = np.linspace(0, len(paths) - 1, min(limit, len(paths))).round().astype(int)
-    for place in places:
-        path, each = paths[place], max(1, limit // len(paths))
+    each = max(1, limit // len(paths))
+    for path in evenly_spaced(paths, limit):
         try:
             first = _read(path, unit, 0)
             yield path, first
             eight = path.suffix.lower() in VIDEOS and first.values.dtype == np.uint8
             count = 1 if eight else min(each, first.frames)  # all its frames are of 8 bits
-            for index in np.linspace(0, first.frames - 1, count).round().astype(int)[1:]:
-                yield path, _read(path, unit, int(index))
+            for index in evenly_spaced(range(first.frames), count)[1:]:
+                yield path, _read(path, unit, index)
         except (UnreadableImageError, ImportError) as error:
             print(f"left out: {error}", file=sys.stderr)
 
