@@ -7,7 +7,8 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", metavar="CONFIG", help="config file")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint of its training")
-    parser.add_argument("--out", required=True, metavar="FILE", help=".onnx, or .pt2 for torch")
+    help_ = ".onnx, or .pt2 for torch"
+    parser.add_argument("--out", dest="path", required=True, metavar="FILE", help=help_)
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--size",
@@ -38,6 +39,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     )
     parser.add_argument(
         "--cfg-options",
+        dest="options",
         nargs="+",
         action="extend",
         default=[],
@@ -56,21 +58,8 @@ def main() -> None:
         # Late, so that --help is quick.
         from mmspec.apis.export import export_checkpoint
 
-        report = export_checkpoint(
-            args.config,
-            args.checkpoint,
-            args.out,
-            images=args.images,
-            visible=args.visible,
-            size=args.size,
-            options=args.cfg_options,
-            dynamic=args.dynamic,
-            half=args.half,
-            encoder=args.encoder,
-            raw=args.raw,
-            tolerance=args.tolerance,
-        )
-    print(f"{args.out}: {report.program}, {report.size / 2**20:.1f} MiB")
+        report = export_checkpoint(**vars(args))
+    print(f"{args.path}: {report.program}, {report.size / 2**20:.1f} MiB")
     shapes = ", ".join(f"{height} x {width}" for height, width in report.shapes)
     print(f"compared with the model on images of {shapes}; largest difference of each output,")
     print(f"as a share of its largest value (allowed: {report.tolerance:g}):")

@@ -9,16 +9,15 @@ from PIL import Image, ImageDraw
 from mmspec.datasets.detection import InfraredDetDataset
 from mmspec.datasets.detection.coco_json import AnnotatedImage
 from mmspec.datasets.modality import MODALITY_PATHS
-from mmspec.parallel import in_parallel
 from mmspec.visualization.detection import TO_IGNORE
 from mmspec.visualization.panels import legend
 from mmspec.visualization.segmentation import infrared_palette
 
+from . import Check
 from .images import FileRecord, kinds_and_sizes, load_sides, remark_lines
 from .sheet import choose_samples, grid_of, tile
 
 SMALL, MEDIUM = 32**2, 96**2  # pixels; COCO's: small below the first, large from the second on
-TILE_WIDTH = 480
 COLUMNS = {
     "infrared": ("infrared",) * 3,
     "visible": ("visible",) * 3,
@@ -34,8 +33,10 @@ class DetectionSample:
     image: AnnotatedImage
 
 
-class DetectionCheck:
+class DetectionCheck(Check):
     """A data set with boxes from a COCO file."""
+
+    tile_width = 480
 
     def __init__(self, dataset: InfraredDetDataset) -> None:
         self.classes = tuple(dataset.metainfo["classes"])
@@ -48,14 +49,7 @@ class DetectionCheck:
         roles = MODALITY_PATHS[self.modality]
         self.samples = [s for s in samples if gone.isdisjoint(s.info[role] for role in roles)]
         self.faults = self.findings.faults + self.findings.dropped + absent
-        self.records: list[FileRecord] = []
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def read_all(self, workers: int) -> None:
-        self.records = in_parallel(read_images, self.samples, workers, "Reading")
-        self.faults = self.faults + [fault for record in self.records for fault in record.faults]
+        self.read = read_images
 
     def summary(self) -> Iterator[str]:
         empty = sum(all(box.ignored for box in s.image.boxes) for s in self.samples)
@@ -110,9 +104,7 @@ class DetectionCheck:
         chosen = choose_samples(counts, len(self.classes))
         if not chosen:
             return None
-        tiles = []
-        height, width = self.records[chosen[0]].size
-        size = (TILE_WIDTH, min(TILE_WIDTH, round(TILE_WIDTH * height / width)))
+        tiles, size = [], self.tile_size(chosen[0])
         for index in chosen:
             sample = self.samples[index]
             for image in load_sides(sample.info, FileRecord()).values():

@@ -11,17 +11,18 @@ from mmspec.datasets.infrared_folder import InfraredFolder
 from mmspec.datasets.modality import sample_of
 from mmspec.datasets.rgbt_folder import RGBTFolder
 from mmspec.datasets.transforms import LoadInfraredImageFromFile
-from mmspec.parallel import in_parallel
 
+from . import Check
 from .images import FileRecord, kinds_and_sizes, load_sides, remark_lines
 from .sheet import choose_samples, grid_of, tile
 
-TILE_WIDTH = 320
 COLUMNS = {"infrared": ("infrared",) * 4, "both": ("infrared", "visible") * 2}
 
 
-class FolderCheck:
+class FolderCheck(Check):
     """Images to pre-train on, or aligned pairs, to match too."""
+
+    tile_width = 320
 
     def __init__(self, dataset: InfraredFolder) -> None:
         broken: list[Fault] = []  # recordings, of which the data set raises the first
@@ -45,16 +46,7 @@ class FolderCheck:
                 self.samples = []  # each file is a broken recording
         self.unpaired = len(unpaired)
         self.faults = unpaired + broken
-        self.records: list[FileRecord] = []
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def read_all(self, workers: int) -> None:
-        self.records = in_parallel(
-            partial(read_images, self.modality), self.samples, workers, "Reading"
-        )
-        self.faults = self.faults + [fault for record in self.records for fault in record.faults]
+        self.read = partial(read_images, self.modality)
 
     def summary(self) -> Iterator[str]:
         good = sum(not record.faults for record in self.records)
@@ -70,8 +62,7 @@ class FolderCheck:
         chosen = choose_samples(good, classes=0)
         if not chosen:
             return None
-        height, width = self.records[chosen[0]].size
-        size = (TILE_WIDTH, min(TILE_WIDTH, round(TILE_WIDTH * height / width)))
+        size = self.tile_size(chosen[0])
         tiles = [
             tile(image, size, self.samples[index]["img_path"])
             for index in chosen

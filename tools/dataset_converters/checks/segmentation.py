@@ -11,14 +11,13 @@ from mmspec.datasets.label_io import LabelError
 from mmspec.datasets.segmentation import InfraredSegDataset
 from mmspec.datasets.synthetic import SyntheticInfrared
 from mmspec.datasets.transforms import LoadSegmentationLabels
-from mmspec.parallel import in_parallel
-from mmspec.visualization.panels import legend
+from mmspec.visualization.panels import as_shown, legend
 from mmspec.visualization.segmentation import background_of, infrared_palette, label_overlay
 
+from . import Check
 from .images import FileRecord, file_kind, kinds_and_sizes, load_sides, remark_lines
-from .sheet import as_colour, choose_samples, grid_of, tile
+from .sheet import choose_samples, grid_of, tile
 
-TILE_WIDTH = 320
 SAMPLES_A_ROW = 2
 
 
@@ -29,14 +28,15 @@ class SegmentationRecord(FileRecord):
     pixels: np.ndarray | None = None
 
 
-class SegmentationCheck:
+class SegmentationCheck(Check):
     """A data set with a class for every pixel, from files or rendered."""
+
+    tile_width = 320
 
     def __init__(self, dataset: InfraredSegDataset | SyntheticInfrared) -> None:
         self.classes = dataset.metainfo["classes"]
         self.background = background_of(self.classes)
         self.palette = infrared_palette(len(self.classes), self.background)
-        self.records: list[SegmentationRecord] = []
         if isinstance(dataset, SyntheticInfrared):
             dataset.full_init()
             self.samples, self.faults = range(len(dataset)), []
@@ -44,15 +44,8 @@ class SegmentationCheck:
         else:
             self.samples, self.faults = dataset.match_files()
             self.load = partial(load_from_files, dataset.label_codes)
+        self.read = partial(read_segmentation, self.load, len(self.classes))
         self.unpaired = len(self.faults)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def read_all(self, workers: int) -> None:
-        read = partial(read_segmentation, self.load, len(self.classes))
-        self.records = in_parallel(read, self.samples, workers, "Reading")
-        self.faults = self.faults + [fault for record in self.records for fault in record.faults]
 
     def summary(self) -> Iterator[str]:
         good = [record for record in self.records if not record.faults]
@@ -71,12 +64,10 @@ class SegmentationCheck:
         chosen = choose_samples(pixels, len(self.classes))
         if not chosen:
             return None
-        height, width = self.records[chosen[0]].size
-        size = (TILE_WIDTH, min(TILE_WIDTH, round(TILE_WIDTH * height / width)))
-        tiles = []
+        tiles, size = [], self.tile_size(chosen[0])
         for index in chosen:
             image, labels, name = self.load(self.samples[index], SegmentationRecord())
-            tinted = label_overlay(as_colour(image), labels, self.palette, self.background)
+            tinted = label_overlay(as_shown(image), labels, self.palette, self.background)
             tiles += [tile(image, size, name), tile(tinted, size)]
         grid = grid_of(tiles, ("image", "label") * SAMPLES_A_ROW)
         entries = list(zip(self.classes, map(tuple, self.palette.tolist())))

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmspec.datasets.repeatable import evenly_spaced
-from mmspec.visualization.panels import display_gain, label_font, titled_grid, to_display
+from mmspec.visualization.panels import as_shown, label_font, titled_grid
 
 MIN_SAMPLES_SHOWN = 12
 BLACK = (0, 0, 0)
@@ -33,13 +33,9 @@ def choose_samples(counts: Sequence[np.ndarray | None], classes: int) -> list[in
     return sorted(chosen)
 
 
-def as_colour(image: np.ndarray) -> np.ndarray:
-    return to_display(image, display_gain(image)) if image.ndim == 2 else image
-
-
 def tile(image: np.ndarray, size: tuple[int, int], name: str = "") -> np.ndarray:
     """(H, W, 3) uint8 of a size (width, height) with the picture inside and its file's name."""
-    image = as_colour(image)
+    image = as_shown(image)
     scale = min(size[0] / image.shape[1], size[1] / image.shape[0])
     inside = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
