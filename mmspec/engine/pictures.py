@@ -1,8 +1,7 @@
 """Hooks that draw the first images of a validation or a test, one a task."""
 
 import logging
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +13,7 @@ from mmengine.fileio import dump
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
 from PIL import Image
-from torch import Tensor
 
 from mmspec.evaluation.miss_rate import TIMES, MissRateMetric
 from mmspec.evaluation.saliency import THRESHOLDS, SaliencyMetric
@@ -56,6 +53,9 @@ class PictureHook(Hook):
     """
 
     folder: str
+    #: A function of :mod:`mmspec.visualization.samples`, and the score it is given.
+    draw: Callable[..., np.ndarray]
+    threshold: float | None = None
     modes = ("val", "test")
     #: Whose curves are drawn after a test.
     metric: type[BaseMetric] | tuple = ()
@@ -64,16 +64,6 @@ class PictureHook(Hook):
         self.num_images = num_images
         self.out_dir = out_dir
         self.seen = 0
-
-    @abstractmethod
-    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        """The picture, (H, W, 3) uint8, of a prediction.
-
-        Args:
-            image: (C, H', W') uint8 or float32, what the pipeline loaded.
-            sample: prediction and truth.
-            classes: names of the data set's classes; none where it has no labels.
-        """
 
     def draw_curves(self, metric: BaseMetric, folder: Path) -> None:
         """Draw what a metric of the class's kind left, in the main process, after a test."""
@@ -112,7 +102,8 @@ class PictureHook(Hook):
             if number >= min(wanted, len(dataset)):
                 return
             with without_ending_the_run(sample.get("img_path", f"image {number}")):
-                picture = self.picture(image, sample, dataset.metainfo.get("classes", ()))
+                classes = dataset.metainfo.get("classes", ())
+                picture = self.draw(image, sample, classes, self.threshold)
                 folder.mkdir(parents=True, exist_ok=True)
                 name = f"{number:04d}_{Path(sample.img_path).stem}.png"
                 Image.fromarray(picture).save(folder / name)
@@ -126,9 +117,7 @@ class SegmentationOverlayHook(PictureHook):
     """
 
     folder = "overlays"
-
-    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        return draw_segmentation(image, sample, classes)
+    draw = staticmethod(draw_segmentation)
 
 
 @HOOKS.register_module()
@@ -141,11 +130,12 @@ class DetectionPictureHook(PictureHook):
     """
 
     folder = "detections"
+    draw = staticmethod(draw_detection)
     metric = MissRateMetric
 
     def __init__(self, *args, score_threshold: float = 0.3, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.score_threshold = score_threshold
+        self.threshold = score_threshold
 
     def draw_curves(self, metric: MissRateMetric, folder: Path) -> None:
         if metric.curves:  # of settings with a pedestrian
@@ -156,9 +146,6 @@ class DetectionPictureHook(PictureHook):
                 if (setting, time) in metric.curves
             }
             save_miss_rate_curves(panels, folder / "miss_rate.png")
-
-    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        return draw_detection(image, sample, classes, self.score_threshold)
 
 
 @HOOKS.register_module()
@@ -171,9 +158,9 @@ class SmallTargetPictureHook(PictureHook):
     """
 
     folder = "small_targets"
+    draw = staticmethod(draw_small_targets)
     metric = SmallTargetMetric
     modes = ("test",)
-
     threshold = THRESHOLD
 
     def __init__(self, num_images: int | None = None, out_dir: str | None = None) -> None:
@@ -188,9 +175,6 @@ class SmallTargetPictureHook(PictureHook):
         if metric.roc is not None:
             save_roc_curve(metric.roc, folder / "roc.png")
 
-    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        return draw_small_targets(image, sample, classes, self.threshold)
-
 
 @HOOKS.register_module()
 class SaliencyPictureHook(PictureHook):
@@ -202,6 +186,7 @@ class SaliencyPictureHook(PictureHook):
     """
 
     folder = "saliency"
+    draw = staticmethod(draw_saliency)
     metric = SaliencyMetric
 
     def draw_curves(self, metric: SaliencyMetric, folder: Path) -> None:
@@ -214,9 +199,6 @@ class SaliencyPictureHook(PictureHook):
             numbers["thresholds"] = (THRESHOLDS / 255).tolist()
             dump(numbers, folder / "pr_curve.json")
 
-    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        return draw_saliency(image, sample)
-
 
 @HOOKS.register_module()
 class MatchingPictureHook(PictureHook):
@@ -226,6 +208,4 @@ class MatchingPictureHook(PictureHook):
     """
 
     folder = "matches"
-
-    def picture(self, image: Tensor, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-        return draw_matches(image, sample)
+    draw = staticmethod(draw_matches)

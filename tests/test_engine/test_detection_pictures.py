@@ -70,7 +70,7 @@ def test_both_images_of_a_pair_and_what_else_was_loaded(channels, shown):
     result.set_metainfo(dict(channels=channels))
     levels = dict(infrared=0, red=10, green=20, blue=30)
     image = torch.stack([torch.full((30, 40), levels[c], dtype=torch.uint8) for c in channels])
-    picture = DetectionPictureHook().picture(image, result, CLASSES)
+    picture = DetectionPictureHook().draw(image, result, CLASSES)
     scale, height, width = 6, 6 * 60, 6 * 80  # of 60 x 80 pixels, drawn six times as large
     assert picture.shape == (22 + 4 + len(shown) * (height + 4) + 20, 4 + 2 * (width + 4), 3)
     for row, name in enumerate(shown):

@@ -95,7 +95,7 @@ def test_both_images_of_a_pair():
     sample.set_metainfo(dict(channels=("infrared", "red", "green", "blue")))
     image = torch.zeros(4, 30, 40, dtype=torch.uint8)
     image[1:] = torch.tensor([90, 60, 30], dtype=torch.uint8).view(3, 1, 1)
-    picture = SegmentationOverlayHook().picture(image, sample, Images.metainfo["classes"])
+    picture = SegmentationOverlayHook().draw(image, sample, Images.metainfo["classes"])
     assert picture.shape[1] == 4 * 44 + 4
     infrared, visible, prediction, truth = (picture[26:56, 4 + 44 * i :][:, :40] for i in range(4))
     assert not infrared.any() and (visible == (90, 60, 30)).all()
