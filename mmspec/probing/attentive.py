@@ -66,19 +66,16 @@ class AttentiveProbe:
             for part in np.array_split(draws.permutation(drawn), -(-len(drawn) // BATCH)):
                 part = np.sort(part)
                 labels = torch.from_numpy(features.labels[part].astype(np.int64))
-                loss = F.cross_entropy(self._logits(features.take(name, part)), labels)
+                loss = F.cross_entropy(self(features.take(name, part)), labels)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
         self.network.requires_grad_(False)
 
-    def _logits(self, maps: Tensor) -> Tensor:
-        return self.network((_cells(maps) - self.mean) * self.scale)
-
     def __call__(self, maps: Tensor) -> Tensor:
         """Logits (B, classes) of maps (B, C, h, w)."""
-        return self._logits(maps)
+        return self.network((_cells(maps) - self.mean) * self.scale)
 
 
 def _cells(maps: Tensor) -> Tensor:

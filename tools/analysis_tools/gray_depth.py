@@ -18,6 +18,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmspec.datasets import read_infrared
+from mmspec.datasets.files import find_images
+from mmspec.evaluation.table import markdown_table
+from mmspec.explain import explained
+from mmspec.thermal import read_thermal
+from mmspec.thermal.scaling import Scaling, limits_of, to_gray
+
 GAIN, OFFSET, NOISE, WHITE = 24, 7000, 4, 2**14 - 1
 
 
@@ -37,9 +44,6 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
 
 def error_row(path: str) -> dict[str, str | float]:
     """What the default scaling to whole levels loses of a file, in the unit of its values."""
-    from mmspec.thermal import read_thermal
-    from mmspec.thermal.scaling import Scaling, limits_of, to_gray
-
     image = read_thermal(path)
     if image.values.dtype == np.uint8:
         raise ValueError(f"{path}: 8 bits; whole levels lose nothing of it")
@@ -68,14 +72,7 @@ def deepen(gray: np.ndarray, sun: bool, draws: np.random.Generator) -> np.ndarra
 
 def main() -> None:
     parser, args = parse_args()
-
-    from mmspec.explain import explained
-
     with explained(parser):
-        from mmspec.datasets import read_infrared
-        from mmspec.datasets.files import find_images
-        from mmspec.evaluation.table import markdown_table
-
         if args.command == "table":
             print(markdown_table([error_row(path) for path in args.files], digits=4))
             return

@@ -1,7 +1,7 @@
 """Read KAIST's annotation and files of detections."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mmspec.text_files import TextFileError, as_flag, read_json, read_lines
 PERSON = "person"
 
 
-class FileFormatError(ValueError):
+class FileFormatError(TextFileError):
     """A file that cannot be used; the message names it, the line or entry and what is wrong."""
 
 
@@ -29,7 +29,7 @@ def read_truth(path: str | Path) -> Truth:
     Raises:
         FileFormatError: not such a file, or an entry that cannot be used.
     """
-    raw = _read(read_json, path)
+    raw = read_json(path)
     try:
         categories = {entry["id"]: entry["name"] for entry in raw["categories"]}
         images = list(raw["images"])
@@ -129,7 +129,7 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
 
 
 def _text_rows(path: str | Path):
-    for number, line in enumerate(_read(read_lines, path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -168,7 +168,7 @@ def coco_results(path: str | Path, raw: Any = None) -> Iterator[tuple[str, Any, 
     Raises:
         FileFormatError: not such a file, or an entry that cannot be used.
     """
-    raw = _read(read_json, path) if raw is None else raw
+    raw = read_json(path) if raw is None else raw
     if not isinstance(raw, list):
         raise FileFormatError(f"{path}: not a list of results but a {type(raw).__name__}")
     for index, entry in enumerate(raw):
@@ -185,13 +185,6 @@ def coco_results(path: str | Path, raw: Any = None) -> Iterator[tuple[str, Any, 
         if len(row) != 6:
             raise FileFormatError(f"{name}: bbox {entry['bbox']} is not x, y, width, height")
         yield name, category, row
-
-
-def _read(read: Callable[[str | Path], Any], path: str | Path) -> Any:
-    try:
-        return read(path)
-    except TextFileError as error:
-        raise FileFormatError(str(error)) from None
 
 
 def _is_image(image: Any) -> bool:

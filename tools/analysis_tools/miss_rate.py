@@ -18,7 +18,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kaist_files import FileFormatError, read_detections, read_truth
+from kaist_files import read_detections, read_truth
 
 from mmspec.evaluation.miss_rate import (
     DEFAULT_SETTINGS,
@@ -27,6 +27,7 @@ from mmspec.evaluation.miss_rate import (
     MissRateCurve,
     evaluate_miss_rate,
 )
+from mmspec.text_files import TextFileError
 from mmspec.visualization.curves import save_miss_rate_curves
 
 
@@ -85,7 +86,7 @@ def main() -> None:
             for time in TIMES:
                 if (settings[0], time) in curves:
                     panels[time][name] = curves[settings[0], time]
-    except (OSError, FileFormatError) as error:
+    except (OSError, TextFileError) as error:
         sys.exit(f"error: {error}")
     except KeyError as error:
         sys.exit(f"error: {error.args[0]}")

@@ -4,14 +4,7 @@ from pathlib import Path
 
 from _common import PRETRAIN, row  # noqa: F401  (PRETRAIN is the runner's)
 
-_COLUMNS = {
-    "IoU": "IoU",
-    "nIoU": "nIoU",
-    "F1": "F1",
-    "Pd": "Pd",
-    "Fa": "Fa (1e-6)",
-    "AUC": "AUC",
-}
+_COLUMNS = {name: name for name in ("IoU", "nIoU", "F1", "Pd", "Fa", "AUC")} | {"Fa": "Fa (1e-6)"}
 #: The test images without a near-duplicate in training, as tools/dataset_converters/clean_split.py
 #: lists them. Where the list is there before a row is tested, the table has their IoU too.
 _CLEAN = Path("work_dirs/irstd1k_clean.txt").absolute()
