@@ -1,15 +1,16 @@
 """Train for pairs as they come: one image missing, or not quite aligned."""
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmspec.conventions import MODALITIES
 from mmspec.pairs import SIDES, pixels_of_pair
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
+
 
 @TRANSFORMS.register_module()
-class DropModality(BaseTransform):
+class DropModality(Step):
     """Blacken one image of a pair, never both, so that either alone serves at test time.
 
     With ``RGBTDetDataPreprocessor`` or ``RGBTSegDataPreprocessor``, ``RGBTBackbone`` then goes by
@@ -40,12 +41,9 @@ class DropModality(BaseTransform):
             results["img"][..., SIDES[dropped]] = 0
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(prob={self.prob})"
-
 
 @TRANSFORMS.register_module()
-class MisalignPair(BaseTransform):
+class MisalignPair(Step):
     """Shift the visible image of a pair by a few pixels, as between cameras side by side.
 
     The shift is a whole number of pixels, drawn uniformly for each axis; pixels of the border fill
@@ -76,6 +74,3 @@ class MisalignPair(BaseTransform):
         results["img"] = image.copy()
         results["img"][..., 1:] = image[..., 1:][rows][:, columns]
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(max_shift={self.max_shift})"

@@ -1,14 +1,15 @@
 """Loading the label image of a sample."""
 
-from mmcv.transforms import BaseTransform
 from mmengine import fileio
 
 from mmspec.datasets.label_io import LabelError
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
+
 
 @TRANSFORMS.register_module()
-class LoadSegmentationLabels(BaseTransform):
+class LoadSegmentationLabels(Step):
     """Load and check the label image of a segmentation data set of mmspec.
 
     It takes the place of mmseg's ``LoadAnnotations``, which casts any depth to 8 bits, lets values
@@ -57,6 +58,3 @@ class LoadSegmentationLabels(BaseTransform):
         results["gt_seg_map"] = results["label_codes"].decode(values, name)
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(backend_args={self.backend_args})"

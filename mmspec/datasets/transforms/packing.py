@@ -3,14 +3,15 @@
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 
 from mmspec.pairs import PAIR, pixels_of_pair
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
+
 
 @TRANSFORMS.register_module()
-class PackImage(BaseTransform):
+class PackImage(Step):
     """Give an image as a tensor and its name, and nothing else.
 
     In place of mmpretrain's ``PackInputs`` where nothing is known of images but their names: no
@@ -37,6 +38,3 @@ class PackImage(BaseTransform):
         # In order, and not read only, as what a memory-mapped file gives.
         image = np.require(image, requirements="CW")
         return dict(inputs=torch.from_numpy(image), img_path=str(results["img_path"]))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"

@@ -7,16 +7,17 @@ from copy import deepcopy
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform, Compose
+from mmcv.transforms import Compose
 
 from mmspec.pairs import COLOURS, join_pair, pixels_of_pair, split_pair
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
 from .photometric import InfraredPhotometric, VisiblePhotometric
 
 
 @TRANSFORMS.register_module()
-class TransformPair(BaseTransform):
+class TransformPair(Step):
     """Run geometric transforms that take no four channels on both images of a pair.
 
     They draw the same numbers for either image, so that pixels stay aligned: Python's, NumPy's and
@@ -57,12 +58,9 @@ class TransformPair(BaseTransform):
             )
         return first | dict(img=join_pair(first["img"], visible), img_shape=visible.shape[:2])
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(both={self.both})"
-
 
 @TRANSFORMS.register_module()
-class RGBTPhotometric(BaseTransform):
+class RGBTPhotometric(Step):
     """Colour jitter on the visible image; gain, offset, gamma and noise on the infrared one.
 
     The draws of the two are independent, as their cameras are (M-SpecGene's release gives both the
@@ -102,9 +100,6 @@ class RGBTPhotometric(BaseTransform):
         colours = cv2.cvtColor(visible, cv2.COLOR_RGB2BGR)
         colours = _unless_black(self.visible, {**results, "img": colours})["img"]
         return results | dict(img=join_pair(gray, cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(infrared={self.infrared}, visible={self.visible})"
 
 
 def _unless_black(step: Callable, results: dict) -> dict:

@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 
 from mmspec.registry import TRANSFORMS
+
+from .base import Step
 
 MAX_ATTEMPTS = 10
 
 
 @TRANSFORMS.register_module()
-class RandomView(BaseTransform):
+class RandomView(Step):
     """Crop at random, resize by an antialiased bicubic kernel, flip at random.
 
     The draws are those of mmpretrain's ``RandomResizedCrop`` with a ``RandomFlip`` behind it, and
@@ -72,9 +73,3 @@ class RandomView(BaseTransform):
         h = min(height, round(width / self.aspect_ratio_range[0]))
         w = min(width, round(height * self.aspect_ratio_range[1]))
         return (height - h) // 2, (width - w) // 2, h, w
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(scale={self.scale}, crop_ratio_range={self.crop_ratio_range},"
-            f" aspect_ratio_range={self.aspect_ratio_range}, flip_prob={self.flip_prob})"
-        )

@@ -2,18 +2,18 @@
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
 from .slivers import cut_labels
 
 TRIES = 10  # as mmseg's
 
 
 @TRANSFORMS.register_module()
-class SegmentationCrop(BaseTransform):
+class SegmentationCrop(Step):
     """Crop at random, as mmseg's ``RandomCrop``, without slivers among the labels.
 
     What a cut leaves of a thing, one to three pixels deep, is ignored instead of being learnt as
@@ -69,7 +69,3 @@ class SegmentationCrop(BaseTransform):
     def _draw(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         first = [np.random.randint(max(a - b, 0) + 1) for a, b in zip(shape, self.crop_size)]
         return tuple(slice(i, i + side) for i, side in zip(first, self.crop_size))
-
-    def __repr__(self) -> str:
-        name = type(self).__name__
-        return f"{name}(crop_size={self.crop_size}, cat_max_ratio={self.cat_max_ratio})"

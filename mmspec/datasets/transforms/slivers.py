@@ -7,10 +7,11 @@ deeper: its pixels are of the class that they say, where a box would claim an ob
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
+
+from .base import Step
 
 #: An object of which less than this share is in the crop is to be ignored, not learnt,
 MIN_VISIBLE = 0.3
@@ -26,7 +27,7 @@ def is_sliver(visible: np.ndarray, whole: np.ndarray, crop: int) -> np.ndarray:
 
 
 @TRANSFORMS.register_module()
-class ClipBoxes(BaseTransform):
+class ClipBoxes(Step):
     """Clip boxes to the image, and ignore those of which little is left.
 
     A box of which a sliver is inside (:func:`is_sliver`) becomes a region to ignore: neither an
@@ -48,9 +49,6 @@ class ClipBoxes(BaseTransform):
         if "gt_masks" in results:
             results["gt_bboxes"] = results["gt_masks"].get_bboxes(type(boxes))
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
 
 
 def cut_labels(

@@ -2,11 +2,11 @@
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmspec.conventions import IGNORE_INDEX
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
 from .slivers import cut_labels
 
 TARGET = 1
@@ -16,7 +16,7 @@ MARGIN = 4  # pixels round a target that are the target's own glow
 
 
 @TRANSFORMS.register_module()
-class TargetCrop(BaseTransform):
+class TargetCrop(Step):
     """Crop at random, one time in two around a target.
 
     With probability ``prob`` a target (an 8-connected component of class 1 of ``gt_seg_map``) is
@@ -110,12 +110,6 @@ class TargetCrop(BaseTransform):
         padded[:] = pixels.mean(axis=(0, 1)) if value is None else value
         padded[:height, :width] = cut
         return padded
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(crop_size={self.crop_size}, prob={self.prob},"
-            f" clutter={self.clutter})"
-        )
 
 
 def _target_boxes(labels: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 
 from mmspec.matching.views import (
     MULTIPLE,
@@ -14,9 +13,11 @@ from mmspec.matching.views import (
 from mmspec.pairs import pixels_of_pair
 from mmspec.registry import TRANSFORMS
 
+from .base import Step
+
 
 @TRANSFORMS.register_module()
-class ScaleToWidth(BaseTransform):
+class ScaleToWidth(Step):
     """Scale an image to a width, both sides to the nearest multiples of 16 or another number.
 
     The patch of the encoders divides the result, so that nothing is padded.
@@ -42,12 +43,9 @@ class ScaleToWidth(BaseTransform):
         results["img_shape"] = shape
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(width={self.width}, multiple={self.multiple})"
-
 
 @TRANSFORMS.register_module()
-class ViewInfrared(BaseTransform):
+class ViewInfrared(Step):
     """See the infrared image of an aligned pair through a known homography: for tests.
 
     The corners of the view stay in the image, so that each of its pixels has a place in the visible
@@ -78,12 +76,9 @@ class ViewInfrared(BaseTransform):
         results["truth"] = torch.from_numpy(truth)
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(seed={self.seed})"
-
 
 @TRANSFORMS.register_module()
-class CropViews(BaseTransform):
+class CropViews(Step):
     """Crop both images of an aligned pair at different places, the infrared one also seen through
     a random homography: for training.
 
@@ -124,9 +119,6 @@ class CropViews(BaseTransform):
         results["img_shape"] = self.size
         results["truth"] = torch.from_numpy(_shift(-x, -y) @ view)
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(size={self.size})"
 
 
 def _shift(x: int, y: int) -> np.ndarray:
