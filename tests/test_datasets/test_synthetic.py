@@ -242,8 +242,8 @@ def test_mmseg_crops_labels_and_points_alike():
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(TypeError, match="lenght"):
-        build(lenght=4)
+    with pytest.raises(TypeError, match="pipelin'.*takes .*pipeline"):
+        build(length=4, pipelin=[])
     with pytest.raises(TypeError, match="data_root"):
         build(length=4, data_root="images")
     with pytest.raises(ValueError, match="length=0"):
