@@ -1,7 +1,5 @@
 """Tiny data sets, each in the layout in which it is released."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """A model of each kind that is predicted with, from the project's own small configs, untrained."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

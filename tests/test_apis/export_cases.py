@@ -1,7 +1,5 @@
 """Small models of every kind that is exported, and images for them."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 
