@@ -1,5 +1,8 @@
 """Check a data set with a class for every pixel."""
 
+# Without mmseg its data sets are functions, which know no "|".
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
