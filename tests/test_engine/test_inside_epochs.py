@@ -9,10 +9,12 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import loops
 from toy_run import toy_run
 
 from mmspec.engine import DurableCheckpointHook
@@ -73,6 +75,12 @@ def images(work_dir: Path, **arguments) -> list[float]:
     made.model.forward = lambda x, **rest: seen.extend(x.flatten().tolist()) or step(x, **rest)
     made.train()
     return seen
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """mmengine waits two seconds between passes of a run by iterations."""
+    monkeypatch.setattr(loops, "time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmspec.engine import SmallTargetPictureHook, pictures
+from mmspec.engine import SmallTargetPictureHook
 
 pytest.importorskip("mmseg.models")
 
@@ -70,9 +70,12 @@ def test_numbers_and_pictures_of_a_test_at_native_size(tmp_path, channels):
 
 def test_the_metrics_own_threshold_is_that_of_the_pictures(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(
-        pictures, "draw_small_targets", lambda *given: drawn.append(given[3]) or np.zeros((2, 2, 3))
-    )
+
+    def draw(*given) -> np.ndarray:
+        drawn.append(given[3])
+        return np.zeros((2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(SmallTargetPictureHook, "draw", staticmethod(draw))
     cfg = config(tmp_path, 1)
     cfg.test_evaluator.threshold = 0.2
     Runner.from_cfg(cfg).test()

@@ -135,6 +135,7 @@ def whole(benchmark, monkeypatch):
     monkeypatch.setattr(whole_machine, "_apart", lambda function, _, *args: function(*args))
     monkeypatch.setattr(whole_machine, "STEPS", 1)
     monkeypatch.setattr(whole_machine, "LOADED", 1)
+    monkeypatch.setattr(whole_machine, "IMAGES", 8)
     monkeypatch.setattr(whole_machine, "SIDE", dict(cpu=64))
     small = dict(
         visible=[(1, "scale=64")],

@@ -1,5 +1,6 @@
 import csv
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,16 +36,30 @@ def scene(seed):
     return seen_through(counts, TRUTH, SHAPE), visible
 
 
-@pytest.fixture
-def folders(tmp_path):
+def write(root):
     """Two pairs, a mismatched one, and an infrared image without a partner."""
     for folder in ("ir", "vis"):
-        (tmp_path / folder / "a").mkdir(parents=True)
+        (root / folder / "a").mkdir(parents=True)
     for name, (infrared, visible) in {"0": (0, 0), "1": (1, 1), "wrong": (2, 3)}.items():
-        cv2.imwrite(str(tmp_path / f"ir/a/{name}.png"), scene(infrared)[0])
-        cv2.imwrite(str(tmp_path / f"vis/a/{name}.png"), scene(visible)[1])
-    tifffile.imwrite(tmp_path / "ir/a/alone.tif", scene(4)[0])
-    return tmp_path
+        cv2.imwrite(str(root / f"ir/a/{name}.png"), scene(infrared)[0])
+        cv2.imwrite(str(root / f"vis/a/{name}.png"), scene(visible)[1])
+    tifffile.imwrite(root / "ir/a/alone.tif", scene(4)[0])
+    return root
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return write(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory):
+    """The folders of ``write``, registered to ``out``; what was there before, by path."""
+    root = write(tmp_path_factory.mktemp("registered"))
+    before = {path: path.read_bytes() for path in root.rglob("*.png")}
+    with pytest.MonkeyPatch.context() as patch:
+        run(patch, root / "ir", root / "vis", "--out", root / "out")
+    return root, before
 
 
 def report(out):
@@ -59,11 +74,12 @@ def is_cut_from(part, whole):
     return np.array_equal(part, whole[y : y + part.shape[0], x : x + part.shape[1]])
 
 
-@pytest.mark.parametrize("rig", [[], ["--rig"]])
-def test_aligned_pairs_are_written_and_the_mismatched_one_is_refused(folders, monkeypatch, rig):
-    before = {path: path.read_bytes() for path in folders.rglob("*.png")}
-    out = folders / "out"
-    run(monkeypatch, folders / "ir", folders / "vis", "--out", out, *rig)
+@pytest.mark.parametrize("rig", [False, True])
+def test_aligned_pairs_are_written_and_the_mismatched_one_is_refused(registered, monkeypatch, rig):
+    folders, before = registered
+    out = folders / ("rig" if rig else "out")
+    if rig:
+        run(monkeypatch, folders / "ir", folders / "vis", "--out", out, "--rig")
     lines = report(out)
     assert [lines[f"a/{name}"]["written"] for name in ("0", "1", "wrong")] == [
         "True", "True", "False",
@@ -82,9 +98,9 @@ def test_aligned_pairs_are_written_and_the_mismatched_one_is_refused(folders, mo
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_an_existing_folder_is_refused_and_resumed(folders, monkeypatch, capsys):
+def test_an_existing_folder_is_refused_and_resumed(registered, tmp_path, monkeypatch, capsys):
+    folders = Path(shutil.copytree(registered[0], tmp_path / "copy"))
     out = folders / "out"
-    run(monkeypatch, folders / "ir", folders / "vis", "--out", out)
     first = report(out)
     with pytest.raises(SystemExit):
         run(monkeypatch, folders / "ir", folders / "vis", "--out", out)

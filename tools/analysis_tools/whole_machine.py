@@ -31,6 +31,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 STEPS = 30  # that are timed, at most
 LOADED = 12  # of a row without a network, at least
 SIDE = {"cuda": 8192, "cpu": 2048}  # of the matrix product that shares are of
+IMAGES = 64  # that are made up, of a kind
 _BASE, _TINY = "base-p16_4xb64-amp-coslr-400e_inf30", "tiny-p16_1xb32-coslr-20e_inf-mini"
 _TINY_MAPS = ["model.backbone.arch=tiny", "model.backbone.init_cfg=None"]
 _OTHERS = "[48,96,224,224]"
@@ -313,12 +314,13 @@ def made_up(config: str | Path, folder: Path) -> str:
         height, width = 512, 640
     for below, mode in layouts.get(dataset.type, default).items():
         (root / below).mkdir(parents=True, exist_ok=True)
-        for i in range(64):
+        for i in range(IMAGES):
             coarse = rng.integers(0, 9 if mode == "label" else 256, (32, 40, 3), dtype=np.uint8)
             image = Image.fromarray(coarse if mode == "RGB" else coarse[..., 0])
             how = Image.Resampling.NEAREST if mode == "label" else Image.Resampling.BICUBIC
             suffix = "jpg" if dataset.type not in layouts else "png"
-            image.resize((width, height), how).save(root / below / f"{i:02d}.{suffix}")
+            path = root / below / f"{i:02d}.{suffix}"
+            image.resize((width, height), how).save(path, compress_level=1)  # of PNG: quickly
     if "M3FD" in dataset.type:
         _write_boxes(root, rng, width, height)
     return str(root)
@@ -331,13 +333,13 @@ def _write_boxes(root: Path, rng: np.random.Generator, width: int, height: int) 
     size = dict(width=width, height=height)
     images = [
         dict(id=i, file_name=f"Ir/{i:02d}.png", visible_file_name=f"Vis/{i:02d}.png", **size)
-        for i in range(64)
+        for i in range(IMAGES)
     ]
     boxes = []
-    for number in range(64 * 8):  # eight in each, about as many as M3FD has
+    for number in range(IMAGES * 8):  # eight in each, about as many as M3FD has
         size = rng.integers(16, 200, 2)
         corner = rng.integers(0, [width - size[0], height - size[1]])
-        boxes.append(dict(id=number + 1, image_id=number % 64, iscrowd=0,
+        boxes.append(dict(id=number + 1, image_id=number % IMAGES, iscrowd=0,
                           category_id=int(rng.integers(len(names))) + 1,
                           area=int(size.prod()),
                           bbox=[*corner.tolist(), *size.tolist()]))  # fmt: skip
