@@ -560,12 +560,10 @@ def _coco_entry(path: Path, name: str, entry: dict, size: tuple[int, int]) -> En
         x, y, width, height = map(float, entry["bbox"])
         if not np.isfinite([x, y, width, height]).all():
             raise ValueError(f"{entry['bbox']} is not finite")
-        refuse_negative(where, width, height)
         ignored = as_flag(entry.get("iscrowd", 0)) or as_flag(entry.get("ignore", 0))
-    except LabelFileError:
-        raise
     except (KeyError, TypeError, ValueError) as error:
         raise LabelFileError(f"{where}: bbox or iscrowd: {type(error).__name__}: {error}") from None
+    refuse_negative(where, width, height)
     mask = entry.get("segmentation") or []
     try:
         if isinstance(mask, dict):
