@@ -17,7 +17,7 @@ from mmspec.registry import MODELS
 
 from .layouts import BESIDE, UNKNOWN
 from .reader import CheckpointInfo, read_checkpoint
-from .safe_load import CheckpointError
+from .safe_load import CheckpointError, refuse_nan
 
 PREFIX = "backbone."
 #: What is new at fine-tuning in backbones that do not say so themselves: mmpretrain's ViTSAM, and
@@ -214,8 +214,8 @@ def load_into(
 
     Raises:
         CheckpointError: less than ``min_coverage`` of the backbone was found in the checkpoint, a
-            part is on one side alone, a tensor has a shape that cannot be made to fit, or the
-            file tells another number of heads.
+            part is on one side alone, a tensor holds NaN or has a shape that cannot be made to fit,
+            or the file tells another number of heads.
     """
     grid = getattr(backbone, "pretrain_grid", None)
     if info.pretrain_grid is not None and grid not in (None, info.pretrain_grid):
@@ -229,6 +229,7 @@ def load_into(
             f"checkpoint {info.path} was trained with num_heads={heads}, this backbone has"
             f" {arch['num_heads']}, which its tensors would not tell"
         )
+    refuse_nan(state, f"checkpoint {info.path}")
     report = LoadReport(info, ignored=dict(info.ignored))
     fresh = getattr(backbone, "new_at_fine_tuning", NEW_AT_FINE_TUNING)
     dispensable = (*DISPENSABLE, *getattr(backbone, "pretraining_only", ()))

@@ -48,9 +48,10 @@ def _tensors(content: Any) -> dict[str, Tensor]:
     """The state dict inside a file's content, without the prefixes of wrappers."""
     if not isinstance(content, Mapping):
         return {}
-    inside = (content.get(key) for key in ("state_dict", "model", "module"))
-    state = next((part for part in inside if isinstance(part, Mapping)), content)
-    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    for key in ("state_dict", "model", "module"):
+        if isinstance(content.get(key), Mapping):
+            return _tensors(content[key])
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
     # Of a distributed run, of torch.compile, of Lightning's "model" and the like.
     names = list(tensors)
     while find_layout(dict.fromkeys(names)) is None:
@@ -59,6 +60,12 @@ def _tensors(content: Any) -> dict[str, Tensor]:
         if len(firsts) != 1 or "" in names:
             return tensors
     return dict(zip(names, tensors.values()))
+
+
+def _kinds(content: Any) -> str:
+    """What a file without tensors holds instead, by its first entries."""
+    entries = list(content.items())[:6] if isinstance(content, Mapping) else [("file", content)]
+    return ", ".join(f"{key!s}: {type(value).__name__}" for key, value in entries) or "nothing"
 
 
 def _texts(meta: Any) -> dict[str, str]:
@@ -119,12 +126,12 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     tensors = _tensors(content)
     layout = find_layout(tensors)
     if layout is None:
-        names = ", ".join(list(tensors)[:3]) or "none"
+        names = ", ".join(list(tensors)[:3]) or f"only {_kinds(content)}"
         markers = "; ".join(f"{known.name} has {known.marker}" for known in LAYOUTS)
         raise CheckpointError(
             f"checkpoint {path}: {len(tensors)} tensors ({names}, ...), none of InfMAE, ConvMAE, "
-            "M-SpecGene, MAE, a ViT or mmspec's own; layouts are known by a tensor's name: "
-            f"{markers}"
+            "M-SpecGene, MAE, a ViT or mmspec's own; tensors are looked for in the file, in its "
+            f"state_dict, model and module, and layouts are known by one's name: {markers}"
         )
     state, ignored = layout.convert(tensors)
     grid = round(tensors["pos_embed"].shape[1] ** 0.5) if "pos_embed" in ignored else None

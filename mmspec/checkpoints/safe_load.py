@@ -5,6 +5,7 @@ import codecs
 import collections
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -108,7 +109,8 @@ def load_file(path: str | Path) -> Any:
                 f" holds a pickled {refused[1]}, which is not on the allow-list, and was not "
                 "loaded. If you trust the file, save its tensors alone: content = "
                 f"torch.load('{path}', weights_only=False), then "
-                "torch.save({'model': content['model']}, 'clean.pth')"
+                "torch.save({'model': content['model']}, 'clean.pth'), with .state_dict() where "
+                "content or content['model'] is a module and no dict"
             )
         else:
             # torch's first line advises weights_only=False, which would run what the file says.
@@ -116,6 +118,16 @@ def load_file(path: str | Path) -> Any:
             cause = re.search(r"WeightsUnpickler error: (.+)", str(error))
             reason = f": not a torch checkpoint, or damaged ({cause[1] if cause else first})"
         raise CheckpointError(f"checkpoint {path}{reason}") from error
+
+
+def refuse_nan(state: Mapping[str, Any], source: str) -> None:
+    """Raise a :class:`CheckpointError` that names the first tensor with a NaN."""
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor) and value.isnan().any():
+            raise CheckpointError(
+                f"{source}: {name} holds NaN, as a training leaves it whose loss was NaN;"
+                " take an earlier checkpoint of that training"
+            )
 
 
 def load_header(path: Path) -> dict[str, str]:

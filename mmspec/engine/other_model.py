@@ -5,6 +5,8 @@ import logging
 from mmengine.logging import print_log
 from torch import nn
 
+from mmspec.checkpoints.safe_load import refuse_nan
+
 from .launch import LaunchError
 
 
@@ -26,13 +28,13 @@ def refuse_other_model(
 
     Raises:
         LaunchError: it is of another model; the first tensor that differs is named.
+        CheckpointError: a tensor holds NaN.
     """
     source = source or "the checkpoint"
     model = network.state_dict()
-    loaded = {
-        name.removeprefix("module."): getattr(value, "shape", None)
-        for name, value in checkpoint.get("state_dict", checkpoint).items()
-    }
+    state = checkpoint.get("state_dict", checkpoint)
+    refuse_nan(state, source)
+    loaded = {k.removeprefix("module."): getattr(v, "shape", None) for k, v in state.items()}
     # Counters of old batch norms, which no result depends on, are not missed by torch either.
     missing = [
         name

@@ -166,6 +166,26 @@ def test_prefix_of_a_wrapper_is_taken_off(prefix, tmp_path):
     assert load_encoder(tmp_path / "ddp.pth", dict(num_heads=2))[1].coverage == 1.0
 
 
+def test_tensors_lie_deeper_or_are_not_found_by_what_there_is(tmp_path):
+    state = pretrained().state_dict()
+    torch.save({"model": {"epoch": 3, "state_dict": state}}, tmp_path / "deeper.pth")
+    assert load_encoder(tmp_path / "deeper.pth", dict(num_heads=2))[1].coverage == 1.0
+    torch.save({"student": state, "epoch": 3}, tmp_path / "dino.pth")
+    with pytest.raises(CheckpointError, match=r"dino\.pth: 0 .*student: OrderedDict, epoch: int"):
+        read_checkpoint(tmp_path / "dino.pth")
+    torch.save([1], tmp_path / "list.pth")
+    with pytest.raises(CheckpointError, match=r"list\.pth: 0 tensors \(only file: list"):
+        read_checkpoint(tmp_path / "list.pth")
+
+
+def test_weights_of_a_training_that_diverged_are_refused(checkpoint):
+    content = torch.load(checkpoint)
+    content["state_dict"]["backbone.norm.weight"][2] = torch.nan
+    torch.save(content, checkpoint)
+    with pytest.raises(CheckpointError, match=r"own\.pth: backbone\.norm\.weight holds NaN"):
+        load_encoder(checkpoint, dict(num_heads=2), min_coverage=0)
+
+
 def test_mae_checkpoint_computes_what_a_vit_computes(tmp_path):
     state = mae_state()
     torch.save({"model": state}, tmp_path / "mae.pth")

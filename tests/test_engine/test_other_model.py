@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from mmspec.checkpoints.safe_load import CheckpointError
 from mmspec.engine.launch import LaunchError
 from mmspec.engine.other_model import refuse_other_model
 
@@ -16,6 +17,13 @@ def test_checkpoint_of_the_model_is_loaded():
     refuse(model, {"state_dict": model.state_dict()}, whole=True)
     wrapped = {f"module.{name}": value for name, value in model.state_dict().items()}
     refuse(model, {"state_dict": wrapped}, whole=True)
+
+
+def test_a_checkpoint_with_nan_is_refused():
+    model = torch.nn.Linear(2, 3)
+    model.bias.data[1] = torch.nan
+    with pytest.raises(CheckpointError, match=r"theirs\.pth: bias holds NaN"):
+        refuse(model, {"state_dict": model.state_dict()}, whole=False)
 
 
 @pytest.mark.parametrize(

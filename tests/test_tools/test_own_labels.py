@@ -426,6 +426,17 @@ def test_images_without_labels_are_counted_and_may_be_taken_as_empty(
     assert sum(len(content["annotations"]) for content in contents) == 16
 
 
+@pytest.mark.parametrize(
+    ("shapes", "message"), [(None, "'shapes' is None, not a list"), (["car"], "shape 1: Attribute")]
+)
+def test_a_file_of_labelme_without_shapes(shapes, message, convert, tmp_path):
+    labelme(tmp_path)
+    path = next(tmp_path.rglob("*.json"))
+    text(path, dict(json.loads(path.read_text()), shapes=shapes))
+    with pytest.raises(SystemExit, match=rf"{path.name}: {message}"):
+        convert("labelme")
+
+
 def test_shapes_of_one_label_and_group_are_one_object(convert, tmp_path, capsys):
     left, right = [[10, 10], [20, 10], [20, 30]], [[30, 12], [40, 12], [40, 34]]
     parts = [("car", 1, left), ("car", 1, right), ("bus", 1, left), ("car", None, left)]

@@ -205,6 +205,17 @@ def test_images_of_a_file_of_boxes_are_those_of_the_test(tmp_path, monkeypatch, 
     assert_says(refused(monkeypatch, tmp_path, capsys, truth, path), "image_id 99 .*--extra")
     assert scores(monkeypatch, tmp_path, truth, path, "--extra") == expected
 
+    entry = content["categories"][0]
+    for key in ("images", "categories"):
+        save(**{key: [dict(id=1)]})
+        assert_says(
+            refused(monkeypatch, tmp_path, capsys, truth, path), f"{key}: entry 0 is {{'id'"
+        )
+    save(categories=[entry, "Bus"])
+    assert_says(
+        refused(monkeypatch, tmp_path, capsys, truth, path), "entry 1 is 'Bus', without 'id'"
+    )
+
     save(images=[*content["images"], dict(content["images"][0], id=99)])
     why = refused(monkeypatch, tmp_path, capsys, truth, path)
     assert_says(why, f"1 images do not fit.*\n  {names[0]}: 2 images of this name$")

@@ -72,6 +72,15 @@ class Test:
     dataset: object
 
 
+def _entries(source: str, key: str, entries: list, *needed: str) -> list[dict]:
+    """The objects of a list of a JSON file; one that lacks a key is an error."""
+    for index, entry in enumerate(entries if isinstance(entries, list) else [entries]):
+        if not (isinstance(entry, dict) and entry.keys() >= set(needed)):
+            needs = " and ".join(map(repr, needed))
+            raise FileFormatError(f"{source}: {key}: entry {index} is {entry!r}, without {needs}")
+    return entries
+
+
 def read_test(source: str, options: Sequence[str] = ()) -> Test:
     """The test of a config, or of a COCO annotation file with its own classes.
 
@@ -83,6 +92,7 @@ def read_test(source: str, options: Sequence[str] = ()) -> Test:
         categories = categories.get("categories") if isinstance(categories, dict) else None
         if not categories:
             raise FileFormatError(f"{source}: not a COCO annotation file with 'categories'")
+        categories = _entries(source, "categories", categories, "name")
         tested = dict(
             type="mmspec.InfraredDetDataset",
             data_root="",
@@ -304,17 +314,18 @@ class BoxFile:
     ) -> None:
         content, info = read_json(path), test.images[0].info
         if isinstance(content, dict) and "images" in content:
-            names = {x.get("id"): str(x.get("file_name")) for x in content["images"]}
+            listed = _entries(path, "images", content["images"], "id", "file_name")
+            names = {entry["id"]: str(entry["file_name"]) for entry in listed}
             tested = (image.name for image in test.images)
             found = find_by_end(names.values(), tested, path, longer=True)
             images = {key: found[name] for key, name in names.items() if name in found}
             surplus = [] if extra else [name for name in names.values() if name not in found]
             faults = [Fault(name, "not an image of the test") for name in surplus]
-            listed = Counter(images.values())
+            times = Counter(images.values())
             faults += [
-                Fault(image.name, f"{listed[image.name] or 'no'} images of this name")
+                Fault(image.name, f"{times[image.name] or 'no'} images of this name")
                 for image in scored
-                if listed[image.name] != 1
+                if times[image.name] != 1
             ]
             if faults:
                 raise FileFormatError(
@@ -334,6 +345,7 @@ class BoxFile:
             truth, keys = read_json(info["ann_file"]), test.dataset.COCO_KEYS
             categories = truth.get("categories", truth.get(keys.get("categories"), ()))
             source = info["ann_file"]
+        categories = _entries(source, "categories", categories, "id", "name")
         names = {entry["id"]: entry["name"] for entry in categories}
         label = {name: i for i, name in enumerate(test.classes)}
         self.rows: dict[str, list[tuple]] = {image.name: [] for image in test.images}

@@ -94,6 +94,8 @@ def labelme(root: Path, args: argparse.Namespace) -> Converted:
     def read(image: str) -> Scene:
         path, content = labels[image]
         said = content.get("imageWidth"), content.get("imageHeight")
+        if not isinstance(content["shapes"], list):
+            raise LabelFileError(f"{path}: 'shapes' is {content['shapes']!r}, not a list")
         shapes = enumerate(content["shapes"], start=1)
         groups: dict[object, list[Entry]] = {}
         for n, shape in shapes:
@@ -507,7 +509,7 @@ def _shape(entry: str, shape: dict) -> Entry:
         ignored = as_flag(shape.get("difficult", False)) or as_flag(flags.get("ignore", False))
         outline = [float(value) for point in points for value in point]
         return _from_points(entry, str(shape["label"]), outline, ignored, kind == "polygon")
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, LabelFileError):
             raise
         raise LabelFileError(f"{entry}: {type(error).__name__}: {error}") from None
