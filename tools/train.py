@@ -69,6 +69,8 @@ def main() -> None:
         from mmspec.engine.schedule import drop_short_phases, set_length
 
         cfg = read_config(args.config, args.cfg_options)
+        if cfg.get("train_dataloader") is None:
+            raise LaunchError(f"{args.config} has no train_dataloader: there is nothing to train")
         cfg.launcher = args.launcher
         if args.work_dir:
             cfg.work_dir = args.work_dir

@@ -112,6 +112,8 @@ class Predictor:
         loader = tested or cfg.get("train_dataloader") or {}
         dataset = innermost(loader.get("dataset") or {})
         steps = dataset.get("pipeline") if tested else cfg.get("test_pipeline")
+        if cfg.get("model") is None:
+            raise TaskError(f"{cfg.filename} has no model")
         if not steps:
             raise TaskError(
                 f"{cfg.filename} has no test pipeline: give it test_dataloader.dataset.pipeline, or"

@@ -92,8 +92,10 @@ def build_runner(cfg: Config) -> Runner:
     may have no workers. Configs of the frameworks get the hooks that look after resumed runs.
 
     Raises:
-        LaunchError: the launcher needs a GPU and there is none.
+        LaunchError: there is no model, or the launcher needs a GPU and there is none.
     """
+    if "model" not in cfg:
+        raise LaunchError(f"{cfg.filename} has no model; is it a part, for _base_ of a config?")
     allow_no_workers(cfg)
     scale_by_parts(cfg)
     compile_by_hook(cfg)

@@ -34,8 +34,9 @@ class InformationMasking:
             random mask.
 
     Raises:
-        ValueError: an unknown score, order or choice of ranks, a negative temperature; when called,
-            an image or a stride that does not fit.
+        ValueError: an unknown score, order or choice of ranks, a negative temperature, a stride
+            or patch size that is no whole number from 1; when called, an image or a stride that
+            does not fit.
     """
 
     score: str = "intensity"
@@ -51,6 +52,9 @@ class InformationMasking:
         for name, known in options.items():
             if (given := getattr(self, name)) not in known:
                 raise ValueError(f"{name}={given!r}: {', '.join(known)}")
+        for name in ("stride", "patch_size"):
+            if not isinstance(given := getattr(self, name), int) or given < 1:
+                raise ValueError(f"{name}={given!r}: a whole number from 1")
         if not self.temperature >= 0:
             raise ValueError(f"temperature={self.temperature}: 0 or more")
 

@@ -354,6 +354,9 @@ def test_a_config_without_a_task(folder):
     cfg.test_dataloader = cfg.test_pipeline = None
     with pytest.raises(TaskError, match="no test pipeline"):
         mmspec.Predictor(cfg, checkpoint)
+    cfg.model = None
+    with pytest.raises(TaskError, match="has no model"):
+        mmspec.Predictor(cfg, checkpoint)
 
 
 def test_features_of_a_config_that_is_not_tested(folder):

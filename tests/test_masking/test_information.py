@@ -107,6 +107,9 @@ def test_scores_are_finite_and_equal_on_a_black_image(name):
 
 def test_patch_size_must_divide():
     assert grid_of(48, 64, 16) == (3, 4)
+    for name, value in (("stride", 2.5), ("stride", 0), ("patch_size", 0)):
+        with pytest.raises(ValueError, match=f"{name}={value}: a whole number from 1"):
+            InformationMasking(**{name: value})
     with pytest.raises(ValueError, match="48x60 image does not divide into 16x16"):
         grid_of(48, 60, 16)
     with pytest.raises(ValueError, match="30x32"):

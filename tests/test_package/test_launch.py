@@ -172,3 +172,9 @@ def test_pictures_of_predictions(kind, expected):
 def test_config_that_cannot_draw():
     with pytest.raises(LaunchError, match=r"--show-dir: default_hooks.visualization .* but None"):
         launch.draw_to(Config({}), "/pictures")
+
+
+def test_a_config_without_a_model_is_named():
+    cfg = Config(dict(default_scope="mmspec"))
+    with pytest.raises(LaunchError, match="has no model"):
+        launch.build_runner(cfg)

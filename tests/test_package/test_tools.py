@@ -161,6 +161,11 @@ def test_two_processes_without_a_gpu(run, folder):
     ("name", "arguments", "message"),
     [
         ("train.py", ["no.py"], "train.py: error: no config file no.py"),
+        (
+            "train.py",
+            [str(REPO / "configs/_base_/models/mae_vit-base.py")],
+            "mae_vit-base.py has no train_dataloader",
+        ),
         ("train.py", ["line.py", "--resume", "no.pth"], "--resume: no checkpoint no.pth"),
         ("train.py", ["line.py", "--gpus", "2"], "--gpus 2 needs --launcher pytorch"),
         ("train.py", ["line.py", "--auto-scale-lr"], "has no auto_scale_lr"),
