@@ -33,7 +33,7 @@ from mmspec.datasets.transforms import (
     LoadSegmentationLabels,
     ViewInfrared,
 )
-from mmspec.engine.launch import read_config
+from mmspec.engine.launch import read_config, settle_preprocessor
 from mmspec.engine.other_model import refuse_other_model
 
 from .exported_model import EXPORTED, ExportedModel
@@ -126,6 +126,7 @@ class Predictor:
             )
         self.half = bool((cfg.get("test_cfg") or {}).get("fp16", False))
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmengine")):
+            settle_preprocessor(cfg)  # of a Config that was not read by read_config
             self.model = MODELS.build(cfg.model)
             kind = DATASETS.get(dataset["type"]) if "type" in dataset else None
             self.modality = _modality(dataset, kind)
@@ -364,5 +365,5 @@ def _task(name: str | None, model: torch.nn.Module, metrics: Sequence[Mapping]) 
     raise TaskError(
         f"{type(model).__name__} predicts nothing that is known here"
         f" ({', '.join(task.__name__ for task in TASKS)}); its encoder's maps: task='features', on"
-        " the command line --features"
+        " the command line --features, of an export --encoder"
     )

@@ -51,7 +51,14 @@ def read_config(path: str, options: Sequence[str] = ()) -> Config:
     except InheritedValueError as error:
         raise LaunchError(str(error)) from error
     merge_options(cfg, options)
+    settle_preprocessor(cfg)
     return cfg
+
+
+def settle_preprocessor(cfg: Config) -> None:
+    """Give a model without a data preprocessor the config's, as a runner does."""
+    if cfg.get("model") and cfg.get("data_preprocessor"):
+        cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
 
 
 def merge_options(cfg: Config, options: Sequence[str]) -> None:

@@ -372,6 +372,10 @@ def test_features_of_a_config_that_is_not_tested(folder):
     cfg, checkpoint = saved(case, folder)
     with pytest.raises(TaskError, match="MAE predicts nothing .* --features"):
         mmspec.Predictor(cfg, checkpoint)
+    mean = model.model.data_preprocessor.mean
+    cfg.data_preprocessor = cfg.model.pop("data_preprocessor")  # as mmpretrain's configs have it
+    found = mmspec.Predictor(cfg, checkpoint, task="features").model.data_preprocessor
+    assert torch.equal(found.mean, mean)
 
 
 def test_features_are_those_of_the_encoder(predictor, given):

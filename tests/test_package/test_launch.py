@@ -59,6 +59,14 @@ def test_options_replace_values(config):
     assert cfg.train_dataloader.dataset.pipeline[1].scale == (64, 32)
 
 
+def test_a_model_gets_the_configs_data_preprocessor(tmp_path):
+    """As a runner gives it: mmpretrain's configs name it beside the model."""
+    path = tmp_path / "user.py"
+    for own, mean in (("", [1.0]), (", data_preprocessor=dict(mean=[2.0])", [2.0])):
+        path.write_text(f"model = dict(type='MAE'{own})\ndata_preprocessor = dict(mean=[1.0])\n")
+        assert launch.read_config(str(path)).model.data_preprocessor.mean == mean
+
+
 def test_arguments_of_the_runner_need_not_be_in_the_config(config):
     options = ["randomness.seed=3", "load_from=a=b.pth", "find_unused_parameters=True"]
     cfg = launch.read_config(config, [*options, "work_dir=my runs/1"])
