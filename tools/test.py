@@ -71,6 +71,11 @@ def main() -> None:
             raise LaunchError(f"{args.config} has no test_dataloader: there is nothing to test")
         if not Path(args.checkpoint).is_file():
             raise LaunchError(f"no checkpoint {args.checkpoint}")
+        if args.checkpoint.endswith((".onnx", ".pt2")):
+            raise LaunchError(
+                f"{args.checkpoint} is an export, which tools/predict.py runs: test the checkpoint"
+                " it was made of"
+            )
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
         cfg.resume = False

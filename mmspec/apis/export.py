@@ -17,11 +17,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, DefaultScope
 from torch import Tensor, nn
 
+from mmspec.datasets.modality import MODALITY_PATHS
 from mmspec.engine.launch import read_config
 from mmspec.version import __version__
 
 from .export_graphs import ExportError, Graph, graph_of
-from .exported_model import DETAILS, ExportedModel, ExportedModelError, flat
+from .exported_model import DETAILS, EXPORTED, ExportedModel, ExportedModelError, flat
 from .predictor import Predictor
 from .tasks import encoder_maps
 
@@ -95,6 +96,7 @@ def export_model(
         kind=graph.kind,
         outputs=outputs,
         input="pixels: (1, C, H, W) float32, gray levels 0 to 255",
+        planes=pixels.shape[1],
         channels=channels,
         size=None if dynamic else list(pixels.shape[2:]),
         stride=graph.preprocessing.divisor,
@@ -155,6 +157,10 @@ def export_checkpoint(
     Raises:
         ExportError: as there, or fewer than two images.
     """
+    if str(checkpoint).endswith(EXPORTED):
+        raise ExportError(f"{checkpoint} is an export already: give the checkpoint it was made of")
+    if size is not None and min(size) < 1:
+        raise ExportError(f"--size {size[0]} {size[1]}: give height and width of 1 pixel or more")
     cfg = read_config(config, options)
     task = "features" if how.get("encoder") else None
     predictor = Predictor(cfg, checkpoint, "cpu", task)
@@ -185,9 +191,13 @@ def _test_images(cfg: Config, count: int = 2) -> list:
             raise ExportError(
                 f"no test data of {cfg.filename} to compare on: give --images ({error})"
             ) from error
-    if "infrared_path" in samples[0] and "visible_path" in samples[0]:
-        return [(sample["infrared_path"], sample["visible_path"]) for sample in samples]
-    return [sample["img_path"] for sample in samples]
+    pair = MODALITY_PATHS["both"]
+    names = pair if samples and samples[0].keys() >= set(pair) else ("img_path",)
+    found = [tuple(sample[name] for name in names) for sample in samples]
+    for path in (path for paths in found for path in paths):
+        if not Path(path).is_file():  # rendered, or in a packed file
+            raise ExportError(f"test data of {cfg.filename} is no file ({path}): give --images")
+    return found if names == pair else [path for (path,) in found]
 
 
 def resized(batch: Mapping, scale: tuple[float, float]) -> dict:

@@ -1,6 +1,5 @@
 """An exported model in the place of the model: same batches in, same data samples out."""
 
-import copy
 import json
 import os
 from collections.abc import Mapping
@@ -49,8 +48,11 @@ class ExportedModel:
         if (suffix := self.path.suffix.lower()) not in _OPENERS:
             raise ExportedModelError(f"{path}: no {' or '.join(_OPENERS)} file")
         self._run, self.details = _OPENERS[suffix](self.path, device and torch.device(device))
-        if "kind" not in self.details:
-            raise ExportedModelError(f"{path}: not written by tools/export.py: no metadata")
+        if not {"kind", "planes"} <= self.details.keys():
+            raise ExportedModelError(
+                f"{path}: not written by tools/export.py, or by an older one: no metadata, export"
+                " again"
+            )
         self.kind = self.details["kind"]
         self.dataset_meta = {k: self.details.get(k) for k in ("classes", "infrared_scale")}
         self.align_corners = self.details.get("align_corners")
@@ -61,9 +63,17 @@ class ExportedModel:
 
         Args:
             pixels: (1, C, H, W), gray levels 0 to 255 of any dtype.
+
+        Raises:
+            ExportedModelError: several images, or of other channels or another size than its own.
         """
         pixels = torch.as_tensor(pixels)
-        size = self.details["size"]
+        planes, size = self.details["planes"], self.details["size"]
+        if pixels.dim() != 4 or pixels.shape[:2] != (1, planes):
+            raise ExportedModelError(
+                f"{self.path} takes one image at a time, (1, {planes}, height, width), and was"
+                f" given {tuple(pixels.shape)}"
+            )
         if size is not None and list(pixels.shape[2:]) != size:
             given = f"{pixels.shape[2]} x {pixels.shape[3]}"
             raise ExportedModelError(
@@ -94,7 +104,7 @@ class ExportedModel:
                     f"{self.path} is for channels {', '.join(channels)}, the data sample states"
                     f" {given}"
                 )
-            samples.append(predict(self, self.run(image[None]), copy.copy(sample)))
+            samples.append(predict(self, self.run(image[None]), sample.new()))
         return samples
 
 

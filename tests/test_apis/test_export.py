@@ -65,7 +65,7 @@ def test_of_one_size(case, model_of, tmp_path):
     written = exported(model_of, case, tmp_path)
     assert written.details["size"] == [96, 128]
     with pytest.raises(ExportedModelError, match="--dynamic, or with --size 64 96"):
-        written.run(torch.zeros(1, 3, 64, 96))
+        written.run(torch.zeros(1, written.details["planes"], 64, 96))
 
 
 @pytest.mark.parametrize("case", ticked("dynamic"))
@@ -182,6 +182,25 @@ def test_a_modality_that_is_black_is_absent(model_of, tmp_path):
     night["inputs"][0][1:] = 0
     found = compare(model, ExportedModel(tmp_path / "model.onnx"), [night])
     assert found["logits"] < 1e-5
+
+
+def test_takes_one_image_of_its_channels(model_of, tmp_path):
+    written = exported(model_of, "upernet", tmp_path, dynamic=True)
+    for shape in ((2, 3, 96, 128), (1, 4, 96, 128), (3, 96, 128)):
+        with pytest.raises(ExportedModelError, match=r"takes one image .*\(1, 3, height, width\)"):
+            written.run(torch.zeros(shape))
+
+
+def test_leaves_the_given_sample_as_it_was(model_of, tmp_path):
+    model = model_of("retinanet")
+    given = batch(model)
+    written = exported(model_of, "retinanet", tmp_path)
+    expected = model.test_step(copy.deepcopy(given))[0].pred_instances
+    for _ in range(2):
+        assert not given["data_samples"][0].keys()
+        found = written.test_step(copy.deepcopy(given))[0].pred_instances
+        torch.testing.assert_close(found.bboxes, expected.bboxes, rtol=1e-4, atol=1e-2)
+        written.test_step(given)
 
 
 def test_metadata_say_what_goes_in(model_of, tmp_path):

@@ -87,6 +87,33 @@ def test_one_image_proves_nothing(made):
     assert "at least two images" in done.stderr
 
 
+def test_what_cannot_go_in_is_named(made):
+    from mmspec.apis import export
+
+    folder, checkpoint, images = made
+    given = [str(path) for path in images]
+    for weights, size, told in (
+        (folder / "of.onnx", None, "is an export already: give the checkpoint"),
+        (checkpoint, (0, 64), "--size 0 64: give"),
+    ):
+        with pytest.raises(export.ExportError, match=told):
+            export.export_checkpoint(
+                str(SEG), str(weights), folder / "x.onnx", images=given, size=size
+            )
+    name = "seg/mspecgene_vit-tiny_upernet_1xb4-1k_synthetic-256x256.py"
+    rendered = Config.fromfile(REPO / "configs" / name)
+    with pytest.raises(export.ExportError, match=r"is no file \(synthetic://.*: give --images"):
+        export._test_images(rendered)
+
+
+def test_an_export_is_no_checkpoint_of_a_test(made):
+    folder, *_ = made
+    (folder / "tested.onnx").write_bytes(b"none")
+    done = run("test", SEG, folder / "tested.onnx")
+    assert done.returncode == 2
+    assert "is an export, which tools/predict.py runs" in done.stderr
+
+
 def test_a_result_that_is_no_number_never_agrees():
     from mmspec.apis.export import share_apart
 
