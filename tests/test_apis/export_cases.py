@@ -133,6 +133,14 @@ CASES = {
     "retinanet": ("mmdet::_base_/models/retinanet_r50_fpn", {}),
     "fcos": ("mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco", {}),
     "atss": ("mmdet::atss/atss_r50_fpn_1x_coco", {}),
+    "rtmdet": (
+        "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco",
+        {
+            "backbone": dict(CONV_VIT, out_indices=(1, 2, 3)),
+            "neck.in_channels": [16, 32, 32],
+            "neck.out_channels": 32,
+        },
+    ),
     "infmae": ("pretrain/infmae_convvit-tiny-p16_1xb32-coslr-20e_inf-mini", {}),
     "mspecgene": ("pretrain/mspecgene_vit-tiny-p16_1xb20-coslr-40e_roadscene", {}),
 }
@@ -146,9 +154,9 @@ def small_model(case: str) -> torch.nn.Module:
 
         cfg = get_config(f"{name}.py")
         cfg.default_scope = "mmdet"
+        pyramid = dict(PYRAMID, start_level=1, add_extra_convs="on_output", num_outs=5)
         changes = {
-            "backbone": CONV_VIT,
-            "neck": dict(PYRAMID, start_level=1, add_extra_convs="on_output", num_outs=5),
+            **(changes or {"backbone": CONV_VIT, "neck": pyramid}),
             "bbox_head.in_channels": 32,
             "bbox_head.feat_channels": 64,
             "bbox_head.num_classes": 3,
@@ -188,7 +196,7 @@ def _forget_checkpoints(node) -> None:
 
 #: Layers of mmdet's heads that predict.
 _PREDICTING = ("rpn_cls", "rpn_reg", "fc_cls", "fc_reg", "conv_logits", "retina", "conv_cls")
-_PREDICTING += ("conv_reg", "conv_centerness", "atss")
+_PREDICTING += ("conv_reg", "conv_centerness", "atss", "rtm")
 
 
 def _spread(network: torch.nn.Module) -> None:
