@@ -99,15 +99,16 @@ def main() -> None:
             else:
                 cfg.load_from = None if args.resume == "auto" else args.resume
 
-        with naming_faults(cfg):
+        # In this order: a Ctrl-C that is pending when another process's end raises an error comes up
+        # as the inner one ends, and the outer one tells how to go on.
+        with explained(parser, lambda: command_to_resume(cfg.work_dir)), naming_faults(cfg):
             runner = build_runner(cfg)
             if len(runner.train_loop.dataloader) == 0:
                 raise LaunchError(
                     "the training set has fewer images than a batch; lower batch_size"
                 )
             drop_short_phases(runner)
-            with explained(parser, lambda: command_to_resume(cfg.work_dir)):
-                runner.train()
+            runner.train()
         leave_process_group()
 
 
