@@ -99,8 +99,8 @@ def main() -> None:
             else:
                 cfg.load_from = None if args.resume == "auto" else args.resume
 
-        # In this order: a Ctrl-C that is pending when another process's end raises an error comes up
-        # as the inner one ends, and the outer one tells how to go on.
+        # In this order: a Ctrl-C that is pending when the end of another process raises an error
+        # comes up as the inner one ends, and the outer one tells how to go on.
         with explained(parser, lambda: command_to_resume(cfg.work_dir)), naming_faults(cfg):
             runner = build_runner(cfg)
             if len(runner.train_loop.dataloader) == 0:
