@@ -78,9 +78,11 @@ def merge_options(cfg: Config, options: Sequence[str]) -> None:
             continue
         if top in cfg:
             places = [".".join([place, *rest]) for place in _places(cfg, top)]
+            set_there = f"set where it is used: {', '.join(places)}"
+            above = f"set it in a config on top, _base_ = '{cfg.filename}'"
             raise LaunchError(
                 f"--cfg-options {key}: '{top}' is a variable that {cfg.filename} has already used; "
-                f"set where it is used: {', '.join(places) or 'nowhere'}"
+                f"{set_there if places else above}"
             )
         close = difflib.get_close_matches(top, RUNNER_KEYS & set(cfg), n=1)
         hint = f"; did you mean '{close[0]}'?" if close else f", which has: {', '.join(cfg)}"

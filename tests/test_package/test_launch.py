@@ -21,6 +21,7 @@ train_dataloader = dict(
     num_workers=8,
     dataset=dict(data_root=data_root, pipeline=pipeline))
 train_cfg = dict(by_epoch=True, max_epochs=3)
+custom_imports = dict(imports=["mmspec"])
 """
 
 
@@ -85,6 +86,7 @@ def test_arguments_of_the_runner_need_not_be_in_the_config(config):
         ("data_root=x", r"already used; .* used: train_dataloader.dataset.data_root$"),
         # num_workers is 8 as well, but of another name.
         ("batch_size=2", r"already used; .* used: train_dataloader.batch_size$"),
+        ("custom_imports.imports=[a]", r"already used; set it in a config on top, _base_ = "),
         ("pipeline.1.scale=2", r"used: train_dataloader.dataset.pipeline.1.scale$"),
         ("train_dataloader.dataset.pipeline.7.scale=2", r"Index 7 exceeds"),
         ("train_cfg.by_epoch.x=2", r"train_cfg.by_epoch.x=2: "),
