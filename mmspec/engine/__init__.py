@@ -8,6 +8,7 @@ from .head_classes import HeadClassesHook
 from .inheritance import InheritedValuesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .monitoring import ProgressBarHook, StopOnInvalidLossHook, ThroughputHook
+from .muon import Muon, MuonOptimWrapperConstructor
 from .pictures import (
     DetectionPictureHook,
     MatchingPictureHook,
@@ -35,6 +36,8 @@ __all__ = [
     "InheritedValuesHook",
     "LayerDecayOptimWrapperConstructor",
     "MatchingPictureHook",
+    "Muon",
+    "MuonOptimWrapperConstructor",
     "ProbeHook",
     "ProgressBarHook",
     "ReconstructionVisualizationHook",

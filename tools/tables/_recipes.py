@@ -9,12 +9,18 @@ from _probes import EPOCHS, probed, title
 # What a recipe is called, its variant of the tiny config, its options, and how many epochs take
 # about the minutes of EPOCHS of the first, which is an estimate: the fine-tuned table shows the
 # minutes that each took.
+_MUON = (
+    "optim_wrapper.optimizer.type=mmspec.Muon "
+    "optim_wrapper.constructor=mmspec.MuonOptimWrapperConstructor"
+)
 _RECIPES = [
     ("InfMAE", "", "", EPOCHS),
     ("InfMAE at twice the rate", "", "optim_wrapper.optimizer.lr=2e-3", EPOCHS),
     ("normalised pixels", "", "model.head.norm_pix=True", EPOCHS),
     ("HOG", "_hog", "", EPOCHS),
     ("log-ratio gradients", "_log-ratio", "", EPOCHS),
+    ("Muon", "", _MUON, EPOCHS),
+    ("log-ratio gradients, Muon", "_log-ratio", _MUON, EPOCHS),
     ("moving average", "_average", "", 2),
     ("normalised pixels and HOG", "_pixels-hog", "", EPOCHS),
     ("complementary masks", "_complementary", "", 1),
