@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mmspec.engine.launch import read_config
@@ -493,8 +494,8 @@ def test_every_row_of_every_table_names_a_config_and_options_that_it_has(task):
         options = dict(option.split("=", 1) for option in entry["options"])
         for key, value in options.items():
             node = cfg.to_dict()
-            # Of probed models, which another test builds, arguments that the file leaves out too.
-            if not (name.startswith("probed-") and key.startswith("model.")):
+            # Of what is probed, which another test builds, arguments that the file leaves out too.
+            if not (name.startswith("probed-") and key.startswith(("model.", "optim_wrapper."))):
                 for part in key.split("."):
                     node = node[int(part) if part.isdigit() else part]
             assert node is not None, f"{name}: {key}={value}"
@@ -575,7 +576,9 @@ def test_every_encoder_that_is_probed_is_built_by_its_options(task):
     assert len(trainings) >= 5
     init_default_scope("mmpretrain")
     for training in trainings.values():
-        model = MODELS.build(read_config(str(REPO / training.config), training.options).model)
+        cfg = read_config(str(REPO / training.config), training.options)
+        model = MODELS.build(cfg.model)
+        build_optim_wrapper(model, cfg.optim_wrapper)
         size = sum(weight.numel() for weight in model.backbone.parameters())
         assert 3e6 < size < 8e6, f"{training.command}: {size} parameters are not tiny"
 
