@@ -39,6 +39,21 @@ def key_values(options: Sequence[str]) -> dict:
     return parsed.values
 
 
+def add_cfg_options(
+    parser: argparse.ArgumentParser, example: str = "", dest: str | None = None
+) -> None:
+    """Add ``--cfg-options``, a list that may be given in several parts, for ``read_config``."""
+    parser.add_argument(
+        "--cfg-options",
+        dest=dest,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"settings that replace the config's{example and f', such as {example}'}",
+    )
+
+
 class KeyValueAction(argparse.Action):
     """Of an argument that takes ``KEY=VALUE`` options; see :func:`key_values`."""
 

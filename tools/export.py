@@ -2,6 +2,8 @@
 
 import argparse
 
+from mmspec.explain import add_cfg_options, explained
+
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -37,22 +39,12 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         type=float,
         help="largest difference as a share of an output's largest value (1e-3; --half 3e-2)",
     )
-    parser.add_argument(
-        "--cfg-options",
-        dest="options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="settings that replace the config's, such as model.test_cfg.mode=whole",
-    )
+    add_cfg_options(parser, "model.test_cfg.mode=whole", "options")
     return parser, parser.parse_args()
 
 
 def main() -> None:
     parser, args = parse_args()
-
-    from mmspec.explain import explained
 
     with explained(parser):
         # Late, so that --help is quick.

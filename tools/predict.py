@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmspec.explain import add_cfg_options, explained
+
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -45,14 +47,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--features", action="store_true", help="the encoder's maps instead")
     parser.add_argument("--probabilities", action="store_true", help="arrays of them too (.npz)")
     parser.add_argument("--no-pictures", action="store_true", help="data alone")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="settings that replace the config's",
-    )
+    add_cfg_options(parser)
     args = parser.parse_args()
     if args.visible and len(args.visible) != len(args.inputs):
         parser.error(f"--visible: {len(args.visible)} for {len(args.inputs)} INPUTs; one each")
@@ -68,8 +63,6 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
 
 def main() -> None:
     parser, args = parse_args()
-
-    from mmspec.explain import explained
 
     with explained(parser):
         # Late, so that --help is quick.

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from mmspec.explain import add_cfg_options, explained
+
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -19,14 +21,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         help="segmentation and small targets: the mean score of the image and its mirror images,"
         " and of these at further scales, such as --tta 1.5",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="settings that replace the config's, such as test_dataloader.batch_size=1",
-    )
+    add_cfg_options(parser, "test_dataloader.batch_size=1")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     # What torch.distributed.launch gives; the environment says the same.
     parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
@@ -49,8 +44,6 @@ def dump_predictions(cfg, path: str):
 
 def main() -> None:
     parser, args = parse_args()
-
-    from mmspec.explain import explained
 
     with explained(parser):
         # Late, so that --help is quick.
@@ -79,10 +72,8 @@ def main() -> None:
         cfg.launcher = args.launcher
         cfg.load_from = args.checkpoint
         cfg.resume = False
-        if args.work_dir:
-            cfg.work_dir = args.work_dir
-        elif cfg.get("work_dir") is None:
-            cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+        usual = str(Path("work_dirs") / Path(args.config).stem)
+        cfg.work_dir = args.work_dir or cfg.get("work_dir") or usual
         if args.show_dir:
             draw_to(cfg, args.show_dir)
 

@@ -4,6 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from mmspec.explain import add_cfg_options, command_to_resume, explained
+
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -33,14 +35,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         action="store_true",
         help="scale the learning rate to the real batch size, by the config's auto_scale_lr",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help='settings that replace the config\'s, such as randomness.seed=5 or key="[a,b]"',
-    )
+    add_cfg_options(parser, 'randomness.seed=5 or key="[a,b]"')
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     # What `mim train` gives: --gpus N, or --device cpu for none.
     parser.add_argument(
@@ -60,8 +55,6 @@ def main() -> None:
     if args.device == "cpu" or args.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before torch looks for GPUs
 
-    from mmspec.explain import command_to_resume, explained
-
     with explained(parser):
         # Late: `mim train` asks for --help first, and CUDA_VISIBLE_DEVICES must be set by now.
         from mmspec.engine.config_faults import naming_faults
@@ -72,10 +65,8 @@ def main() -> None:
         if cfg.get("train_dataloader") is None:
             raise LaunchError(f"{args.config} has no train_dataloader: there is nothing to train")
         cfg.launcher = args.launcher
-        if args.work_dir:
-            cfg.work_dir = args.work_dir
-        elif cfg.get("work_dir") is None:
-            cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+        usual = str(Path("work_dirs") / Path(args.config).stem)
+        cfg.work_dir = args.work_dir or cfg.get("work_dir") or usual
         if args.amp:
             cfg.optim_wrapper.type = "mmspec.AmpOptimWrapper"
         if args.auto_scale_lr:
