@@ -7,6 +7,7 @@ from mmspec.masking import PatchMask
 from mmspec.models import input_check
 from mmspec.models.backbones import ConvViT, MaskedViT
 from mmspec.models.heads import ReconstructionHead
+from mmspec.models.layers.patches import patchify, unpatchify
 from mmspec.models.maskers import RandomPairMasker
 from mmspec.models.necks import DualModalityDecoder
 from mmspec.models.selfsup import MSpecGene
@@ -171,8 +172,8 @@ def test_a_hidden_modality_comes_from_the_other_alone(encoder, hidden, pairs):
     other = result.visible if hidden == "infrared" else result.infrared
     assert other.mask.num_visible == 16 and torch.equal(other.loss, torch.zeros(2))
     # Pixels that keep the mean and variance of every patch may not show in the prediction.
-    patches = model.head.patchify(pairs[:, :3] if hidden == "infrared" else pairs[:, 3:])
-    mixed = model.head.unpatchify(patches.flip(1, 2), (4, 4))
+    patches = patchify(pairs[:, :3] if hidden == "infrared" else pairs[:, 3:], 16)
+    mixed = unpatchify(patches.flip(1, 2), (4, 4), 16)
     changed = torch.cat([mixed, pairs[:, 3:]] if hidden == "infrared" else [pairs[:, :3], mixed], 1)
     again = getattr(model.reconstruct(changed, hidden=hidden), hidden)
     assert torch.allclose(again.prediction, side.prediction, atol=0.05)

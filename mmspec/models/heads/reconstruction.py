@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from mmspec.conventions import PAIR_CHANNELS
 from mmspec.registry import MODELS
 
-from ..layers.patches import patchify, unpatchify
 from ..targets import PixelTarget
 
 FIRST = PAIR_CHANNELS["infrared"]
@@ -63,14 +62,6 @@ class ReconstructionHead(BaseModule):
         """Tell the targets that a step of training begins."""
         for target in self.targets:
             target.follow(backbone)
-
-    def patchify(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) to patches (B, N, p * p * C), values by row, column, channel."""
-        return patchify(images, self.patch_size)
-
-    def unpatchify(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
-        """The inverse of :meth:`patchify`."""
-        return unpatchify(patches, grid, self.patch_size)
 
     def target(self, images: Tensor, channels: slice = FIRST) -> Tensor:
         """What a perfect decoder would predict for images (B, C, H, W): (B, N, values)."""

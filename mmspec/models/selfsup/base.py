@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -128,23 +127,21 @@ class MaskedReconstruction(BaseSelfSupervisor):
         For ``by_patch`` see :meth:`ReconstructionHead.to_pixels`.
         """
         head, prediction, channels = self.head, prediction.float(), PAIR_CHANNELS[modality]
-        masked = mask.mask.unsqueeze(-1)
         error = head.errors(prediction, inputs, channels)
         # Where nothing is masked there is no error to average: 0, not 0 / 0.
         loss = (error * mask.mask).sum(1) / mask.mask.sum(1).clamp(min=1)
 
-        images = inputs[:, channels]
-        true = head.patchify(images)
-        shown = dict(image=true, visible=true.masked_fill(masked, 0.0))
+        images, seen = inputs[:, channels], mask.upsample(head.patch_size)
+        shown = dict(image=images, visible=images.where(seen, 0.0))
         if head.has_pixels:
-            predicted = head.patchify(head.to_pixels(prediction, images, by_patch))
-            shown |= dict(prediction=predicted, composite=torch.where(masked, predicted, true))
-        for name, patches in shown.items():
-            shown[name] = self._to_gray_levels(head.unpatchify(patches, mask.grid), channels)
+            predicted = head.to_pixels(prediction, images, by_patch)
+            shown |= dict(prediction=predicted, composite=images.where(seen, predicted))
+        shown = {name: self.to_gray_levels(one, modality) for name, one in shown.items()}
         return Reconstruction(**dict(prediction=None, composite=None) | shown, mask=mask, loss=loss)
 
-    def _to_gray_levels(self, images: Tensor, channels: slice) -> Tensor:
-        preprocessor = self.data_preprocessor
+    def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
+        """Give normalised images (B, c, H, W) of 'infrared' or 'visible' in gray levels 0..255."""
+        preprocessor, channels = self.data_preprocessor, PAIR_CHANNELS[modality]
         if hasattr(preprocessor, "mean"):  # it normalises
             images = images * preprocessor.std[channels] + preprocessor.mean[channels]
         return images.clamp(0, 255)

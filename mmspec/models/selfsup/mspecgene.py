@@ -6,7 +6,7 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmspec.conventions import MODALITIES, PAIR_CHANNELS
+from mmspec.conventions import MODALITIES
 from mmspec.masking import PatchMask, grid_of
 from mmspec.models.input_check import look_at_input
 from mmspec.registry import MODELS
@@ -150,10 +150,6 @@ class MSpecGene(MaskedReconstruction):
 
     def sides(self, result: PairReconstruction) -> dict[str, Reconstruction]:
         return {f"_{name}": getattr(result, name) for name in MODALITIES}
-
-    def to_gray_levels(self, images: Tensor, modality: str) -> Tensor:
-        """Give normalised images (B, 3, H, W) of 'infrared' or 'visible' in gray levels 0..255."""
-        return self._to_gray_levels(images, PAIR_CHANNELS[modality])
 
 
 def _sides(pairs: Tensor) -> tuple[Tensor, Tensor]:
