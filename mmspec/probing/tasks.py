@@ -23,8 +23,8 @@ class Task:
         images: opens a split.
         size: in pixels, by default.
         judges: their names.
-        by_features: judges features that were computed of images of one size; None: see
-            :func:`_judged`.
+        by_features: judges features that were computed of images of one size; None: the task reads
+            the images itself.
     """
 
     images: Callable[..., Any]
@@ -121,7 +121,7 @@ def probe(
         else None
         for learnt, split in enumerate(splits)
     )
-    records = []
+    records, folder = [], Path(out) / "features"
     for seed in seeds:
         network = encoder
         if isinstance(encoder, str):
@@ -129,35 +129,20 @@ def probe(
         # Cells of pixels move with the image: nothing to tell.
         both = kind.by_features and rolled is not False and network.name != "pixels"
         for roll in (False, True) if both else (False,):
-            settings = dict(seed=seed, shares=shares, judges=judges, rolled=roll, device=device)
-            for record in _judged(kind, network, learn, test, Path(out) / "features", **settings):
-                about = dict(encoder=network.name, task=task, seed=seed, rolled=roll, share=1.0)
-                records.append(about | record)
+            if kind.by_features:
+                known, asked = (
+                    compute_features(network, images, folder, roll, device)
+                    for images in (learn, test)
+                )
+                found = kind.by_features(known, asked, seed, shares, judges)
+            elif learn is None:
+                found = probe_pairs(network.to(device), test)
+            else:
+                network.to(device)
+                found = probe_small_targets(network, learn, test, folder, seed, shares, device)
+            about = dict(encoder=network.name, task=task, seed=seed, rolled=roll, share=1.0)
+            records += [about | record for record in found]
     return records
-
-
-def _judged(
-    kind: Task,
-    network: FrozenEncoder,
-    learn: Any,
-    test: Any,
-    folder: Path,
-    *,
-    seed: int,
-    shares: Sequence[float],
-    judges: tuple[str, ...],
-    rolled: bool,
-    device: str,
-) -> Iterator[dict]:
-    if kind.by_features:
-        known, asked = (
-            compute_features(network, images, folder, rolled, device) for images in (learn, test)
-        )
-        return kind.by_features(known, asked, seed, shares, judges)
-    network.to(device)
-    if learn is None:
-        return probe_pairs(network, test)
-    return probe_small_targets(network, learn, test, folder, seed, shares, device)
 
 
 def check_judges(judges: Iterable[str], known: Iterable[str]) -> None:
