@@ -96,5 +96,6 @@ def test_a_list_of_pairs_to_match(tmp_path):
     (tmp_path / "vi").rename(tmp_path / "crop_LR_visible")
     for path in tmp_path.glob("crop*/*.png"):
         Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
     (tmp_path / "test.txt").write_bytes(b"\xef\xbb\xbfa\r\nc\r\na\r\n")
     assert [pair.name for pair in roadscene_pairs(tmp_path, width=32)] == ["a", "c"]

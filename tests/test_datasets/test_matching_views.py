@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from matching_pairs import roadscene_pairs
 
 from mmspec.evaluation.matching import project
 from mmspec.matching.views import random_homography, seen_through
-from mmspec.registry import DATASETS, TRANSFORMS
+from mmspec.registry import TRANSFORMS
 
 CHANNELS = ("infrared", "red", "green", "blue")
 COLUMNS = np.tile(np.arange(208, dtype=np.uint8), (96, 1))
@@ -85,29 +84,3 @@ def test_what_cannot_be_viewed_is_named():
         crop(dict(img=np.zeros((40, 64, 4), np.uint8), channels=CHANNELS, img_path="a.jpg"))
     with pytest.raises(ValueError, match="width"):
         TRANSFORMS.build(dict(type="mmspec.ScaleToWidth", width=8))
-
-
-def test_the_data_set_gives_the_pairs_of_the_tool(data_root):
-    """`tools/test.py` and `tools/analysis_tools/matching.py` score the same images."""
-    dataset = DATASETS.build(
-        dict(
-            type="mmspec.RGBTFolder",
-            data_root=str(data_root / "roadscene"),
-            infrared="cropinfrared",
-            visible="crop_LR_visible",
-            ann_file="test.txt",
-            pipeline=[
-                dict(type="mmspec.LoadRGBTImageFromFile"),
-                dict(type="mmspec.ScaleToWidth", width=128),
-                dict(type="mmspec.ViewInfrared", seed=0),
-            ],
-            test_mode=True,
-        )
-    )
-    for index, pair in zip(range(3), roadscene_pairs(data_root / "roadscene", 128)):
-        sample = dataset[index]
-        assert sample["img_path"].endswith(f"{pair.name}.jpg")
-        assert sample["img_shape"] == pair.infrared.shape
-        assert (sample["img"][..., 0] == pair.infrared).all()
-        assert (sample["img"][..., 1:] == pair.visible).all()
-        assert (sample["truth"].numpy() == pair.truth).all()

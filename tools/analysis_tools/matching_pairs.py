@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mmspec.datasets.image_io import UnreadableImageError, decode_visible, read_infrared
+from mmspec.datasets.matching import RoadSceneMatchingDataset
 from mmspec.datasets.repeatable import evenly_spaced
-from mmspec.matching.views import MULTIPLE, random_homography, resize, scaled_shape, seen_through
-from mmspec.text_files import each_once, read_names
+from mmspec.matching.views import MULTIPLE, resize, scaled_shape
+from mmspec.pairs import split_pair
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,7 @@ class MatchingPair:
 
 
 def roadscene_pairs(
-    root: str | Path,
-    width: int,
-    limit: int | None = None,
-    seed: int = 0,
-    multiple: int = MULTIPLE,
+    root: str | Path, width: int, limit: int | None = None, multiple: int = MULTIPLE
 ) -> Iterator[MatchingPair]:
     """Aligned pairs of RoadScene's test list, the infrared image seen through a random homography.
 
@@ -43,29 +40,30 @@ def roadscene_pairs(
         root: folder with ``test.txt``, ``cropinfrared`` and ``crop_LR_visible``.
         width: of the images, to which they are scaled.
         limit: how many, evenly spaced over the list; None: all.
-        seed: of the homographies; that of a pair does not depend on the others.
         multiple: both sides of the images become multiples of it, in pixels.
 
     Raises:
         FileNotFoundError: the list or a visible image is not there.
         UnreadableImageError: an image cannot be read, or the two of a pair differ in size.
     """
-    root = Path(root)
-    listed = root / "test.txt"
+    listed = Path(root) / "test.txt"
     if not listed.is_file():
         raise FileNotFoundError(
             f"no {listed}: RoadScene comes without a split; write the names of the pairs to test on"
             " into it, one a line, as FLIR_00006"
         )
-    names = each_once(read_names(listed), listed)
-    for index, name in evenly_spaced(list(enumerate(names)), limit):
-        infrared, visible = _read_pair(
-            root / "cropinfrared" / f"{name}.jpg", root / "crop_LR_visible" / f"{name}.jpg"
-        )
-        shape = scaled_shape(infrared.shape, width, multiple)
-        truth = random_homography(shape, np.random.default_rng((seed, index)))
-        infrared = seen_through(resize(infrared, shape), truth, shape)
-        yield MatchingPair(name, infrared, resize(visible, shape), truth)
+    steps = [
+        dict(type="mmspec.LoadRGBTImageFromFile"),
+        dict(type="mmspec.ScaleToWidth", width=width, multiple=multiple),
+        dict(type="mmspec.ViewInfrared"),
+    ]
+    dataset = RoadSceneMatchingDataset(
+        str(root), ann_file=listed.name, pipeline=steps, test_mode=True
+    )
+    for index in evenly_spaced(range(len(dataset)), limit):
+        sample = dataset[index]
+        truth, name = sample["truth"].numpy(), Path(sample["img_path"]).stem
+        yield MatchingPair(name, *split_pair(sample["img"]), truth)
 
 
 def registration_pairs(
@@ -90,22 +88,17 @@ def registration_pairs(
     if not paths:
         raise FileNotFoundError(f"{root / 'ir_warp'}: no *.png")
     for path in evenly_spaced(paths, limit):
-        infrared, visible = _read_pair(path, root / "vi" / path.name)
+        beside = root / "vi" / path.name
+        infrared, visible = read_infrared(path), decode_visible(beside.read_bytes(), str(beside))
+        if visible.shape[:2] != infrared.shape:
+            sizes = [f"{x.shape[1]} x {x.shape[0]}" for x in (infrared, visible)]
+            raise UnreadableImageError(
+                f"{path}: {sizes[0]} pixels, its visible image {beside} {sizes[1]}: not an aligned"
+                " pair"
+            )
         grid = loadmat(root / "flow" / f"{path.name}.mat")["flow"][0].astype(np.float64)
         if grid.shape != (*infrared.shape, 2):
             raise ValueError(f"{path}: {infrared.shape}, its flow is of {grid.shape}")
         shape = scaled_shape(infrared.shape, width, multiple)
         truth = (resize(grid, shape) + 1) * (np.array(shape[::-1]) / 2) - 0.5
         yield MatchingPair(path.stem, resize(infrared, shape), resize(visible, shape), truth)
-
-
-def _read_pair(infrared_path: Path, visible_path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W) and (H, W, 3) uint8."""
-    infrared = read_infrared(infrared_path)
-    visible = decode_visible(visible_path.read_bytes(), str(visible_path))
-    if visible.shape[:2] != infrared.shape:
-        raise UnreadableImageError(
-            f"{infrared_path}: {infrared.shape[1]} x {infrared.shape[0]} pixels, its visible image"
-            f" {visible_path} {visible.shape[1]} x {visible.shape[0]}: not an aligned pair"
-        )
-    return infrared, visible
