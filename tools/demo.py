@@ -29,7 +29,8 @@ from mmspec.datasets.repeatable import evenly_spaced, isolated_random
 from mmspec.datasets.scenes import CLASSES
 from mmspec.engine.launch import build_runner, read_config
 from mmspec.engine.schedule import drop_short_phases, set_length
-from mmspec.visualization import mask_sheet, reconstruction_sheet, segmentation_picture
+from mmspec.visualization.reconstruction import mask_sheet, reconstruction_sheet
+from mmspec.visualization.segmentation import segmentation_picture
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CONFIG = CONFIGS / "pretrain" / "infmae_convvit-tiny-p16_1xb16-coslr_demo.py"

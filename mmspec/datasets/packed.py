@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import mmap
@@ -236,18 +235,12 @@ class PackedInfrared(RepeatableSamplesMixin, BaseDataset):
         self.part = part
         self.packed = PackedSet(data_root, self.KIND)
         infrared_scale = options.pop("infrared_scale", None)
-        super().__init__(data_root=data_root, **options)
+        # Numbers of rows, which take less memory as they are.
+        super().__init__(data_root=data_root, **options | dict(serialize_data=False))
         self._metainfo.update(self._settle_scale(infrared_scale))
 
-    def full_init(self) -> None:
-        if self._fully_initialized:
-            return
-        self.rows = self._rows_of_part()
-        self._fully_initialized = True
-        if self._indices is not None:
-            self.get_subset_(self._indices)
-
-    def _rows_of_part(self) -> Sequence[int] | np.ndarray:
+    def load_data_list(self) -> Sequence[int] | np.ndarray:
+        """Rows of the index, those of the part."""
         if self.part is None:
             self.packed.check_shards()
             return range(len(self.packed))
@@ -288,27 +281,10 @@ class PackedInfrared(RepeatableSamplesMixin, BaseDataset):
         return dict(infrared_scale={**given, **settled.setting()})
 
     @force_full_init
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        row = int(self.rows[idx])
+        row = int(self.data_list[idx])
         frames = dict(zip(self.packed.names(row), self.packed.pixels(row)))
         return dict(**sample_of(list(frames)), frames=frames, sample_idx=idx % len(self))
-
-    @force_full_init
-    def get_subset_(self, indices: int | Sequence[int]) -> None:
-        if isinstance(indices, int):
-            self.rows = self.rows[:indices] if indices >= 0 else self.rows[indices:]
-        else:
-            self.rows = np.asarray(self.rows)[list(indices)]
-
-    @force_full_init
-    def get_subset(self, indices: int | Sequence[int]) -> PackedInfrared:
-        subset = copy.deepcopy(self)
-        subset.get_subset_(indices)
-        return subset
 
 
 @DATASETS.register_module()

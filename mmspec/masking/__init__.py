@@ -1,15 +1,7 @@
 """Which patches are seen: tensors in, patches out; no registry, no config, no data set."""
 
 from .cmss import choose_nearest
-from .information import (
-    SCORES,
-    deviation,
-    entropy,
-    grid_of,
-    intensity,
-    projection,
-    variance,
-)
+from .information import SCORES, grid_of, projection
 from .noise import NOISES
 from .patch_mask import PatchMask, random_keep, select_by_rank, visible_count
 from .selection import InformationMasking
@@ -22,14 +14,10 @@ __all__ = [
     "PatchMask",
     "UniformMask",
     "choose_nearest",
-    "deviation",
-    "entropy",
     "grid_of",
-    "intensity",
     "projection",
     "random_keep",
     "select_by_rank",
     "uniform_mask",
-    "variance",
     "visible_count",
 ]

@@ -299,7 +299,7 @@ class VideoFrames(Recording):
             self.video.set(cv2.CAP_PROP_POS_MSEC, self._times[known - back])
             if not self.video.grab():
                 break
-            place = self._times.number(self.video.get(cv2.CAP_PROP_POS_MSEC))
+            place = self._times.numbers.get(self.video.get(cv2.CAP_PROP_POS_MSEC))
             if place is not None and place <= known:
                 self._next = place + 1
                 return
@@ -307,36 +307,27 @@ class VideoFrames(Recording):
         self._open()
 
 
-class _Times:
+class _Times(list):
     """Milliseconds of a video's frames, as far as they have been passed.
 
     Attributes:
+        numbers: the frame of a time.
         total: how many frames there are; None until they are counted.
     """
 
     total: int | None = None
 
     def __init__(self) -> None:
-        self._numbers: dict[float, int] = {}
-        self._list: list[float] = []
+        super().__init__()
+        self.numbers: dict[float, int] = {}
         self._seconds: list[float | None] = []
         self._latest = -math.inf
 
-    def __len__(self) -> int:
-        return len(self._list)
-
-    def __getitem__(self, number: int) -> float:
-        return self._list[number]
-
     def append(self, time: float) -> None:
-        self._numbers[time] = len(self._list)
-        self._list.append(time)
+        self.numbers[time] = len(self)
+        super().append(time)
         self._seconds.append(time / 1000 if time > self._latest else None)
         self._latest = max(self._latest, time)
-
-    def number(self, time: float) -> int | None:
-        """The frame of this time."""
-        return self._numbers.get(time)
 
     def seconds(self, number: int) -> float | None:
         """None of a frame that was not passed, or is no later than one before it.
@@ -348,7 +339,7 @@ class _Times:
     @property
     def distinct(self) -> bool:
         """Whether each frame has a time of its own: not every stream has times."""
-        return len(self._numbers) == len(self._list)
+        return len(self.numbers) == len(self)
 
 
 @lru_cache(maxsize=1024)

@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmspec.visualization import saliency_picture
 from mmspec.visualization.samples import modalities
+from mmspec.visualization.segmentation import saliency_picture
 
 pytest.importorskip("mmseg.models")
 pytest.importorskip("py_sod_metrics")

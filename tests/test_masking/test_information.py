@@ -2,16 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmspec.masking import (
-    SCORES,
-    InformationMasking,
-    deviation,
-    entropy,
-    grid_of,
-    intensity,
-    projection,
-    variance,
-)
+from mmspec.masking import SCORES, InformationMasking, grid_of, projection
+from mmspec.masking.information import deviation, entropy, intensity, variance
 
 
 def test_intensity_is_the_mean_gray_of_each_patch():

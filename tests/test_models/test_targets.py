@@ -22,7 +22,7 @@ from mmspec.models.targets import (
     TeacherTarget,
 )
 from mmspec.pairs import PAIR
-from mmspec.visualization import reconstruction_sheet
+from mmspec.visualization.reconstruction import reconstruction_sheet
 from mmspec.visualization.samples import draw_reconstruction
 
 ARCH = dict(embed_dims=(8, 12, 16), depths=(1, 1, 1), num_heads=2, mlp_ratios=(2, 2, 2))

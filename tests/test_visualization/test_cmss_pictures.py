@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmspec.visualization import (
+from mmspec.visualization.cmss import (
     CMSSPicture,
     MixtureRecord,
+    cmss_overlay,
     cmss_sheet,
     save_mixture_history,
     visible_history_sheet,
 )
-from mmspec.visualization.cmss import cmss_overlay
 from mmspec.visualization.panels import MASKED
 
 RNG = np.random.default_rng(0)

@@ -11,24 +11,29 @@ from PIL import Image
 
 from mmspec.masking import PatchMask
 from mmspec.models.selfsup import PairReconstruction, Reconstruction
-from mmspec.visualization import (
+from mmspec.visualization.cmss import (
     CMSSPicture,
     MixtureRecord,
     cmss_sheet,
-    mask_sheet,
-    match_picture,
-    pair_reconstruction_sheet,
-    reconstruction_sheet,
-    saliency_picture,
-    save_miss_rate_curves,
     save_mixture_history,
-    segmentation_picture,
-    small_target_picture,
     visible_history_sheet,
 )
+from mmspec.visualization.curves import save_miss_rate_curves
 from mmspec.visualization.detection import TO_IGNORE, detection_picture
+from mmspec.visualization.matching import match_picture
 from mmspec.visualization.panels import display_gain, to_display
-from mmspec.visualization.segmentation import COLOURS, UNKNOWN
+from mmspec.visualization.reconstruction import (
+    mask_sheet,
+    pair_reconstruction_sheet,
+    reconstruction_sheet,
+)
+from mmspec.visualization.segmentation import (
+    COLOURS,
+    UNKNOWN,
+    saliency_picture,
+    segmentation_picture,
+)
+from mmspec.visualization.small_target import small_target_picture
 
 CLASSES = ("person", "car")
 #: Height and width: one column would be enlarged to 3.2 million rows, or 280,000 rows.

@@ -8,12 +8,12 @@ from PIL import Image
 
 from mmspec.masking import PatchMask
 from mmspec.models.selfsup import PairReconstruction, Reconstruction
-from mmspec.visualization import (
+from mmspec.visualization.panels import MASKED, display_gain, mask_overlay, to_display
+from mmspec.visualization.reconstruction import (
     mask_sheet,
     pair_reconstruction_sheet,
     reconstruction_sheet,
 )
-from mmspec.visualization.panels import MASKED, display_gain, mask_overlay, to_display
 
 
 def test_dark_frames_are_stretched_and_empty_ones_are_not():

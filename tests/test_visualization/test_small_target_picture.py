@@ -5,8 +5,15 @@ import pytest
 from PIL import Image
 
 from mmspec.evaluation.small_target import roc_curve, score_histogram
-from mmspec.visualization import save_roc_curve, small_target_picture
-from mmspec.visualization.small_target import BOTH, FALSE_ALARM, HIT, MISS, PANEL
+from mmspec.visualization.curves import save_roc_curve
+from mmspec.visualization.small_target import (
+    BOTH,
+    FALSE_ALARM,
+    HIT,
+    MISS,
+    PANEL,
+    small_target_picture,
+)
 
 SIZE = (120, 160)
 HEAD, GAP = 22, 4

@@ -15,7 +15,8 @@ from _checkpoint import write_picture
 from mmspec.engine.launch import LaunchError
 from mmspec.models.maskers import CMSSMasking
 from mmspec.models.selfsup import InfMAE, MSpecGene
-from mmspec.visualization import cmss_pictures, cmss_sheet, mask_sheet
+from mmspec.visualization.cmss import cmss_pictures, cmss_sheet
+from mmspec.visualization.reconstruction import mask_sheet
 
 
 def picture(model: InfMAE | MSpecGene, batch: dict) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from _checkpoint import write_picture
 
 from mmspec.models.selfsup import InfMAE, MSpecGene
-from mmspec.visualization import pair_reconstruction_sheet, reconstruction_sheet
+from mmspec.visualization.reconstruction import pair_reconstruction_sheet, reconstruction_sheet
 
 
 def picture(model: InfMAE | MSpecGene, batch: dict) -> np.ndarray:

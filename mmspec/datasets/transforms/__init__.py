@@ -1,4 +1,7 @@
-"""Steps of data pipelines. Importing this module fills ``mmspec.registry.TRANSFORMS``."""
+"""Steps of data pipelines. Importing this module fills ``mmspec.registry.TRANSFORMS``.
+
+Their draws come from NumPy's global generator, as in mmseg's transforms; masks' from torch's.
+"""
 
 from .imperfect_pairs import DropModality, MisalignPair
 from .labels import LoadSegmentationLabels

@@ -17,8 +17,6 @@ class DropModality(Step):
     the other image alone, as it does with images of three channels. Place it behind all steps that
     change pixels.
 
-    Draws come from NumPy's global generator, as in mmseg's transforms.
-
     Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``.
 
     Args:
@@ -48,8 +46,6 @@ class MisalignPair(Step):
 
     The shift is a whole number of pixels, drawn uniformly for each axis; pixels of the border fill
     what it leaves. Boxes and labels stay with the infrared image.
-
-    Draws come from NumPy's global generator, as in mmseg's transforms.
 
     Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``.
 

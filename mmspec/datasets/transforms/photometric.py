@@ -18,8 +18,7 @@ class InfraredPhotometric(BaseTransform):
     clipping. Offset and noise are in units of the image's contrast, the standard deviation of its
     gray levels: what a bright frame hardly shows would blot out a night scene of 30 levels.
 
-    One draw holds for the whole image and for all its channels, so equal ones stay equal. Draws
-    come from NumPy's global generator, as in mmseg's transforms.
+    One draw holds for the whole image and for all its channels, so equal ones stay equal.
 
     Modified keys: ``img``, (H, W) or (H, W, C), uint8 or float32 of 0 to 255, which is not rounded
     to whole levels.

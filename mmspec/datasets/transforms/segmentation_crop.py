@@ -20,8 +20,6 @@ class SegmentationCrop(Step):
     the thing; see :func:`~mmspec.datasets.transforms.slivers.cut_labels`. Smaller images stay as
     they are, the data preprocessor pads them.
 
-    Draws come from NumPy's global generator, as in mmseg's transforms.
-
     Required keys: ``img`` (H, W) or (H, W, C), ``gt_seg_map`` (H, W) uint8, ``seg_fields``.
     Modified keys: ``img`` and everything in ``seg_fields``, ``img_shape``.
 

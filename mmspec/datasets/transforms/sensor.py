@@ -31,8 +31,7 @@ class InfraredSensor(BaseTransform):
     is given as (probability, low, high), its strength drawn uniformly from low to high, or as None
     for never. What is beyond 0 to 255 in the end is clipped.
 
-    One draw holds for all channels. Draws come from NumPy's global generator, as in mmseg's
-    transforms.
+    One draw holds for all channels.
 
     Modified keys: ``img``, (H, W), (H, W, 1) or (H, W, C) of equal channels, gray levels from 0 to
     255. uint8 stays uint8; float32 stays float32 and is not rounded to whole levels.

@@ -32,8 +32,6 @@ class TargetCrop(Step):
     losses leave it out. So is the sliver that a cut leaves of a target, see
     :func:`~mmspec.datasets.transforms.slivers.cut_labels`.
 
-    Draws come from NumPy's global generator, as in mmseg's transforms.
-
     Required keys: ``img`` (H, W) or (H, W, C), ``gt_seg_map`` (H, W). Modified keys: ``img`` and
     everything in ``seg_fields``, cropped alike to (height, width) of ``crop_size``; ``img_shape``.
 

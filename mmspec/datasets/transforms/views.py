@@ -86,8 +86,6 @@ class CropViews(Step):
     encodes nothing but places, from the positions in a ViT, brings its loss down: it then matches
     the image of another scene as well as the right one.
 
-    Draws come from NumPy's global generator, as in mmseg's transforms.
-
     Required keys: ``img`` (H, W, 4) and ``channels`` of a pair. Modified keys: ``img``
     (h, w, 4), ``img_shape``. Added keys: ``truth``, see :class:`ViewInfrared`; it may lead out of
     the visible image.
